@@ -19,6 +19,23 @@ export class Fault<Data = unknown> extends Error {
   }
 }
 
+// One class a kind, so that an edge can tell kinds apart by type.
+export class AbsentFault<Data = unknown> extends Fault<Data> {}
+export class DeniedFault<Data = unknown> extends Fault<Data> {}
+export class ConflictFault<Data = unknown> extends Fault<Data> {}
+export class InvalidFault<Data = unknown> extends Fault<Data> {}
+export class LimitedFault<Data = unknown> extends Fault<Data> {}
+export class UnavailableFault<Data = unknown> extends Fault<Data> {}
+
+const classes = {
+  absent: AbsentFault,
+  denied: DeniedFault,
+  conflict: ConflictFault,
+  invalid: InvalidFault,
+  limited: LimitedFault,
+  unavailable: UnavailableFault,
+} as const satisfies Record<FaultKind, typeof Fault>
+
 export interface FaultMaker<Data> {
   (...args: undefined extends Data ? [] : [data: Data]): Fault<Data>
   readonly kind: FaultKind
@@ -37,7 +54,7 @@ export function fault<Data = undefined>(kind: FaultKind, code: string, say: stri
   if (!/^[A-Z][A-Z0-9_]{2,47}$/.test(code)) throw new Error(`Fault code ${code} is not SCREAMING_SNAKE_CASE of 3 to 48 characters.`)
   if (codes.has(code)) throw new Error(`Fault code ${code} is declared twice.`)
   codes.set(code, kind)
-  const make = (data?: Data) => new Fault(kind, code, typeof say === 'string' ? say : say(data as Data), data as Data)
+  const make = (data?: Data) => new classes[kind](kind, code, typeof say === 'string' ? say : say(data as Data), data as Data)
   return Object.assign(make, {
     kind,
     code,

@@ -1,4 +1,6 @@
 /** Who asks, for which tenant, from which plane, and inside which unit of work: the first argument of every contract method. */
+import type { AuditEntry } from './audit-entry.ts'
+import type { EventType } from './event.ts'
 
 /** The five planes people sign in to, and the integrator's, which only API tokens reach. */
 export const planes = ['console', 'clinician', 'consumer', 'courier', 'seller', 'integrator'] as const
@@ -33,12 +35,11 @@ export type Actor =
   | { readonly kind: 'operator'; readonly name: string }
   | { readonly kind: 'anonymous' }
 
-/** One transaction's worth of work. Opaque here; `platform/db` makes it, repos read through it. */
-export interface UnitOfWork {
-  readonly tenantId: string
-}
+/** Stands for "no tenant" where a unit of work wants one: no tenant has it, so no tenant's row matches it. */
+export const noTenant = '00000000-0000-0000-0000-000000000000'
 
-export interface Scope {
+/** Everything about the one who asks, settled before any work starts. */
+export interface Caller {
   readonly tenantId: string
   readonly plane: Plane | null
   readonly actor: Actor
@@ -48,5 +49,28 @@ export interface Scope {
   /** Address of the client as far as the trusted proxies tell; null for jobs and the operator. */
   readonly sourceAddress: string | null
   readonly userAgent: string | null
+}
+
+/**
+ * The caller's unit of work: the reads of one operation, and at most one command (a write transaction) at a time inside
+ * it. Made by `platform/db`; repos read through it; services record and publish through it.
+ */
+export interface UnitOfWork {
+  readonly tenantId: string
+  /**
+   * Notes what happened. Inside a command the row commits with the change, or the change does not happen; outside, it is
+   * committed before the answer leaves, or nothing is answered.
+   */
+  record(entry: AuditEntry): void
+  /** Publishes a fact in the command's own transaction; handlers see it after the commit. Refused outside a command. */
+  publish<Payload>(type: EventType<string, Payload>, aggregateId: string, payload: Payload): void
+}
+
+export interface Scope extends Caller {
   readonly unit: UnitOfWork
+}
+
+/** The membership that acts, or null for everybody who is not a signed-in member. */
+export function memberIdOf(caller: Pick<Caller, 'actor'>): string | null {
+  return caller.actor.kind === 'member' ? caller.actor.membershipId : null
 }

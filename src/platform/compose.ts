@@ -1,0 +1,72 @@
+/** Puts modules together: contracts and graphs in the order of `needs`, then the schemas of all planes. Knows no module. */
+import { permissionGap, type AnyModule, type Built, type Services, inOrder, platformFor } from './module.ts'
+import type { Database } from './db/database.ts'
+import { createBuilder } from './graphql/builder.ts'
+import { buildSchemas, type Schemas } from './graphql/planes.ts'
+import type { Route } from './http/router.ts'
+import { noTenant, type Plane } from '../kernel/scope.ts'
+import { newId } from '../kernel/id.ts'
+
+export interface Composed {
+  readonly modules: readonly AnyModule[]
+  /** What each module built, by its name. */
+  readonly made: Readonly<Record<string, Built>>
+  readonly schemas: Schemas
+  readonly routes: readonly Route[]
+  /** Runs every module's `boot`, in order. */
+  boot(): Promise<void>
+}
+
+export interface ComposeOptions {
+  readonly modules: readonly AnyModule[]
+  readonly services: Services
+  readonly database: Database
+  /** The planes whose roles hold a permission; throws for an unknown one. */
+  readonly planesOf: (permission: string) => readonly Plane[]
+}
+
+const pick = (from: Readonly<Record<string, unknown>>, names: readonly string[]): never =>
+  Object.fromEntries(names.map((name) => [name, from[name]])) as never
+
+/** @throws when modules need each other in a circle, a field is unmarked, or a declared permission guards nothing. */
+export function compose({ modules, services, database, planesOf }: ComposeOptions): Composed {
+  const ordered = inOrder(modules)
+  const made: Record<string, Built> = {}
+  const contracts: Record<string, unknown> = {}
+  const graphs: Record<string, unknown> = {}
+  const routes: Route[] = []
+  const builder = createBuilder({ planesOf })
+  for (const module of ordered) {
+    const platform = platformFor(module, services)
+    const needs = pick(contracts, module.needs)
+    const built = module.build(platform, needs)
+    made[module.name] = built
+    contracts[module.name] = built.contract
+    graphs[module.name] = module.graph?.(builder, pick(graphs, module.needs), built)
+    routes.push(...(module.routes?.(platform, built, needs) ?? []))
+  }
+  const schemas = buildSchemas(builder)
+  const gap = permissionGap(ordered, schemas.guarded)
+  if (gap.length > 0) throw new Error(gap.join(' '))
+
+  const open = () =>
+    database.unit({
+      tenantId: noTenant,
+      plane: null,
+      actor: { kind: 'anonymous' },
+      permissions: new Set(),
+      purpose: null,
+      requestId: `boot-${newId()}`,
+      sourceAddress: null,
+      userAgent: null,
+    })
+  return {
+    modules: ordered,
+    made,
+    schemas,
+    routes,
+    async boot() {
+      for (const module of ordered) await module.boot?.(made[module.name]!, open)
+    },
+  }
+}

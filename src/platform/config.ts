@@ -1,0 +1,114 @@
+/** Every environment variable, parsed once. A wrong value stops the start with a sentence that says what to write. */
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+const flag = z.enum(['0', '1'], { error: 'write 0 or 1' }).transform((text) => text === '1')
+const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'write postgres://host:port/database' })
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `write a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .pipe(z.number().min(least).max(most))
+
+const variables = z.object({
+  /** Where the server listens. */
+  PORT: wholeNumber(0, 65_535).default(4000),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  /** Where the embedded database, keys, mail spool and demo file live. */
+  DATA_DIR: z.string().min(1).default('.data'),
+  /** A Postgres of your own (15 or newer); unset: the embedded one. Its user and password are replaced by each login's. */
+  DATABASE_URL: postgresUrl.optional(),
+  /** The owner's connection, for migrations, backup and `doctor` only. */
+  DATABASE_OWNER_URL: postgresUrl.optional(),
+  /** From it every login's password is derived. Embedded mode makes its own. */
+  DATABASE_LOGIN_SECRET: z.string().min(32, 'write at least 32 characters').optional(),
+  /** 0 behind a transaction-mode pooler that carries no prepared statements (pgbouncer before 1.21). */
+  DATABASE_PREPARED_STATEMENTS: flag.default(true),
+  /** Addresses or networks (CIDR, comma-separated) whose forwarded headers are believed. */
+  TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== '')),
+  MARISTAN_DEMO: flag.optional(),
+  KMS_PROVIDER: z.enum(['local', 'aws'], { error: 'write local or aws' }).optional(),
+  KMS_KEY_ID: z.string().min(1).optional(),
+  AWS_REGION: z.string().min(1).optional(),
+  AWS_ENDPOINT_URL_KMS: z.url().optional(),
+  /** How the outside reaches us; links in mails and token issuers are made of it. */
+  PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'write debug, info, warn, error or silent' }).default('info'),
+  /** A bearer that may read /metrics from elsewhere than this machine. */
+  METRICS_TOKEN: z.string().min(32, 'write at least 32 characters').optional(),
+})
+
+export interface Config {
+  readonly port: number
+  readonly host: string
+  readonly dataDir: string
+  readonly databaseUrl: string | null
+  readonly databaseOwnerUrl: string | null
+  readonly databaseLoginSecret: string | null
+  readonly preparedStatements: boolean
+  readonly trustedProxies: readonly string[]
+  /** Synthetic tenants, GraphiQL, introspection. Only ever on a loopback address. */
+  readonly demo: boolean
+  readonly kmsProvider: 'local' | 'aws'
+  readonly publicUrl: string | null
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly metricsToken: string | null
+}
+
+/** A configuration that cannot be: `problems` says for each variable what to write. */
+export class BadConfiguration extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+    this.name = 'BadConfiguration'
+    this.problems = problems
+  }
+}
+
+export const isLoopbackHost = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+
+/** Reads the environment. @throws {BadConfiguration} naming every wrong variable, never its value. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const parsed = variables.safeParse(given)
+  if (!parsed.success) {
+    throw new BadConfiguration(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
+  }
+  const { data } = parsed
+  const embedded = data.DATABASE_URL === undefined
+  const demo = data.MARISTAN_DEMO ?? embedded
+  const problems: string[] = []
+  if (!embedded && data.DATABASE_LOGIN_SECRET === undefined) {
+    problems.push('DATABASE_LOGIN_SECRET: write a secret of at least 32 characters; the logins of DATABASE_URL are derived from it')
+  }
+  if (!embedded && data.KMS_PROVIDER === undefined) {
+    problems.push('KMS_PROVIDER: write local or aws; with DATABASE_URL there is no default, so that a lost key file is an error and not a new key')
+  }
+  if (data.KMS_PROVIDER === 'aws') problems.push('KMS_PROVIDER: aws is not built yet; write local')
+  if (demo && !isLoopbackHost(data.HOST)) {
+    problems.push('HOST: demo mode has published passwords and listens on a loopback address only; write 127.0.0.1, or MARISTAN_DEMO=0')
+  }
+  if (problems.length > 0) throw new BadConfiguration(problems)
+  return {
+    port: data.PORT,
+    host: data.HOST,
+    dataDir: resolve(data.DATA_DIR),
+    databaseUrl: data.DATABASE_URL ?? null,
+    databaseOwnerUrl: data.DATABASE_OWNER_URL ?? null,
+    databaseLoginSecret: data.DATABASE_LOGIN_SECRET ?? null,
+    preparedStatements: data.DATABASE_PREPARED_STATEMENTS,
+    trustedProxies: data.TRUSTED_PROXIES,
+    demo,
+    kmsProvider: data.KMS_PROVIDER ?? 'local',
+    publicUrl: data.PUBLIC_URL ?? null,
+    logLevel: data.LOG_LEVEL,
+    metricsToken: data.METRICS_TOKEN ?? null,
+  }
+}

@@ -1,0 +1,125 @@
+/** The database as the building sees it: units of work for a caller, and the few questions asked before a tenant is known. */
+import { PrismaPg } from '@prisma/adapter-pg'
+import type { Caller } from '../../kernel/scope.ts'
+import { faultOf } from './errors.ts'
+import { PrismaClient } from './generated/client.ts'
+import { Gate } from './gate.ts'
+import { authLogin, authReadLogin, operatorLogin, readLoginOf, urlFor, workerLogin, writeLoginOf, type Login } from './logins.ts'
+import { OperationPool, startingWith, WritePool, type Operation, type Settings } from './operation.ts'
+import { ReadLane } from './read-lane.ts'
+import { Unit, type Transactions, type Tx } from './unit.ts'
+
+export interface DatabaseOptions {
+  /** Host, port and database; user and password in it are replaced by each login's. */
+  readonly url: string
+  readonly loginSecret: string
+  /** False behind a transaction-mode pooler that does not carry prepared statements (pgbouncer before 1.21). */
+  readonly preparedStatements: boolean
+  readonly readConnections?: number
+  readonly writeConnections?: number
+}
+
+const transactionTimeoutMs = 15_000
+const connectTimeoutMs = 5_000
+
+export class Database {
+  readonly #options: DatabaseOptions
+  readonly #prisma: PrismaClient
+  readonly #lanes = new Map<Login, ReadLane>()
+  readonly #pools = new Map<Login, WritePool>()
+  readonly gate: Gate
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options
+    this.#prisma = new PrismaClient({ adapter: new PrismaPg(new OperationPool()) })
+    this.gate = new Gate((login) => this.#pool(login))
+  }
+
+  /** A unit of work for a caller. Reads and writes go through the logins of the caller's plane. */
+  unit(caller: Caller, signal: AbortSignal | null = null): Unit {
+    const { readLogin, writeLogin } = loginsFor(caller)
+    return new Unit({ caller, signal, readLogin, writeLogin, transactions: this.#transactions })
+  }
+
+  readonly #transactions: Transactions = {
+    // A login without a pipelined lane of its own (jobs, operator) reads on its write pool.
+    read: (unit, login, work) =>
+      login.endsWith('_read')
+        ? this.#start({ kind: 'read', lane: this.#lane(login), settings: settingsOf(unit.caller), signal: unit.signal }, work)
+        : this.#start({ kind: 'write', pool: this.#pool(login), settings: settingsOf(unit.caller), signal: unit.signal }, work),
+    write: (unit, login, work) =>
+      this.#start({ kind: 'write', pool: this.#pool(login), settings: settingsOf(unit.caller), signal: unit.signal }, work),
+  }
+
+  #start<T>(operation: Operation, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return startingWith(operation, () =>
+      this.#prisma.$transaction(work, { timeout: transactionTimeoutMs, maxWait: connectTimeoutMs }),
+    ).catch((error: unknown) => {
+      throw faultOf(error)
+    })
+  }
+
+  #lane(login: Login): ReadLane {
+    let lane = this.#lanes.get(login)
+    if (!lane) {
+      lane = new ReadLane(this.#url(login), {
+        connections: this.#options.readConnections ?? 2,
+        queue: 512,
+        connectTimeoutMs,
+        statements: this.#statements,
+      })
+      this.#lanes.set(login, lane)
+    }
+    return lane
+  }
+
+  #pool(login: Login): WritePool {
+    let pool = this.#pools.get(login)
+    if (!pool) {
+      pool = new WritePool(this.#url(login), {
+        connections: this.#options.writeConnections ?? 8,
+        waiting: 256,
+        connectTimeoutMs,
+        statements: this.#statements,
+      })
+      this.#pools.set(login, pool)
+    }
+    return pool
+  }
+
+  get #statements() {
+    return { named: this.#options.preparedStatements, limit: 1_000 }
+  }
+
+  #url(login: Login): string {
+    return urlFor(login, this.#options.url, this.#options.loginSecret)
+  }
+
+  async close(): Promise<void> {
+    await this.#prisma.$disconnect()
+    await Promise.all([...this.#lanes.values(), ...this.#pools.values()].map((one) => one.close()))
+  }
+}
+
+function loginsFor(caller: Caller): { readLogin: Login; writeLogin: Login } {
+  switch (caller.actor.kind) {
+    case 'system':
+      return { readLogin: workerLogin, writeLogin: workerLogin }
+    case 'operator':
+      return { readLogin: operatorLogin, writeLogin: operatorLogin }
+    case 'anonymous':
+      return { readLogin: authReadLogin, writeLogin: authLogin }
+    case 'member':
+    case 'integration':
+      if (!caller.plane) throw new Error('A signed-in caller has no plane.')
+      return { readLogin: readLoginOf(caller.plane), writeLogin: writeLoginOf(caller.plane) }
+  }
+}
+
+function settingsOf(caller: Caller): Settings {
+  const { actor, tenantId } = caller
+  if (actor.kind === 'member') {
+    return { tenantId, membershipId: actor.membershipId, role: actor.role, providerOrgId: actor.providerOrgId }
+  }
+  return { tenantId, membershipId: null, role: actor.kind === 'integration' ? actor.role : null, providerOrgId: null }
+}

@@ -1,0 +1,180 @@
+/**
+ * One Sync group of Postgres' extended protocol: the tenant's settings and one statement, so that the settings hold for
+ * exactly that statement (outside a transaction the group is a transaction of its own) in one round trip.
+ */
+import pg from 'pg'
+import type { FieldDef, QueryResult } from 'pg'
+import pgUtils from 'pg/lib/utils.js'
+
+/** A statement to run before the asked one, in the same group. */
+export interface Prelude {
+  readonly text: string
+  readonly values: readonly string[]
+}
+
+/** What the driver adapter hands over for one statement. */
+export interface Statement {
+  readonly text: string
+  readonly values: readonly unknown[]
+  readonly rowMode?: 'array'
+  readonly types?: pg.CustomTypesConfig
+}
+
+interface Prepared {
+  readonly name: string
+  /** Known after the first run; Describe is skipped from then on. */
+  fields?: FieldDef[]
+}
+
+// The parts of pg's connection that a query of our own needs.
+interface Wire {
+  readonly stream: { cork(): void; uncork(): void }
+  parse(statement: { name: string; text: string; types: [] }): void
+  bind(portal: { portal: ''; statement: string; values: readonly unknown[] }): void
+  describe(target: { type: 'P'; name: '' }): void
+  execute(portal: { portal: '' }): void
+  close(target: { type: 'S'; name: string }): void
+  sync(): void
+}
+
+interface BaseQuery {
+  callback: (error: Error | null, result?: QueryResult) => void
+  _result: { addFields(fields: FieldDef[]): void }
+  _accumulateRows: boolean
+  handleRowDescription(message: { fields: FieldDef[] }): void
+  handleDataRow(message: unknown): void
+  handleCommandComplete(message: unknown, connection: Wire): void
+  handleError(error: Error, connection: Wire): void
+  handleReadyForQuery(connection: Wire): void
+}
+const Query = pg.Query as unknown as new (config: object, values: undefined, callback: BaseQuery['callback']) => BaseQuery
+
+/**
+ * The prepared statements of one connection. Names are never reused; past the bound the least recently used statement
+ * is closed. With `named` off (a transaction-mode pooler without prepared-statement support) nothing is remembered.
+ */
+export class StatementCache {
+  readonly #statements = new Map<string, Prepared>()
+  readonly #limit: number
+  readonly named: boolean
+  #sequence = 0
+  /** Names to close with the next group. */
+  readonly #doomed: string[] = []
+
+  constructor(options: { named: boolean; limit: number }) {
+    this.named = options.named
+    this.#limit = options.limit
+  }
+
+  find(text: string): Prepared | undefined {
+    const found = this.#statements.get(text)
+    if (found) {
+      this.#statements.delete(text)
+      this.#statements.set(text, found)
+    }
+    return found
+  }
+
+  make(text: string): Prepared {
+    if (!this.named) return { name: '' }
+    const made = { name: `m${++this.#sequence}` }
+    this.#statements.set(text, made)
+    if (this.#statements.size > this.#limit) this.evict(this.#statements.keys().next().value!)
+    return made
+  }
+
+  evict(text: string): void {
+    const old = this.#statements.get(text)
+    if (!old) return
+    this.#statements.delete(text)
+    this.#doomed.push(old.name)
+  }
+
+  takeDoomed(): string[] {
+    return this.#doomed.splice(0)
+  }
+}
+
+export class GroupQuery extends Query {
+  readonly #preludes: readonly Prelude[]
+  readonly #statement: Statement
+  /** Mapped before anything is sent: a value that cannot be mapped must not leave half a group on a shared wire. */
+  readonly #values: readonly unknown[]
+  readonly #cache: StatementCache
+  /** Statements this group parses: forgotten again if the group fails. */
+  readonly #fresh: string[] = []
+  #prepared: Prepared = { name: '' }
+  /** How many preludes have not completed yet. */
+  #preludesLeft: number
+
+  constructor(preludes: readonly Prelude[], statement: Statement, cache: StatementCache, done: BaseQuery['callback']) {
+    super({ text: statement.text, rowMode: statement.rowMode, types: statement.types }, undefined, done)
+    this.#preludes = preludes
+    this.#preludesLeft = preludes.length
+    this.#statement = statement
+    this.#values = statement.values.map((value) => pgUtils.prepareValue(value))
+    this.#cache = cache
+  }
+
+  submit(wire: Wire): null {
+    wire.stream.cork()
+    try {
+      for (const name of this.#cache.takeDoomed()) wire.close({ type: 'S', name })
+      for (const prelude of this.#preludes) {
+        wire.bind({ portal: '', statement: this.#prepare(wire, prelude.text).name, values: prelude.values })
+        wire.execute({ portal: '' })
+      }
+      this.#prepared = this.#prepare(wire, this.#statement.text)
+      wire.bind({ portal: '', statement: this.#prepared.name, values: this.#values })
+      if (this.#prepared.fields) {
+        this._result.addFields(this.#prepared.fields)
+        this._accumulateRows = true
+      } else {
+        wire.describe({ type: 'P', name: '' })
+      }
+      wire.execute({ portal: '' })
+    } finally {
+      wire.sync()
+      wire.stream.uncork()
+    }
+    return null
+  }
+
+  #prepare(wire: Wire, text: string): Prepared {
+    const known = this.#cache.find(text)
+    if (known) return known
+    const made = this.#cache.make(text)
+    wire.parse({ name: made.name, text, types: [] })
+    this.#fresh.push(text)
+    return made
+  }
+
+  override handleRowDescription(message: { fields: FieldDef[] }): void {
+    this.#prepared.fields = message.fields
+    super.handleRowDescription(message)
+  }
+
+  override handleDataRow(message: unknown): void {
+    if (this.#preludesLeft === 0) super.handleDataRow(message)
+  }
+
+  override handleCommandComplete(message: unknown, wire: Wire): void {
+    if (this.#preludesLeft > 0) this.#preludesLeft--
+    else super.handleCommandComplete(message, wire)
+  }
+
+  override handleError(error: Error & { code?: string }, wire: Wire): void {
+    for (const text of this.#fresh) this.#cache.evict(text)
+    if (isStalePlan(error)) this.#cache.evict(this.#statement.text)
+    super.handleError(error, wire)
+  }
+}
+
+/**
+ * True when the statement failed only because of its preparation: its result's shape changed (0A000, after DDL), or the
+ * server does not know its name (26000). Repeating it is safe where nothing ran before it.
+ */
+export function isStalePlan(error: unknown): boolean {
+  const { code, routine } = (error ?? {}) as { code?: string; routine?: string }
+  return code === '26000' || (code === '0A000' && routine === 'RevalidateCachedQuery')
+}

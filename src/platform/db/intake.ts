@@ -1,0 +1,72 @@
+/**
+ * What is written along with every command: its audit rows and its outbox rows, in its own transaction. The platform
+ * writes these two insert-only tables so that no module can forget to, and no change commits without a trace.
+ */
+import { newId } from '../../kernel/id.ts'
+import type { AuditEntry } from '../../kernel/audit-entry.ts'
+import type { EventType } from '../../kernel/event.ts'
+import type { Actor, Caller } from '../../kernel/scope.ts'
+import type { Tx } from './unit.ts'
+
+export interface PublishedEvent {
+  readonly type: EventType
+  readonly aggregateId: string
+  readonly payload: unknown
+}
+
+/** More than this in one command is a mistake in the code, not a big day. */
+const maxRows = 10_000
+
+const actorIdOf = (actor: Actor): string | null =>
+  actor.kind === 'member' ? actor.membershipId : actor.kind === 'integration' ? actor.tokenId : null
+
+/** Inserts the audit rows of one transaction in one statement. `at` is the database's clock. */
+export async function writeAudit(tx: Tx, caller: Caller, entries: readonly AuditEntry[]): Promise<void> {
+  if (entries.length === 0) return
+  if (entries.length > maxRows) throw new Error(`One unit of work recorded ${entries.length} audit rows; the bound is ${maxRows}.`)
+  const { actor } = caller
+  const rows = entries.map((entry) => ({
+    id: newId(),
+    actor_kind: entry.actor ? 'member' : actor.kind,
+    actor_id: entry.actor?.id ?? actorIdOf(actor),
+    plane: caller.plane,
+    action: entry.action,
+    resource: entry.resource,
+    resource_id: entry.resourceId ?? null,
+    subject_id: entry.subjectId ?? null,
+    outcome: entry.outcome,
+    purpose: caller.purpose,
+    request_id: caller.requestId,
+    session_id: entry.actor?.sessionId ?? (actor.kind === 'member' ? actor.sessionId : null),
+    sign_in_method: entry.actor?.via ?? (actor.kind === 'member' ? actor.via : actor.kind === 'integration' ? 'api-token' : null),
+    source_address: caller.sourceAddress,
+    user_agent: caller.userAgent,
+    detail: entry.detail ?? {},
+  }))
+  await tx.$executeRaw`
+    insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome,
+      purpose, request_id, session_id, sign_in_method, source_address, user_agent, detail)
+    select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, actor_kind text, actor_id uuid, plane text,
+      action text, resource text, resource_id uuid, subject_id uuid, outcome text, purpose text, request_id text,
+      session_id uuid, sign_in_method text, source_address text, user_agent text, detail jsonb)`
+}
+
+/** Inserts the outbox rows of one transaction in one statement. */
+export async function writeOutbox(tx: Tx, caller: Caller, events: readonly PublishedEvent[]): Promise<void> {
+  if (events.length === 0) return
+  if (events.length > maxRows) throw new Error(`One unit of work published ${events.length} events; the bound is ${maxRows}.`)
+  const rows = events.map(({ type, aggregateId, payload }) => ({
+    id: newId(),
+    name: type.name,
+    aggregate_id: aggregateId,
+    payload,
+    actor_id: actorIdOf(caller.actor),
+    request_id: caller.requestId,
+  }))
+  await tx.$executeRaw`
+    insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
+    select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, name text, aggregate_id uuid, payload jsonb,
+      actor_id uuid, request_id text)`
+}

@@ -1,0 +1,135 @@
+/**
+ * One plane's GraphQL endpoint: parse, validate and limit before anybody is authenticated; then one unit of work around the
+ * execution, whose PHI reads are in the audit trail before the first byte of the answer leaves.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
+import { GraphQLError, type ExecutionResult, type GraphQLSchema } from 'graphql'
+import { createYoga, type Plugin } from 'graphql-yoga'
+import { Fault } from '../../kernel/fault.ts'
+import { locales, type Locale } from '../../kernel/locale.ts'
+import type { Caller, Plane } from '../../kernel/scope.ts'
+import type { Unit } from '../db/unit.ts'
+import { statusOf } from '../http/answer.ts'
+import { readBody } from '../http/body.ts'
+import type { Log } from '../http/log.ts'
+import type { RequestContext } from '../http/router.ts'
+import { createContext, type Context } from './context.ts'
+import { useLimits } from './limits.ts'
+
+export interface EndpointOptions {
+  readonly plane: Plane
+  readonly schema: GraphQLSchema
+  /** GraphiQL, introspection and suggestions. */
+  readonly development: boolean
+  /** Fields that check something guessable: one of them an operation. */
+  readonly guessable: readonly string[]
+  readonly log: Log
+  open(caller: Caller, signal: AbortSignal): Unit
+}
+
+/** What the edge knows of one request once it knows who asks. */
+export interface Asked {
+  readonly caller: Caller
+  readonly http: RequestContext
+  readonly locale: Locale
+}
+
+/** Authenticates lazily: only a document that is worth executing costs a look-up. */
+export type Authenticate = () => Promise<Asked>
+
+export interface Endpoint {
+  handle(request: IncomingMessage, response: ServerResponse, http: RequestContext, authenticate: Authenticate): Promise<void>
+}
+
+interface ServerContext {
+  readonly authenticate: Authenticate
+  readonly http: RequestContext
+  readonly cookies: string[]
+}
+
+export const maxBodyBytes = 256 * 1024
+
+export function createEndpoint(options: EndpointOptions): Endpoint {
+  const path = `/graphql/${options.plane}`
+  const yoga = createYoga<ServerContext, Context>({
+    schema: options.schema,
+    graphqlEndpoint: path,
+    landingPage: false,
+    logging: false,
+    cors: false,
+    graphiql: options.development ? { title: `Maristan ${options.plane}` } : false,
+    multipart: false,
+    batching: false,
+    maskedErrors: { maskError: (error) => mask(error, options.log) },
+    plugins: [useLimits({ development: options.development, guessable: options.guessable }), useUnitOfWork()],
+    context: async ({ authenticate, http, cookies }) => {
+      const asked = await authenticate()
+      const unit = options.open(asked.caller, http.signal)
+      return createContext({ unit, plane: options.plane, locale: asked.locale, answer: { setCookie: (value) => cookies.push(value) } })
+    },
+  })
+
+  return {
+    async handle(request, response, http, authenticate) {
+      const body = request.method === 'POST' ? await readBody(request, maxBodyBytes) : undefined
+      const url = `http://${http.client.host}${path}${http.query ? `?${http.query}` : ''}`
+      const headers = new Headers()
+      for (const name of ['accept', 'content-type'] as const) {
+        const value = request.headers[name]
+        if (value) headers.set(name, value)
+      }
+      const cookies: string[] = []
+      const answer = await yoga.fetch(
+        url,
+        { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal },
+        { authenticate, http, cookies },
+      )
+      for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
+      if (cookies.length > 0) response.setHeader('set-cookie', cookies)
+      response.statusCode = answer.status
+      if (answer.body) await pipeline(Readable.fromWeb(answer.body as never), response)
+      else response.end()
+    },
+  }
+}
+
+/** Queries and mutations run inside their unit of work. If its PHI reads cannot be written down, nothing is answered. */
+function useUnitOfWork(): Plugin<Context> {
+  return {
+    onExecute({ executeFn, setExecuteFn }) {
+      setExecuteFn((args) => {
+        const { unit } = args.contextValue as Context
+        return unit.read(async () => (await executeFn(args)) as ExecutionResult)
+      })
+    },
+  }
+}
+
+/** Faults and GraphQL's own complaints pass; everything else is logged under the request's id and hidden. */
+function mask(error: unknown, log: Log): Error {
+  const original = error instanceof GraphQLError ? (error.originalError ?? null) : error
+  const at = error instanceof GraphQLError ? { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path } : {}
+  if (original instanceof Fault) {
+    // A field's refusal leaves the rest of the answer standing; a refusal of the whole request is its status.
+    const status = at.path ? {} : { http: { status: statusOf(original) } }
+    return new GraphQLError(original.message, { ...at, extensions: { code: original.code, kind: original.kind, ...status } })
+  }
+  if (error instanceof GraphQLError && (original === null || original instanceof GraphQLError)) return error
+  log.error('graphql.failed', { error: original })
+  return new GraphQLError('Something went wrong on our side. Quote the request id when you report it.', {
+    ...at,
+    extensions: { code: 'INTERNAL', http: { status: 500 } },
+  })
+}
+
+/** The reader's language out of `Accept-Language` (RFC 9110 §12.5.4); the tenant's own where it names none of ours. */
+export function localeOf(acceptLanguage: string | undefined, fallback: Locale): Locale {
+  for (const part of (acceptLanguage ?? '').slice(0, 200).split(',')) {
+    const language = part.trim().slice(0, 2).toLowerCase()
+    const found = locales.find((locale) => locale === language)
+    if (found) return found
+  }
+  return fallback
+}

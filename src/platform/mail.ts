@@ -1,0 +1,30 @@
+/** Outgoing mail. Until a notification module sends it, messages are spooled as files that only the operator can read. */
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import nodemailer from 'nodemailer'
+import { newId } from '../kernel/id.ts'
+
+export interface Letter {
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+}
+
+export interface Mail {
+  /** Resolves once the letter is safely spooled. @throws when it cannot be, so that the caller's command fails with it. */
+  send(letter: Letter): Promise<void>
+}
+
+/** Spools each letter as `<directory>/<id>.eml` (RFC 5322), mode 0600, complete or absent. */
+export function openMailSpool(directory: string, from: string): Mail {
+  const composer = nodemailer.createTransport({ streamTransport: true, buffer: true, newline: 'unix' })
+  return {
+    async send({ to, subject, text }) {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      const { message } = await composer.sendMail({ from, to, subject, text, disableFileAccess: true, disableUrlAccess: true })
+      const path = join(directory, `${newId()}.eml`)
+      await writeFile(`${path}.part`, message as Buffer, { mode: 0o600, flag: 'wx', flush: true })
+      await rename(`${path}.part`, path)
+    },
+  }
+}
