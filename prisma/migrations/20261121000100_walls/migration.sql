@@ -106,6 +106,27 @@ create function gate.tenants_with_due_events(most int)
     group by e.tenant_id order by min(e.available_at) limit least(most, 1000)
   $$;
 
+-- Tenants whose jobs run, a page at a time.
+create function gate.active_tenants(after uuid, most int)
+  returns setof uuid
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select t.tenant_id from tenancy.tenant t
+    where t.status::text = 'ACTIVE' and (after is null or t.tenant_id > after)
+    order by t.tenant_id limit least(most, 1000)
+  $$;
+
+-- How far delivery is behind, over the whole building: two numbers and no tenant.
+create function gate.outbox_state()
+  returns table (lag_seconds double precision, parked bigint)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select
+      (select coalesce(extract(epoch from now() - min(e.available_at)), 0)::double precision from outbox.event e
+        where e.processed_at is null and e.parked_at is null and e.available_at <= now()),
+      (select count(*) from outbox.event e where e.parked_at is not null)
+  $$;
+
 -- Recipients the caller may reach. On the consumer plane: the one I am, or legally represent. Elsewhere: those with whom one
 -- live, direct edge connects me. `session_user` is the login itself, so no setting can widen it.
 create function gate.my_recipients()
@@ -167,7 +188,7 @@ grant usage on schema gate to maristan_auth, maristan_worker, maristan_operator,
   maristan_clinician, maristan_clinician_read, maristan_consumer, maristan_consumer_read, maristan_courier, maristan_courier_read;
 grant execute on function gate.tenant_by_slug(text), gate.tenant_by_id(uuid) to maristan_auth, maristan_operator;
 grant execute on function gate.tenants() to maristan_operator;
-grant execute on function gate.tenants_with_due_events(int) to maristan_worker;
+grant execute on function gate.tenants_with_due_events(int), gate.active_tenants(uuid, int), gate.outbox_state() to maristan_worker;
 grant execute on function gate.my_recipients(), gate.my_parties() to
   maristan_clinician, maristan_clinician_read, maristan_consumer, maristan_consumer_read, maristan_courier, maristan_courier_read;
 
@@ -331,3 +352,6 @@ create unique index membership_identity_role_org_key on identity.membership (ten
   nulls not distinct;
 -- What is still to be delivered, in order.
 create index event_due_idx on outbox.event (available_at, tenant_id) where processed_at is null and parked_at is null;
+create index event_order_idx on outbox.event (tenant_id, aggregate_id, at, id) where processed_at is null and parked_at is null;
+create index event_parked_idx on outbox.event (tenant_id, parked_at) where parked_at is not null;
+create index event_processed_idx on outbox.event (tenant_id, processed_at) where processed_at is not null;

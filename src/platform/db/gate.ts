@@ -43,8 +43,51 @@ export class Gate {
     return rows.map((row) => row.tenantId)
   }
 
+  /** Tenants that are not suspended, in the order of their ids. */
+  async *activeTenants(): AsyncGenerator<string> {
+    const page = 500
+    for (let after: string | null = null; ; ) {
+      const rows: { tenantId: string }[] = await this.#pool(workerLogin).bare(
+        'select tenant_id as "tenantId" from gate.active_tenants($1, $2) as tenant_id',
+        [after, page],
+      )
+      for (const { tenantId } of rows) yield tenantId
+      if (rows.length < page) return
+      after = rows.at(-1)!.tenantId
+    }
+  }
+
+  /** How many seconds the oldest due event has waited, and how many events were given up, in all tenants together. */
+  async outboxState(): Promise<{ readonly lagSeconds: number; readonly parked: number }> {
+    const rows = await this.#pool(workerLogin).bare<{ lagSeconds: number; parked: string }>(
+      'select lag_seconds as "lagSeconds", parked from gate.outbox_state()',
+      [],
+    )
+    return { lagSeconds: rows[0]!.lagSeconds, parked: Number(rows[0]!.parked) }
+  }
+
   /** Every tenant, for the operator. */
   async tenants(): Promise<TenantGlance[]> {
     return this.#pool(operatorLogin).bare<TenantGlance>('select tenant_id as "tenantId", slug, status from gate.tenants()', [])
+  }
+
+  /** Whether the platform has its data key, and so whether sealed values exist anywhere. */
+  async hasPlatformKey(): Promise<boolean> {
+    const rows = await this.#pool(authLogin).bare<{ exists: boolean }>('select exists(select from vault.platform_key) as "exists"', [])
+    return rows[0]!.exists
+  }
+
+  /** Resolves when the database answers. */
+  async ping(): Promise<void> {
+    await this.#pool(authLogin).bare('select 1', [])
+  }
+
+  /** Names of the applied migrations, in order. */
+  async appliedMigrations(): Promise<string[]> {
+    const rows = await this.#pool(authLogin).bare<{ name: string }>(
+      'select migration_name as name from public._prisma_migrations where finished_at is not null and rolled_back_at is null order by 1',
+      [],
+    )
+    return rows.map((row) => row.name)
   }
 }

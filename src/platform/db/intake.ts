@@ -64,9 +64,13 @@ export async function writeOutbox(tx: Tx, caller: Caller, events: readonly Publi
     actor_id: actorIdOf(caller.actor),
     request_id: caller.requestId,
   }))
+  // The notification leaves with the commit and wakes whoever delivers.
   await tx.$executeRaw`
-    insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
-    select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, name text, aggregate_id uuid, payload jsonb,
-      actor_id uuid, request_id text)`
+    with written as (
+      insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
+      select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, name text, aggregate_id uuid, payload jsonb,
+        actor_id uuid, request_id text)
+    )
+    select pg_notify('maristan_outbox', '')`
 }

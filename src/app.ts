@@ -1,0 +1,142 @@
+/** The only place where modules meet: the list of them, and the server they make together. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { createEdge } from './edge.ts'
+import { systemClock } from './kernel/clock.ts'
+import { unauthenticated } from './kernel/fault.ts'
+import type { Locale } from './kernel/locale.ts'
+import { planes, type Plane } from './kernel/scope.ts'
+import { planesOf, type Permission } from './modules/access/contract.ts'
+import { audit } from './modules/audit/index.ts'
+import { care } from './modules/care/index.ts'
+import { guessableFields, sessionRoute, type Identity } from './modules/identity/contract.ts'
+import { identity } from './modules/identity/index.ts'
+import { tenancy } from './modules/tenancy/index.ts'
+import { vault } from './modules/vault/index.ts'
+import { compose, type Composed } from './platform/compose.ts'
+import { readConfig, type Config } from './platform/config.ts'
+import { openLocalKms } from './platform/crypto/kms-local.ts'
+import { Database } from './platform/db/database.ts'
+import type { Foundation } from './platform/db/foundation.ts'
+import { migrationNames } from './platform/db/migrate.ts'
+import { createEndpoint, localeOf, type Endpoint } from './platform/graphql/endpoint.ts'
+import { healthRoutes } from './platform/http/health.ts'
+import { createLog, type Log } from './platform/http/log.ts'
+import { createHttpMetrics, metricsRoute } from './platform/http/metrics.ts'
+import type { RequestContext, Route } from './platform/http/router.ts'
+import { createHttpServer, type HttpServer } from './platform/http/server.ts'
+import { createTenantDoor } from './platform/http/tenant.ts'
+import { openMailSpool } from './platform/mail.ts'
+import type { AnyModule, Services } from './platform/module.ts'
+
+/** Every module of the building. A new one is one line here. */
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, care]
+
+/** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
+export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {
+  const { database } = foundation
+  return composeModules(database, {
+    clock: systemClock,
+    log,
+    config,
+    // Sealed values exist once the platform has a key: from then on a missing key file is a loss, not a first start.
+    kms: await openLocalKms({ file: join(config.dataDir, 'kms.json'), mayCreate: !(await database.gate.hasPlatformKey()) }),
+    mail: openMailSpool(join(config.dataDir, 'mail'), 'Maristan <no-reply@maristan.invalid>'),
+  })
+}
+
+function composeModules(database: Database, services: Services): Composed {
+  return compose({ modules, services, database, planesOf: (permission) => planesOf(permission as Permission) })
+}
+
+/** The house on paper: schemas and manifests, with a database that is never asked and keys that do not exist. */
+export function drawHouse(): Composed {
+  const config = readConfig({ LOG_LEVEL: 'silent' })
+  const refuse = () => Promise.reject(new Error('This house is only drawn.'))
+  return composeModules(new Database({ url: 'postgres://127.0.0.1/nowhere', loginSecret: 'drawn', preparedStatements: true }), {
+    clock: systemClock,
+    log: createLog({ level: 'silent' }),
+    config,
+    kms: { provider: 'local', keyId: 'drawn', wrap: refuse, unwrap: refuse },
+    mail: { send: refuse },
+  })
+}
+
+export interface House {
+  readonly server: HttpServer
+  readonly composed: Composed
+}
+
+/** The server over a composed house: one GraphQL endpoint a plane, the modules' routes, health and metrics. */
+export function createHouse(config: Config, foundation: Foundation, composed: Composed, log: Log): House {
+  const { database } = foundation
+  const metrics = createHttpMetrics()
+  const publicHost = config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]
+  const door = createTenantDoor(database.gate, ['localhost', ...publicHost])
+  const edge = createEdge({ database, door, identity: composed.made['identity']!.contract as Identity })
+
+  const endpoints = Object.fromEntries(
+    planes.map((plane) => [
+      plane,
+      createEndpoint({
+        plane,
+        schema: composed.schemas.plane[plane],
+        development: config.demo,
+        guessable: guessableFields,
+        log,
+        open: (caller, signal) => database.unit(caller, signal),
+      }),
+    ]),
+  ) as Record<Plane, Endpoint>
+
+  const answer = (plane: Plane, request: IncomingMessage, response: ServerResponse, http: RequestContext) =>
+    endpoints[plane].handle(request, response, http, async () => ({
+      caller: await edge.ask(plane, request, http),
+      http,
+      locale: localeOf(request.headers['accept-language'], 'en' satisfies Locale),
+    }))
+
+  const routes: Route[] = [
+    ...planes
+      .filter((plane) => plane !== 'integrator')
+      .map((plane): Route => ({
+        method: '*',
+        path: `/graphql/${plane}`,
+        name: `graphql.${plane}`,
+        handle: (request, response, http) => answer(plane, request, response, http),
+      })),
+    {
+      method: '*',
+      path: '/graphql',
+      name: 'graphql',
+      handle: (request, response, http) => {
+        const browser = request.method === 'GET' && request.headers.authorization === undefined
+        if (browser && config.demo) {
+          response.writeHead(302, { location: '/graphql/console' }).end()
+          return
+        }
+        return answer(edge.planeOfBearer(request), request, response, http)
+      },
+    },
+    sessionRoute(async (request, http) => {
+      const plane = edge.planeOfCredential(request)
+      if (plane === null) throw unauthenticated()
+      return database.unit(await edge.ask(plane, request, http), http.signal)
+    }, composed.made['identity']!.contract as Identity),
+    ...composed.routes,
+    ...healthRoutes({
+      database: () => database.gate.ping(),
+      migrations: async () => {
+        const applied = new Set(await database.gate.appliedMigrations())
+        const missing = (await migrationNames()).filter((name) => !applied.has(name))
+        if (missing.length > 0) throw new Error(`${missing.length} migrations are not applied.`)
+      },
+      keys: async () => {
+        if (!(await database.gate.hasPlatformKey())) throw new Error('The platform has no key.')
+      },
+    }),
+    metricsRoute(metrics, config.metricsToken),
+  ]
+  const server = createHttpServer({ routes, log, metrics, trustedProxies: config.trustedProxies })
+  return { server, composed }
+}

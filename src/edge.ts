@@ -1,0 +1,138 @@
+/**
+ * Who is asking: the tenant by host, header or token; the plane by path or token; the person by bearer or cookie. A token for another
+ * plane is refused before anything is looked up, and after sign-in the token alone says the tenant.
+ */
+import type { IncomingMessage } from 'node:http'
+import { fault, unauthenticated } from './kernel/fault.ts'
+import { purposes, type Actor, type Caller, type Plane, type Purpose } from './kernel/scope.ts'
+import { permissionsOf, type Role } from './modules/access/contract.ts'
+import { cookieNameOf, glanceAtBearer, glanceAtCookie, tokenWrongPlane, type Identity } from './modules/identity/contract.ts'
+import type { Database } from './platform/db/database.ts'
+import type { RequestContext } from './platform/http/router.ts'
+import { unknownTenant, wrongHost, type TenantDoor } from './platform/http/tenant.ts'
+
+export const csrfRefused = fault(
+  'denied',
+  'CSRF_REFUSED',
+  'A request that is signed in by cookie must come from this origin and carry the header x-maristan-csrf.',
+)
+export const badPurpose = fault('invalid', 'BAD_PURPOSE', `The header x-maristan-purpose takes one of ${purposes.join(', ')}.`)
+
+export const csrfHeader = 'x-maristan-csrf'
+export const purposeHeader = 'x-maristan-purpose'
+
+export interface Edge {
+  /** The caller on one plane; anonymous where no credential came. @throws typed refusals, never a look-up before the plane agrees. */
+  ask(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
+  /** The plane whose schema a bearer opens at `/graphql`. @throws UNAUTHENTICATED */
+  planeOfBearer(request: IncomingMessage): Plane
+  /** The plane of whichever credential came, for `/session`. Null when none did. */
+  planeOfCredential(request: IncomingMessage): Plane | null
+}
+
+const cookiePlanes: readonly Plane[] = ['console', 'clinician', 'consumer', 'courier', 'seller']
+
+/** Why a plane's people read records, where the request does not say. */
+const usualPurpose: Readonly<Record<Plane, Purpose>> = {
+  console: 'OPERATIONS',
+  clinician: 'TREATMENT',
+  consumer: 'PATIENT_REQUEST',
+  courier: 'TREATMENT',
+  seller: 'OPERATIONS',
+  integrator: 'OPERATIONS',
+}
+
+export function createEdge(parts: { database: Database; door: TenantDoor; identity: Identity }): Edge {
+  const { database, door, identity } = parts
+
+  return {
+    async ask(plane, request, http) {
+      const named = await door.named(request, http.client)
+      const bearer = bearerOf(request)
+      const cookie = bearer === null ? cookiesOf(request).get(cookieNameOf(plane) ?? '') : undefined
+      const seen = bearer !== null ? glanceAtBearer(bearer) : cookie !== undefined ? glanceAtCookie(cookie) : null
+      if (bearer !== null && seen === null) throw unauthenticated()
+      const base = {
+        plane,
+        purpose: purposeOf(request, plane),
+        requestId: http.requestId,
+        sourceAddress: http.client.address,
+        userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
+      }
+      const nobody = (tenantId: string): Caller => ({ ...base, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() })
+      if (seen === null) {
+        if (named === null) throw unknownTenant()
+        return nobody(named.tenantId)
+      }
+      if ('plane' in seen && seen.plane !== plane) throw tokenWrongPlane()
+      if ('kind' in seen && seen.kind === 'api' && plane !== 'integrator') throw tokenWrongPlane()
+      if (named !== null && named.tenantId !== seen.tenantId) throw wrongHost()
+      await door.byId(seen.tenantId)
+      const credential = bearer !== null ? { bearer } : { cookie: cookie! }
+      if (cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
+
+      const unit = database.unit(nobody(seen.tenantId), http.signal)
+      const found = await unit.read(() => identity.identify(unit.scope, { ...credential, plane }))
+      if (found.kind === 'integration') {
+        const actor: Actor = { kind: 'integration', tokenId: found.tokenId, role: found.role }
+        return { ...base, tenantId: seen.tenantId, actor, permissions: new Set(found.permissions) }
+      }
+      const { membershipId, identityId, role, sessionId, via, providerOrgId } = found
+      const actor: Actor = { kind: 'member', membershipId, identityId, role, sessionId, via, providerOrgId }
+      return { ...base, tenantId: seen.tenantId, actor, permissions: permissionsOf(role as Role) }
+    },
+
+    planeOfBearer(request) {
+      const bearer = bearerOf(request)
+      const seen = bearer === null ? null : glanceAtBearer(bearer)
+      if (seen === null) throw unauthenticated()
+      return seen.kind === 'api' ? 'integrator' : seen.plane
+    },
+
+    planeOfCredential(request) {
+      const bearer = bearerOf(request)
+      if (bearer !== null) {
+        const seen = glanceAtBearer(bearer)
+        return seen === null ? null : seen.kind === 'api' ? 'integrator' : seen.plane
+      }
+      const cookies = cookiesOf(request)
+      return cookiePlanes.find((plane) => cookies.has(cookieNameOf(plane) ?? '')) ?? null
+    },
+  }
+}
+
+/** The bearer token (RFC 6750 §2.1), or null without an Authorization header. Another scheme is not ours to guess. */
+function bearerOf(request: IncomingMessage): string | null {
+  const header = request.headers.authorization
+  if (header === undefined) return null
+  const [, token] = /^Bearer +([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header) ?? []
+  if (token === undefined) throw unauthenticated()
+  return token
+}
+
+function cookiesOf(request: IncomingMessage): Map<string, string> {
+  const cookies = new Map<string, string>()
+  for (const pair of (request.headers.cookie ?? '').slice(0, 8192).split(';', 50)) {
+    const [name, ...value] = pair.split('=')
+    // The first of two equal names wins: a later one may have been planted by a sibling domain.
+    if (name && !cookies.has(name.trim())) cookies.set(name.trim(), value.join('=').trim())
+  }
+  return cookies
+}
+
+function purposeOf(request: IncomingMessage, plane: Plane): Purpose {
+  const given = request.headers[purposeHeader]
+  if (given === undefined) return usualPurpose[plane]
+  const purpose = purposes.find((one) => one === given)
+  if (!purpose) throw badPurpose()
+  return purpose
+}
+
+/** A browser sends cookies along with anybody's request; only our own page can add this header and has this origin. */
+function refuseForgery(request: IncomingMessage, http: RequestContext): void {
+  const { origin } = request.headers
+  const site = request.headers['sec-fetch-site']
+  if (request.headers[csrfHeader] === undefined) throw csrfRefused()
+  if (site !== undefined && site !== 'same-origin') throw csrfRefused()
+  if (origin !== undefined && URL.parse(origin)?.hostname !== http.client.host) throw csrfRefused()
+}

@@ -1,0 +1,52 @@
+/** Small JSON answers, and the one place where kinds of faults become HTTP statuses. It never says more than a fault's own sentence. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { tooMany, unauthenticated, type Fault, type FaultKind } from '../../kernel/fault.ts'
+import { bodyTooLarge, endLingering } from './body.ts'
+
+const statusByKind: Readonly<Record<FaultKind, number>> = {
+  absent: 404,
+  denied: 403,
+  conflict: 409,
+  invalid: 400,
+  limited: 429,
+  unavailable: 503,
+}
+
+const retryAfterSeconds = 2
+
+/** The HTTP status of an expected failure. */
+export function statusOf(fault: Fault): number {
+  if (unauthenticated.is(fault)) return 401
+  if (bodyTooLarge.is(fault)) return 413
+  return statusByKind[fault.kind]
+}
+
+function begin(response: ServerResponse, status: number, body: unknown): string {
+  const text = JSON.stringify(body)
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) })
+  return text
+}
+
+function refusal(response: ServerResponse, code: string, message: string) {
+  return { error: { code, message }, requestId: response.getHeader('x-request-id') }
+}
+
+/** Answers with a JSON document, unless an answer has begun: the first may be half sent. */
+export function answerJson(response: ServerResponse, status: number, body: unknown): void {
+  if (!response.headersSent) response.end(begin(response, status, body))
+}
+
+/** Answers `{ error: { code, message }, requestId }`, the shape of every refusal outside GraphQL, SCIM and SAML. */
+export function answerRefusal(response: ServerResponse, status: number, code: string, message: string): void {
+  answerJson(response, status, refusal(response, code, message))
+}
+
+/** Answers an expected failure. `unavailable` and `limited` ones say when to come back; a body too large ends the connection. */
+export function answerFault(request: IncomingMessage, response: ServerResponse, fault: Fault): void {
+  if (response.headersSent) return
+  if (tooMany.is(fault)) response.setHeader('retry-after', Math.max(1, Math.ceil(fault.data.retryAfterSeconds)))
+  if (fault.kind === 'unavailable') response.setHeader('retry-after', retryAfterSeconds)
+  if (!bodyTooLarge.is(fault)) return answerRefusal(response, statusOf(fault), fault.code, fault.message)
+  response.setHeader('connection', 'close')
+  endLingering(request, response, begin(response, statusOf(fault), refusal(response, fault.code, fault.message)))
+}
