@@ -38,14 +38,15 @@ function installPackages() {
   if (installedAtMs !== undefined && installedAtMs >= lockedAtMs) return
 
   console.error('Maristan: installing the locked packages (npm ci).')
-  const args = ['ci', '--no-audit', '--no-fund']
+  // No package of ours needs its install script, and some would download.
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund']
   // Under `npm start` the same npm goes on; without it the one on PATH is asked.
   const npmCli = env.npm_execpath?.endsWith('npm-cli.js') ? env.npm_execpath : undefined
   const options = { cwd: root, stdio: ['ignore', 2, 2] }
   const done = npmCli === undefined
     ? spawnSync('npm', args, { ...options, shell: platform === 'win32' })
     : spawnSync(execPath, [npmCli, ...args], options)
-  if (done.status !== 0) fail('npm could not install the packages (see above). Mend that and repeat: npm ci --no-audit --no-fund')
+  if (done.status !== 0) fail('npm could not install the packages (see above). Mend that and repeat: npm ci --ignore-scripts')
 }
 
 /**

@@ -170,6 +170,7 @@ CREATE TABLE "identity"."totp_device" (
     "tenant_id" UUID NOT NULL,
     "identity_id" UUID NOT NULL,
     "secret" TEXT NOT NULL,
+    "pending_secret" TEXT,
     "confirmed_at" TIMESTAMPTZ(6),
     "last_step" BIGINT NOT NULL DEFAULT 0,
     "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -280,12 +281,12 @@ CREATE TABLE "identity"."api_token" (
 CREATE TABLE "identity"."throttle_count" (
     "tenant_id" UUID NOT NULL,
     "key" TEXT NOT NULL,
+    "member" TEXT NOT NULL DEFAULT '',
     "bucket" TIMESTAMPTZ(6) NOT NULL,
-    "failures" INTEGER NOT NULL DEFAULT 0,
-    "successes" INTEGER NOT NULL DEFAULT 0,
+    "count" INTEGER NOT NULL DEFAULT 0,
     "expires_at" TIMESTAMPTZ(6) NOT NULL,
 
-    CONSTRAINT "throttle_count_pkey" PRIMARY KEY ("tenant_id","key","bucket")
+    CONSTRAINT "throttle_count_pkey" PRIMARY KEY ("tenant_id","key","member","bucket")
 );
 
 -- CreateTable
@@ -452,3 +453,9 @@ ALTER TABLE "identity"."session" ADD CONSTRAINT "session_tenant_id_membership_id
 
 -- AddForeignKey
 ALTER TABLE "identity"."one_time_token" ADD CONSTRAINT "one_time_token_tenant_id_identity_id_fkey" FOREIGN KEY ("tenant_id", "identity_id") REFERENCES "identity"."identity"("tenant_id", "id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "identity"."api_token" ADD CONSTRAINT "api_token_tenant_id_created_by_fkey" FOREIGN KEY ("tenant_id", "created_by") REFERENCES "identity"."membership"("tenant_id", "id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "vault"."subject_key" ADD CONSTRAINT "subject_key_tenant_id_tenant_key_version_fkey" FOREIGN KEY ("tenant_id", "tenant_key_version") REFERENCES "vault"."tenant_key"("tenant_id", "version") ON DELETE RESTRICT ON UPDATE CASCADE;

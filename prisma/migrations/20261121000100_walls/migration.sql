@@ -136,7 +136,7 @@ create function gate.my_recipients()
   declare
     tenant constant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
     me constant uuid := nullif(current_setting('app.membership_id', true), '')::uuid;
-    guardians_only constant boolean := session_user like 'maristan\_consumer%';
+    guardians_only constant boolean := session_user like 'maristan\_consumer%' or session_user = 'maristan_auth';
   begin
     return query
       select p.recipient_id from care.party p
@@ -149,6 +149,21 @@ create function gate.my_recipients()
       where mine.tenant_id = tenant and mine.membership_id = me and r.recipient_id is not null
         and e.valid_from <= now() and (e.valid_to is null or e.valid_to > now())
         and (e.legal_guardian or not guardians_only);
+  end $$;
+
+-- Whether the caller may invite somebody on a recipient's behalf: a coordinator for any of the tenant, everybody else for those
+-- whom they are or legally represent.
+create function gate.may_invite_for(wanted uuid)
+  returns boolean
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+  declare
+    tenant constant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
+  begin
+    if current_setting('app.role', true) = 'care_coordinator' then
+      return exists (select from care.party p where p.tenant_id = tenant and p.recipient_id = wanted);
+    end if;
+    return exists (select from gate.my_recipients() mine where mine = wanted);
   end $$;
 
 -- Parties in the care networks of those recipients: everyone from whom live edges lead to one of them.
@@ -187,6 +202,7 @@ revoke maristan_gate from current_user;
 grant usage on schema gate to maristan_auth, maristan_worker, maristan_operator,
   maristan_clinician, maristan_clinician_read, maristan_consumer, maristan_consumer_read, maristan_courier, maristan_courier_read;
 grant execute on function gate.tenant_by_slug(text), gate.tenant_by_id(uuid) to maristan_auth, maristan_operator;
+grant execute on function gate.may_invite_for(uuid) to maristan_auth;
 grant execute on function gate.tenants() to maristan_operator;
 grant execute on function gate.tenants_with_due_events(int), gate.active_tenants(uuid, int), gate.outbox_state() to maristan_worker;
 grant execute on function gate.my_recipients(), gate.my_parties() to
@@ -224,6 +240,8 @@ grant select on identity.identity, identity.membership, identity.session, identi
 -- The operator sets a first password and never reads one.
 grant insert on identity.credential to maristan_operator;
 grant select, insert on identity.api_token to maristan_operator;
+-- Whether a tenant's first administrator has ever signed in: from then on the operator waits for the tenant's approval.
+grant select (tenant_id, id, membership_id) on identity.session to maristan_operator;
 
 grant usage on schema vault to
   maristan_console, maristan_console_read, maristan_clinician, maristan_clinician_read, maristan_consumer, maristan_consumer_read,
@@ -340,16 +358,17 @@ alter table care.edge add constraint edge_not_to_itself check (from_party_id <> 
 alter table care.edge add constraint edge_period check (valid_to is null or valid_to > valid_from);
 alter table care.edge add constraint edge_capabilities check (capabilities <@ array['VIEW', 'PHI', 'EDIT', 'MANAGE']);
 alter table identity.totp_device add constraint totp_secret_sealed check (secret like 'v1|%');
+alter table identity.totp_device add constraint totp_pending_sealed check (pending_secret like 'v1|%');
 alter table identity.signing_key add constraint signing_key_sealed check (private_jwk like 'v1|%');
 alter table identity.identity add constraint identity_email_form check (email = lower(email) and length(email) between 3 and 320);
 alter table identity.membership add constraint membership_plane
   check (plane in ('console', 'clinician', 'consumer', 'courier', 'seller'));
 alter table tenancy.tenant add constraint tenant_slug_form check (slug ~ '^[a-z][a-z0-9-]{1,38}[a-z0-9]$');
 
--- One membership a person, role and organisation, an absent organisation included.
+-- One membership a person, role and organisation, an absent organisation included. An ended one stays as history.
 drop index identity.membership_identity_role_org_key;
 create unique index membership_identity_role_org_key on identity.membership (tenant_id, identity_id, role, provider_org_id)
-  nulls not distinct;
+  nulls not distinct where status <> 'ENDED';
 -- What is still to be delivered, in order.
 create index event_due_idx on outbox.event (available_at, tenant_id) where processed_at is null and parked_at is null;
 create index event_order_idx on outbox.event (tenant_id, aggregate_id, at, id) where processed_at is null and parked_at is null;

@@ -111,6 +111,12 @@ export function holdDirectory(dataDir: string): () => void {
   }
 }
 
+/** Whether a living server holds this data directory. */
+export function isHeld(dataDir: string): boolean {
+  const holder = holderOf(textOf(join(dataDir, 'server.lock')) ?? '')
+  return holder !== undefined && birthOf(holder.pid) === holder.born
+}
+
 /** Removes a stale lock, unless another starter has just put its own in the place: that one is put back. */
 function putAside(path: string, stale: string): void {
   const aside = `${path}.${randomUUID()}`

@@ -24,7 +24,7 @@ import { getDatamodel } from '../db/generated/pothos-types.ts'
 import type { Access } from './access.ts'
 import './access.ts'
 import type { Context } from './context.ts'
-import { maxPageSize } from './cursor.ts'
+import { defaultPage, maxPage } from './cost.ts'
 import './cursor.ts'
 import { decodeGlobalId, encodeGlobalId } from './global-id.ts'
 
@@ -98,8 +98,8 @@ export function createBuilder(options: { planesOf: (permission: string) => reado
     prisma: {
       client: (context) => context.db as never,
       dmmf: getDatamodel(),
-      defaultConnectionSize: 20,
-      maxConnectionSize: maxPageSize,
+      defaultConnectionSize: defaultPage,
+      maxConnectionSize: maxPage,
       onUnusedQuery: 'error',
     },
     subGraphs: { defaultForTypes: [...planes], fieldsInheritFromTypes: true },

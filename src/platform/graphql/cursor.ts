@@ -7,6 +7,7 @@ import { formatPrismaCursor, parsePrismaCursor } from '@pothos/plugin-prisma'
 import type { GraphQLFieldResolver } from 'graphql'
 import { fault } from '../../kernel/fault.ts'
 import type { Context } from './context.ts'
+import { maxPage } from './cost.ts'
 
 declare global {
   export namespace PothosSchemaTypes {
@@ -15,8 +16,6 @@ declare global {
     }
   }
 }
-
-export const maxPageSize = 100
 
 export const badCursor = fault('invalid', 'BAD_CURSOR', 'This cursor is not one that the server gave out for this list.')
 
@@ -54,7 +53,7 @@ export class CursorPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
       }
       for (const name of ['first', 'last']) {
         const size = args[name]
-        if (typeof size === 'number') mapped[name] = Math.max(0, Math.min(size, maxPageSize))
+        if (typeof size === 'number') mapped[name] = Math.max(0, Math.min(size, maxPage))
       }
       return mapped
     }

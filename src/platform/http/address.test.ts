@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addressOf, createClientReader, hostOf, isLoopback, type Client } from './address.ts'
 import { answerJson } from './answer.ts'
 import type { Route } from './router.ts'
-import { startRig, type Rig } from './test-kit.ts'
+import { startRig, type Rig } from '../../../test/kit/http.ts'
 
 const who: Route = {
   method: 'GET',

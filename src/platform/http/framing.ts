@@ -36,12 +36,12 @@ function isPlainPath(path: string): boolean {
 
 /**
  * Why a request is refused unread, or null. node:http itself refuses a Content-Length beside a Transfer-Encoding, two lengths,
- * folded headers and stray bytes; this adds what it lets pass.
+ * folded headers, chunks in HTTP/1.0 and stray bytes; this adds what it lets pass.
  * @param maxHeaders count of header lines, inclusive.
  */
 export function framingRefusal(request: IncomingMessage, path: string, maxHeaders: number): FramingRefusal | null {
   if (request.rawHeaders.length > maxHeaders * 2) return { status: 431, code: 'TOO_MANY_HEADERS' }
   const coding = request.headers['transfer-encoding']
-  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || request.httpVersion !== '1.1')) return bad
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return bad
   return isPlainPath(path) && !repeatsHeader(request.rawHeaders) ? null : bad
 }

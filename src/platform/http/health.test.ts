@@ -3,7 +3,7 @@ import { healthRoutes } from './health.ts'
 import { createHttpMetrics, metricsRoute } from './metrics.ts'
 import { answerRefusal } from './answer.ts'
 import type { Route } from './router.ts'
-import { startRig, type Rig } from './test-kit.ts'
+import { startRig, type Rig } from '../../../test/kit/http.ts'
 
 let rig: Rig
 afterEach(() => rig.server.close())

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { answerJson } from './answer.ts'
 import { healthRoutes } from './health.ts'
 import type { Route } from './router.ts'
-import { answersIn, startRig, type Rig } from './test-kit.ts'
+import { answersIn, startRig, type Rig } from '../../../test/kit/http.ts'
 
 let rig: Rig
 afterEach(() => rig.server.close())

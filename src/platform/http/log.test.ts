@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { notFound } from '../../kernel/fault.ts'
 import { createLog, logKeys, type LogKey, type LogRecord } from './log.ts'
-import { keptLog } from './test-kit.ts'
+import { keptLog } from '../../../test/kit/http.ts'
 
 const canary = 'Layla-Haddad-7731'
 /** What a careless caller might do despite the types. */

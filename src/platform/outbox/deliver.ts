@@ -5,7 +5,6 @@
 import type { Registry } from 'prom-client'
 import { Fault } from '../../kernel/fault.ts'
 import type { DeliveredEvent } from '../../kernel/event.ts'
-import type { Caller } from '../../kernel/scope.ts'
 import type { Database } from '../db/database.ts'
 import { sqlStateOf } from '../db/errors.ts'
 import { urlFor, workerLogin } from '../db/logins.ts'
@@ -15,7 +14,7 @@ import { systemCaller, within } from '../jobs/system.ts'
 import type { AnyModule, Built } from '../module.ts'
 import { createOutboxMetrics, type OutboxMetrics } from './metrics.ts'
 import { unhandledEvents } from './declared.ts'
-import { listParked, lockNext, markFailed, markProcessed, skipUnhandled, type ParkedEvent, type StoredEvent } from './store.ts'
+import { dueEvents, listParked, lockEvent, markFailed, markProcessed, skipUnhandled, type ParkedEvent, type StoredEvent } from './store.ts'
 import { Wake } from './wake.ts'
 
 export interface OutboxOptions {
@@ -43,10 +42,10 @@ export interface Outbox {
 
 interface Handler {
   readonly module: string
-  handle(caller: Unit, event: DeliveredEvent): Promise<void>
+  handle(unit: Unit, event: DeliveredEvent): Promise<void>
 }
 
-/** Tenants served at the same time by one process, and events a tenant has delivered before the next one's turn. */
+/** Tenants served at the same time by one process, and the most events of a tenant before the next one's turn. */
 const lanes = 4
 const turn = 100
 const tenantsARound = 100
@@ -77,22 +76,21 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return unit.read(() => work(unit))
   }
 
-  /** Delivers one event. @returns false when none is due. */
-  async function deliverNext(tenantId: string): Promise<boolean> {
-    // The event names the request that published it; until it is known there is nothing to trace.
+  /** Delivers one event under the id of the request that published it. @returns false when somebody else has it. */
+  async function deliver(tenantId: string, { id, requestId }: { id: string; requestId: string }): Promise<boolean> {
     let taken: StoredEvent | null = null
-    const unit = open(tenantId, `${jobName}-${tenantId}`)
+    const unit = open(tenantId, requestId)
     try {
       await unit.command(async () => {
-        taken = await lockNext(unit.db)
-        if (!taken) throw nothingDue
+        taken = await lockEvent(unit.db, id)
+        if (!taken) throw notOurs
         await handle(unit, taken)
-        await markProcessed(unit.db, taken.id)
+        await markProcessed(unit.db, id)
       })
       metrics.handled('handled')
       return true
     } catch (error) {
-      if (error === nothingDue) return false
+      if (error === notOurs) return false
       if (!taken) throw error
       await fail(tenantId, taken, error)
       return true
@@ -116,7 +114,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       resource: 'OutboxEvent',
       resourceId: event.id,
       outcome: 'done',
-      detail: { event: event.name, requestId: event.requestId, modules: known.map((one) => one.module) },
+      detail: { event: event.name, modules: known.map((one) => one.module) },
     })
     for (const handler of known) await within(handlerTimeoutMs, handler.handle(unit, delivered))
   }
@@ -133,7 +131,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
     let count = 0
     try {
       if (unhandled.length > 0) count += await bookkeeping(tenantId, (unit) => skipUnhandled(unit.db, unhandled, 1_000))
-      for (let i = 0; i < turn && !stopping && (await deliverNext(tenantId)); i++) count++
+      for (const event of await bookkeeping(tenantId, (unit) => dueEvents(unit.db, turn))) {
+        if (stopping) break
+        if (await deliver(tenantId, event)) count++
+      }
     } catch (error) {
       // The database, not a handler: this tenant is asked for again at the next look.
       log.warn('outbox.interrupted', { tenantId, error })
@@ -177,8 +178,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 }
 
-/** Rolls an empty command back. */
-const nothingDue = new Error('No event is due.')
+/** Rolls the command back that found the event in other hands. */
+const notOurs = new Error('The event is in other hands.')
 
 class Undeclared extends Error {
   readonly code = 'EVENT_UNDECLARED'

@@ -34,21 +34,28 @@ export const maxAttempts = 8
 /** Seconds until the next try: 1, 4, 16 ... so that the last of eight comes about an hour and a half after the first. */
 const backoffBase = 4
 
-/**
- * Locks the oldest due event that waits behind no other of its aggregate; null when there is none. A parked event holds
- * nobody up.
- */
-export async function lockNext(tx: Tx): Promise<StoredEvent | null> {
-  const rows = await tx.$queryRaw<StoredEvent[]>`
-    select e.id, e.name, e.aggregate_id as "aggregateId", e.payload, e.actor_id as "actorId", e.request_id as "requestId", e.at, e.attempts
-    from outbox.event e
+/** Due events that wait behind no other of their aggregate, oldest first. A parked event holds nobody up. */
+export function dueEvents(tx: Tx, most: number): Promise<{ id: string; requestId: string }[]> {
+  return tx.$queryRaw`
+    select e.id, e.request_id as "requestId" from outbox.event e
     where e.processed_at is null and e.parked_at is null and e.available_at <= clock_timestamp()
       and not exists (
         select from outbox.event earlier
         where earlier.tenant_id = e.tenant_id and earlier.aggregate_id = e.aggregate_id
           and earlier.processed_at is null and earlier.parked_at is null and (earlier.at, earlier.id) < (e.at, e.id))
-    order by e.at, e.id limit 1
-    for update of e skip locked`
+    order by e.at, e.id limit ${most}`
+}
+
+/**
+ * Locks one of them until the transaction ends; null when somebody else has it, or has delivered or failed it meanwhile.
+ * Whatever of its aggregate came before it is settled by then, and stays settled.
+ */
+export async function lockEvent(tx: Tx, id: string): Promise<StoredEvent | null> {
+  const rows = await tx.$queryRaw<StoredEvent[]>`
+    select id, name, aggregate_id as "aggregateId", payload, actor_id as "actorId", request_id as "requestId", at, attempts
+    from outbox.event
+    where id = ${id}::uuid and processed_at is null and parked_at is null and available_at <= clock_timestamp()
+    for update skip locked`
   return rows[0] ?? null
 }
 

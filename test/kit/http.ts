@@ -1,9 +1,9 @@
 /** For tests of HTTP only: a server on a free port of this machine, and raw sockets that send bytes no client library would. */
 import { connect, type Socket } from 'node:net'
-import { createLog, type Log } from './log.ts'
-import { createHttpMetrics, type HttpMetrics } from './metrics.ts'
-import type { Route } from './router.ts'
-import { createHttpServer, type HttpLimits, type HttpServer } from './server.ts'
+import { createLog, type Log } from '../../src/platform/http/log.ts'
+import { createHttpMetrics, type HttpMetrics } from '../../src/platform/http/metrics.ts'
+import type { Route } from '../../src/platform/http/router.ts'
+import { createHttpServer, type HttpLimits, type HttpServer } from '../../src/platform/http/server.ts'
 
 export interface Answer {
   readonly status: number

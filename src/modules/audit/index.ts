@@ -1,0 +1,17 @@
+/** Audit: reads the trail that the platform writes. It never writes, changes or deletes a line of it. */
+import { defineModule } from '../../platform/module.ts'
+import { auditMethods } from './contract.ts'
+import { auditGraph } from './graph.ts'
+import { createRepo } from './repo.ts'
+import { createAudit } from './service.ts'
+
+export const audit = defineModule({
+  name: 'audit',
+  summary: 'Who did what, to which record, from where. It reads the trail that the platform writes, and never changes it.',
+  needs: [],
+  owns: ['AuditEvent'],
+  permissions: ['audit:read'],
+  wire: auditMethods,
+  build: ({ db }) => ({ contract: createAudit({ repo: createRepo(db) }) }),
+  graph: (builder, _refs, { contract }) => auditGraph(builder, contract),
+})
