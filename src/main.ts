@@ -1,5 +1,6 @@
 /** The server: the ground, the modules, the listening; and the stop, which loses nothing. */
 import { composeHouse, createHouse } from './app.ts'
+import { seedDemo } from './operator/demo.ts'
 import { BadConfiguration, readConfig, type Config } from './platform/config.ts'
 import { layFoundation } from './platform/db/foundation.ts'
 import { createLog } from './platform/http/log.ts'
@@ -13,6 +14,7 @@ async function serve(config: Config): Promise<{ port: number; stop: () => Promis
     await composed.boot()
     const { server } = createHouse(config, foundation, composed, log)
     const { port } = await server.listen({ port: config.port, host: config.host })
+    if (config.demo) await seedDemo({ config, foundation, house: composed, url: `http://${config.host}:${port}` })
     return {
       port,
       async stop() {

@@ -2,14 +2,13 @@
 import { formatPrismaCursor, parsePrismaCursor } from '@pothos/plugin-prisma'
 import { invalidInput, notFound } from '../../kernel/fault.ts'
 import type { Builder } from '../../platform/graphql/builder.ts'
-import { maxPageSize } from '../../platform/graphql/cursor.ts'
+import { pageSize } from '../../platform/graphql/cost.ts'
 import { decodeGlobalId, encodeGlobalId } from '../../platform/graphql/global-id.ts'
 import { withoutNulls } from '../../platform/graphql/input.ts'
 import type { Audit, AuditEventView, AuditPage } from './contract.ts'
 
 const access = { permission: 'audit:read' } as const
 const subGraphs = ['console', 'consumer', 'integrator'] as const
-const pageSize = 20
 
 interface PageArguments {
   readonly first?: number | null | undefined
@@ -133,7 +132,7 @@ function pageOf({ first, after, last, before }: PageArguments): { first: number;
   }
   // The cursor comes from inside as the composite key; its second part is the event's id.
   const [, id] = after == null ? [] : (parsePrismaCursor(after) as [string, string])
-  return { first: Math.max(1, Math.min(first ?? pageSize, maxPageSize)), ...(id === undefined ? {} : { after: id }) }
+  return { first: pageSize(first), ...(id === undefined ? {} : { after: id }) }
 }
 
 function connection({ events, more }: AuditPage, tenantId: string, { after }: PageArguments) {

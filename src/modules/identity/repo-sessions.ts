@@ -1,0 +1,143 @@
+/** Identity's sessions and API tokens: one statement says whether a credential is good at this moment. */
+import type { Scope, SignInMethod } from '../../kernel/scope.ts'
+import type { ModuleSql } from '../../platform/module.ts'
+import type { IdentityDb } from './repo.ts'
+import type { SignInPlane } from './tokens/refresh.ts'
+
+/** A session that is live, of a member who is active in its plane. */
+export interface LiveSession {
+  readonly id: string
+  readonly membershipId: string
+  readonly identityId: string
+  readonly role: string
+  readonly plane: SignInPlane
+  readonly via: SignInMethod
+  readonly providerOrgId: string | null
+  readonly hash: string
+  readonly rotatedAt: Date
+}
+
+/** A session as refreshing needs it, whatever its state. */
+export interface HeldSession extends Omit<LiveSession, 'hash' | 'providerOrgId'> {
+  readonly currentHash: string
+  readonly previousHash: string | null
+  readonly expiresAt: Date
+  readonly revokedAt: Date | null
+  /** The person and the membership are active, and the membership still belongs to the session's plane. */
+  readonly isMember: boolean
+}
+
+export interface NewSession {
+  readonly id: string
+  readonly membershipId: string
+  readonly plane: SignInPlane
+  readonly via: SignInMethod
+  readonly hash: string
+  readonly now: Date
+  readonly expiresAt: Date
+}
+
+/** Whose sessions to end. */
+export type SessionsOf = { readonly id: string; readonly membershipId?: string } | { readonly membershipId: string } | { readonly identityId: string }
+
+export function createSessionRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
+  return {
+    async add(scope: Scope, { hash, now, ...data }: NewSession): Promise<void> {
+      const { tenantId, sourceAddress } = scope
+      const userAgent = scope.userAgent?.slice(0, 300) ?? null
+      await db(scope).session.create({
+        data: { ...data, tenantId, refreshHash: hash, rotatedAt: now, createdAt: now, sourceAddress, userAgent },
+        select: { id: true },
+      })
+    },
+
+    /** The session if everything about it holds now: one statement, so nothing can change between two looks. */
+    async live(scope: Scope, { id, plane, now, idleSince }: { id: string; plane: SignInPlane; now: Date; idleSince: Date }) {
+      const [found] = await sql(scope).$queryRaw<LiveSession[]>`
+        select s.id, s.membership_id as "membershipId", m.identity_id as "identityId", m.role, m.plane, s.via,
+          m.provider_org_id as "providerOrgId", s.refresh_hash as hash, s.rotated_at as "rotatedAt"
+        from identity.session s
+        join identity.membership m on m.tenant_id = s.tenant_id and m.id = s.membership_id
+        join identity.identity i on i.tenant_id = m.tenant_id and i.id = m.identity_id
+        where s.tenant_id = ${scope.tenantId}::uuid and s.id = ${id}::uuid and s.plane = ${plane} and m.plane = s.plane
+          and s.revoked_at is null and s.expires_at > ${now}::timestamptz and s.rotated_at > ${idleSince}::timestamptz
+          and m.status = 'ACTIVE' and i.status = 'ACTIVE'`
+      return found ?? null
+    },
+
+    /** The session in whatever state, locked until the command ends: two refreshes of one family take turns. */
+    async hold(scope: Scope, id: string): Promise<HeldSession | null> {
+      const [found] = await sql(scope).$queryRaw<HeldSession[]>`
+        select s.id, s.membership_id as "membershipId", m.identity_id as "identityId", m.role, s.plane, s.via,
+          s.refresh_hash as "currentHash", s.previous_hash as "previousHash", s.rotated_at as "rotatedAt",
+          s.expires_at as "expiresAt", s.revoked_at as "revokedAt",
+          m.status = 'ACTIVE' and i.status = 'ACTIVE' and m.plane = s.plane as "isMember"
+        from identity.session s
+        join identity.membership m on m.tenant_id = s.tenant_id and m.id = s.membership_id
+        join identity.identity i on i.tenant_id = m.tenant_id and i.id = m.identity_id
+        where s.tenant_id = ${scope.tenantId}::uuid and s.id = ${id}::uuid
+        for update of s`
+      return found ?? null
+    },
+
+    async rotate(scope: Scope, { id, from, to, now }: { id: string; from: string; to: string; now: Date }): Promise<void> {
+      await db(scope).session.updateMany({
+        where: { tenantId: scope.tenantId, id },
+        data: { refreshHash: to, previousHash: from, rotatedAt: now },
+      })
+    },
+
+    /** Starts the idle time anew; false when another request just did, or the session ended. */
+    async slide(scope: Scope, { id, now, unlessSince }: { id: string; now: Date; unlessSince: Date }): Promise<boolean> {
+      const where = { tenantId: scope.tenantId, id, revokedAt: null, rotatedAt: { lt: unlessSince } }
+      const { count } = await db(scope).session.updateMany({ where, data: { rotatedAt: now } })
+      return count === 1
+    },
+
+    /** Ends sessions that are not yet revoked, all but `except`, and tells which. */
+    async revoke(scope: Scope, of: SessionsOf, { reason, now, except }: { reason: string; now: Date; except?: string }): Promise<string[]> {
+      const { tenantId } = scope
+      const whose = 'identityId' in of ? { membership: { tenantId, identityId: of.identityId } } : of
+      const rows = await db(scope).session.updateManyAndReturn({
+        where: { AND: [{ tenantId, revokedAt: null, expiresAt: { gt: now } }, whose, except ? { id: { not: except } } : {}] },
+        data: { revokedAt: now, revokedReason: reason },
+        select: { id: true },
+      })
+      return rows.map(({ id }) => id)
+    },
+
+    /** A membership's live sessions, the newest first, at most 100. */
+    list: (scope: Scope, { membershipId, now, idleSince }: { membershipId: string; now: Date; idleSince: Date }) =>
+      db(scope).session.findMany({
+        where: { tenantId: scope.tenantId, membershipId, revokedAt: null, expiresAt: { gt: now }, rotatedAt: { gt: idleSince } },
+        select: {
+          id: true,
+          plane: true,
+          via: true,
+          createdAt: true,
+          rotatedAt: true,
+          expiresAt: true,
+          sourceAddress: true,
+          userAgent: true,
+        },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        take: 100,
+      }),
+
+    /** A live API token by its hash. */
+    apiToken: (scope: Scope, hash: string, now: Date) =>
+      db(scope).apiToken.findFirst({
+        where: { tenantId: scope.tenantId, hash, revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+        select: { id: true, permissions: true, lastUsedAt: true },
+      }),
+
+    /** Notes an API token's use; false when another request just did. */
+    async noteTokenUse(scope: Scope, { id, now, unlessSince }: { id: string; now: Date; unlessSince: Date }): Promise<boolean> {
+      const where = { tenantId: scope.tenantId, id, OR: [{ lastUsedAt: null }, { lastUsedAt: { lt: unlessSince } }] }
+      const { count } = await db(scope).apiToken.updateMany({ where, data: { lastUsedAt: now } })
+      return count === 1
+    },
+  }
+}
+
+export type SessionRepo = ReturnType<typeof createSessionRepo>

@@ -1,0 +1,22 @@
+/** `doctor`. */
+import type { Command } from 'commander'
+import { drawHouse } from '../app.ts'
+import { diagnose } from './doctor.ts'
+import type { Terminal } from './terminal.ts'
+
+export function doctorCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('doctor')
+    .description('tell what is wrong and how to mend it')
+    .action(async () => {
+      const diagnosis = await diagnose(process.env, drawHouse())
+      const lines = diagnosis.findings.flatMap(({ check, ok, problems }) => [
+        `${ok ? 'ok   ' : 'WRONG'}  ${check}`,
+        ...problems.map((problem) => `         ${problem}`),
+      ])
+      const { permissions, planeTests } = diagnosis.unbuilt
+      lines.push('', `Not built yet: ${permissions.length} of 58 permissions, ${planeTests.total - planeTests.built} of ${planeTests.total} plane tests.`)
+      terminal.done(diagnosis, lines.join('\n'))
+      if (!diagnosis.healthy) process.exitCode = 1
+    })
+}

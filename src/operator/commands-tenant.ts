@@ -1,0 +1,119 @@
+/** `tenant create|list|suspend|resume`, `member invite`. */
+import { randomBytes } from 'node:crypto'
+import { text } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { newId } from '../kernel/id.ts'
+import type { Identity } from '../modules/identity/contract.ts'
+import type { Tenancy } from '../modules/tenancy/contract.ts'
+import type { Vault } from '../modules/vault/contract.ts'
+import { isRole, roles, type Role } from '../modules/access/contract.ts'
+import { invalidInput } from '../kernel/fault.ts'
+import { hostOfTenant, withHouse, type Opened } from './open.ts'
+import { operatorCaller, tenantIdOf } from './operator-scope.ts'
+import { table, type Terminal } from './terminal.ts'
+
+const contractsOf = ({ house }: Opened) => ({
+  identity: house.made['identity']!.contract as Identity,
+  tenancy: house.made['tenancy']!.contract as Tenancy,
+  vault: house.made['vault']!.contract as Vault,
+})
+
+function roleNamed(name: string): Role {
+  if (!isRole(name)) throw invalidInput({ issues: [{ path: 'role', message: `is none of ${roles.join(', ')}` }] })
+  return name
+}
+
+/** 20 characters, 120 bits, none that a person reading it aloud mistakes for another. */
+function firstPassword(): string {
+  const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789'
+  return Array.from(randomBytes(24), (byte) => alphabet[byte % alphabet.length]).join('').replace(/(.{6})(?=.)/g, '$1-')
+}
+
+export function tenantCommands(program: Command, terminal: Terminal): void {
+  const tenant = program.command('tenant').description('tenants of this building')
+
+  tenant
+    .command('create')
+    .description('make a tenant with its key and its first administrator')
+    .requiredOption('--slug <slug>', 'its name in addresses; never changes')
+    .requiredOption('--name <name>', 'its legal name')
+    .option('--locale <locale>', 'en or ar', 'en')
+    .option('--kind <kind>', 'AGENCY, CLINIC or HOSPITAL', 'AGENCY')
+    .option('--admin-email <email>', 'the first administrator (default: admin@<slug>.example)')
+    .action(async (options: { slug: string; name: string; locale: 'en' | 'ar'; kind: 'AGENCY'; adminEmail?: string }) =>
+      withHouse(async (opened) => {
+        const { tenancy, vault, identity } = contractsOf(opened)
+        const email = options.adminEmail ?? `admin@${options.slug}.example`
+        const password = firstPassword()
+        const unit = opened.foundation.database.unit(operatorCaller(newId()))
+        await unit.command(async (scope) => {
+          const { slug, name: legalName, locale: defaultLocale, kind } = options
+          await tenancy.provision(scope, { slug, legalName, defaultLocale, kind })
+          await vault.provisionTenant(scope, {})
+          await identity.provisionAdmin(scope, { email, password })
+        })
+        const host = hostOfTenant(opened.config, options.slug)
+        const made = { id: unit.tenantId, slug: options.slug, host, admin: { email, password } }
+        terminal.done(made, `${options.slug} is at ${host}\nadministrator  ${email}\npassword       ${password}  (shown once)`)
+      }),
+    )
+
+  tenant
+    .command('list')
+    .description('every tenant and its state')
+    .action(async () =>
+      withHouse(async ({ foundation }) => {
+        const tenants = (await foundation.database.gate.tenants()).map(({ tenantId, slug, status }) => ({ id: tenantId, slug, status }))
+        terminal.done({ tenants }, table(tenants.map(({ id, slug, status }) => [slug, status, id])))
+      }),
+    )
+
+  for (const [name, suspended, description] of [
+    ['suspend', true, 'shut a tenant\'s door; nothing is deleted'],
+    ['resume', false, 'open a suspended tenant\'s door again'],
+  ] as const) {
+    tenant
+      .command(name)
+      .description(description)
+      .requiredOption('--slug <slug>')
+      .action(async ({ slug }: { slug: string }) =>
+        withHouse(async (opened) => {
+          const { database } = opened.foundation
+          const unit = database.unit(operatorCaller(await tenantIdOf(database, slug)))
+          const { status } = await unit.command((scope) => contractsOf(opened).tenancy.setSuspended(scope, { suspended }))
+          terminal.done({ slug, status }, `${slug} is ${status}.`)
+        }),
+      )
+  }
+
+  program
+    .command('member')
+    .description('people of a tenant')
+    .command('invite')
+    .description('invite a member; with --password-stdin the member is active at once')
+    .requiredOption('--tenant <slug>')
+    .requiredOption('--email <email>')
+    .requiredOption('--role <role>', roles.join(', '))
+    .option('--provider-org <id>', 'the organisation of a provider_manager')
+    .option('--password-stdin', 'read the password from standard input')
+    .action(async (options: { tenant: string; email: string; role: string; providerOrg?: string; passwordStdin?: true }) =>
+      withHouse(async (opened) => {
+        const { identity } = contractsOf(opened)
+        const { database } = opened.foundation
+        const unit = database.unit(operatorCaller(await tenantIdOf(database, options.tenant)))
+        const newcomer = {
+          email: options.email,
+          role: roleNamed(options.role),
+          ...(options.providerOrg ? { providerOrgId: options.providerOrg } : {}),
+        }
+        if (options.passwordStdin) {
+          const password = (await text(process.stdin)).replace(/\r?\n$/, '')
+          const { membershipId } = await unit.command((scope) => identity.operatorAddMember(scope, { ...newcomer, password }))
+          terminal.done({ membershipId, acceptUrl: null }, `${options.email} is a member now.`)
+          return
+        }
+        const { membershipId, acceptUrl } = await unit.command((scope) => identity.operatorInvite(scope, newcomer))
+        terminal.done({ membershipId, acceptUrl }, `${options.email} is invited. The link, good once:\n${acceptUrl}`)
+      }),
+    )
+}

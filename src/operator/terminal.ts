@@ -1,0 +1,40 @@
+/** What a command says: progress and sentences for a person, one JSON document for a machine. Progress goes to stderr. */
+import ora, { type Ora } from 'ora'
+import { Fault } from '../kernel/fault.ts'
+
+export class Terminal {
+  readonly #json: () => boolean
+  #spinner: Ora | null = null
+
+  constructor(json: () => boolean) {
+    this.#json = json
+  }
+
+  /** What long work is at. On a terminal only, and never with --json. */
+  progress = (what: string): void => {
+    if (this.#json() || !process.stderr.isTTY) return
+    this.#spinner ??= ora({ stream: process.stderr }).start()
+    this.#spinner.text = what
+  }
+
+  /** The command's result: the document itself, or `text` for a person. */
+  done(document: object, text: string): void {
+    this.#spinner?.stop()
+    console.log(this.#json() ? JSON.stringify(document, null, 2) : text)
+  }
+
+  fail(error: unknown): void {
+    this.#spinner?.stop()
+    const message = error instanceof Error ? error.message : String(error)
+    const code = error instanceof Fault ? error.code : 'FAILED'
+    if (this.#json()) console.log(JSON.stringify({ error: { code, message } }, null, 2))
+    else console.error(message)
+  }
+}
+
+/** Rows as aligned columns; Arabic and other wide text keeps its order, each cell isolated. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = []
+  for (const row of rows) row.forEach((cell, k) => (widths[k] = Math.max(widths[k] ?? 0, [...cell].length)))
+  return rows.map((row) => row.map((cell, k) => cell + ' '.repeat(widths[k]! - [...cell].length)).join('  ').trimEnd()).join('\n')
+}

@@ -1,0 +1,85 @@
+/** What `catalogue.ts` may find and let stand, each with its reason. An entry that matches nothing is itself a violation. */
+import { planes } from '../kernel/scope.ts'
+import { readLoginOf, writeLoginOf, type Login } from '../platform/db/logins.ts'
+
+export interface Exception {
+  readonly rule: string
+  readonly object: string
+  readonly reason: string
+}
+
+const except = (reason: string, objects: Readonly<Record<string, readonly string[]>>): Exception[] =>
+  Object.entries(objects).flatMap(([rule, names]) => names.map((object) => ({ rule, object, reason })))
+
+const granted = (table: string, privileges: readonly string[], to: readonly Login[]): string[] =>
+  privileges.flatMap((privilege) => to.map((login) => `${table} ${privilege} ${login}`))
+
+const both = (...of: readonly (typeof planes)[number][]): Login[] => of.flatMap((plane) => [writeLoginOf(plane), readLoginOf(plane)])
+const tenantless = ['tenant-column', 'primary-key', 'tenant-policy']
+
+export const exceptions: readonly Exception[] = [
+  ...['identity.signing_key', 'vault.platform_key'].flatMap((table) =>
+    except('The platform\'s own keys belong to no tenant; only the login that signs people in sees them.', {
+      ...Object.fromEntries(tenantless.map((rule) => [rule, [table]])),
+      'unique-index': [`${table} ${table.split('.')[1]}_pkey`],
+    }),
+  ),
+  ...except('Keys that belong to no tenant are named by their own policy instead.', {
+    'other-policy': [
+      'identity.signing_key platform to maristan_auth, maristan_auth_read',
+      'vault.platform_key platform to maristan_auth',
+    ],
+  }),
+  ...except('The history of migrations holds no tenant\'s data; readiness reads it.', {
+    ...Object.fromEntries([...tenantless, 'row-security'].map((rule) => [rule, ['public._prisma_migrations']])),
+    'unique-index': ['public._prisma_migrations _prisma_migrations_pkey'],
+  }),
+  ...except('The slug is the host\'s first label, so it is one name for all tenants; the operator alone inserts.', {
+    'unique-index': ['tenancy.tenant tenant_slug_key'],
+  }),
+  ...except('The owner of the pre-tenant functions sees ids and states of all tenants, and nobody can sign in as it.', {
+    'other-policy': ['tenancy.tenant gate to maristan_gate', 'outbox.event gate to maristan_gate'],
+  }),
+  ...except('Asked before a tenant is known: answers ids and states alone.', {
+    'definer-function': [
+      'gate.tenant_by_slug(text)',
+      'gate.tenant_by_id(uuid)',
+      'gate.tenants()',
+      'gate.tenants_with_due_events(integer)',
+      'gate.active_tenants(uuid,integer)',
+    ],
+  }),
+  ...except('Answers two numbers over the whole building and names no tenant.', { 'definer-function': ['gate.outbox_state()'] }),
+  ...except('Tells an actor policy whom the caller may reach; reads inside the caller\'s tenant only.', {
+    'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.may_invite_for(uuid)'],
+  }),
+  ...except('A person sees their own sessions; the actor policy narrows the rows to theirs.', {
+    'secret-table': granted('identity.session', ['SELECT'], both('console', 'clinician', 'consumer', 'courier', 'seller')),
+  }),
+  ...except('Invitations are listed by those who may invite; the token is stored as a hash of 256 random bits.', {
+    'secret-table': [
+      ...granted('identity.invitation', ['SELECT'], both('console', 'consumer', 'seller', 'integrator')),
+      ...granted('identity.invitation', ['SELECT', 'INSERT', 'UPDATE'], ['maristan_operator']),
+    ],
+  }),
+  ...except('API tokens are listed by those who manage them and made by the operator; stored as a hash of 256 random bits.', {
+    'secret-table': [
+      ...granted('identity.api_token', ['SELECT'], both('console', 'integrator')),
+      ...granted('identity.api_token', ['SELECT', 'INSERT'], ['maristan_operator']),
+    ],
+  }),
+  ...except('The operator learns whether a first administrator has ever signed in, and nothing else of a session.', {
+    'column-grant': ['tenant_id', 'id', 'membership_id'].map((column) => `identity.session.${column} maristan_operator`),
+  }),
+  ...except('The operator sets a first password and never reads one.', {
+    'secret-table': granted('identity.credential', ['INSERT'], ['maristan_operator']),
+  }),
+  ...except('Wrapped keys open nothing without the key-encryption key; the planes that show or write personal data unwrap them.', {
+    'secret-table': [
+      ...granted('vault.tenant_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
+      ...granted('vault.tenant_key', ['SELECT', 'INSERT'], ['maristan_operator']),
+      ...granted('vault.subject_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
+      ...granted('vault.subject_key', ['INSERT'], ['maristan_console', 'maristan_clinician', 'maristan_consumer']),
+    ],
+  }),
+]
