@@ -9,7 +9,7 @@ import { inspectDirectories } from '../platform/db/embedded.ts'
 import { runningEmbedded } from '../platform/db/reach.ts'
 import { migrationStatus } from '../platform/db/migrate.ts'
 import { inspectLogins, withClient } from '../platform/db/provision.ts'
-import { catalogueViolations } from '../proof/catalogue.ts'
+import { inspectCatalogue } from '../proof/catalogue.ts'
 import { unbuilt, type Unbuilt } from './unbuilt.ts'
 
 export interface Finding {
@@ -93,7 +93,7 @@ async function examine(config: Config, check: Check): Promise<void> {
     ]
   })
   await check('logins', () => withClient(ownerUrl, inspectLogins))
-  await check('walls', () => withClient(ownerUrl, async (client) => (await catalogueViolations(client)).map((one) => one.message)))
+  await check('walls', () => withClient(ownerUrl, async (client) => (await inspectCatalogue(client)).map((one) => one.message)))
 }
 
 async function freeSpace(directory: string): Promise<string[]> {

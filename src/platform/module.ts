@@ -111,10 +111,13 @@ export function defineModule<
 }
 
 /** Any module, its types erased: what the composition root walks over. */
-export type AnyModule = Module<string, never, never, Built, unknown>
+export type AnyModule = Module<string, keyof Contracts, ModelName, Built, unknown>
 
 /** The platform as one module sees it: its own tables, and raw SQL only if declared. */
-export function platformFor(module: AnyModule, services: Services): Platform<never> {
+export function platformFor<Models extends ModelName>(
+  module: { readonly name: string; readonly owns: readonly Models[]; readonly rawSql: boolean },
+  services: Services,
+): Platform<Models> {
   return {
     ...services,
     db: (scope) => unitOf(scope).only(module.owns),

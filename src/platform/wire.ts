@@ -154,9 +154,9 @@ export function connectContract<Table extends Methods>(options: ConnectOptions<T
   return Object.freeze(contract) as ContractOf<Table>
 }
 
-/** The fault that was thrown over there; null when this side knows no such fault. */
+/** The fault that was thrown over there; null when this side knows no such fault, or when the wire itself was refused. */
 function faultFrom({ kind, code, message, data }: { kind: Fault['kind']; code: string; message: string; data?: unknown }): Fault | null {
-  return faultCodes().get(code) === kind ? new faultClassOf[kind](kind, code, message, data) : null
+  return faultCodes().get(code) === kind && code !== wireRefused.code ? new faultClassOf[kind](kind, code, message, data) : null
 }
 
 async function readBounded(response: Response): Promise<string> {

@@ -234,6 +234,7 @@ CREATE TABLE "identity"."invitation" (
     "role" TEXT NOT NULL,
     "provider_org_id" UUID,
     "recipient_id" UUID,
+    "locale" TEXT NOT NULL DEFAULT 'en',
     "token_hash" TEXT NOT NULL,
     "state" "identity"."invitation_state" NOT NULL DEFAULT 'CREATED',
     "invited_by" UUID,
@@ -435,6 +436,9 @@ ALTER TABLE "care"."edge" ADD CONSTRAINT "edge_tenant_id_to_party_id_fkey" FOREI
 
 -- AddForeignKey
 ALTER TABLE "care"."consent" ADD CONSTRAINT "consent_tenant_id_recipient_id_fkey" FOREIGN KEY ("tenant_id", "recipient_id") REFERENCES "care"."recipient"("tenant_id", "id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "care"."consent" ADD CONSTRAINT "consent_tenant_id_grantee_id_fkey" FOREIGN KEY ("tenant_id", "grantee_id") REFERENCES "care"."party"("tenant_id", "id") ON DELETE RESTRICT ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "identity"."credential" ADD CONSTRAINT "credential_tenant_id_identity_id_fkey" FOREIGN KEY ("tenant_id", "identity_id") REFERENCES "identity"."identity"("tenant_id", "id") ON DELETE RESTRICT ON UPDATE CASCADE;

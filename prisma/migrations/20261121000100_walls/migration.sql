@@ -261,7 +261,10 @@ grant select on care.recipient, care.party, care.edge, care.consent to
   maristan_courier, maristan_courier_read;
 grant insert, update on care.recipient, care.consent to maristan_console, maristan_consumer;
 grant update on care.recipient to maristan_clinician, maristan_courier;
-grant insert, update on care.party, care.edge to maristan_console, maristan_clinician, maristan_consumer;
+grant insert, update on care.edge to maristan_console, maristan_clinician, maristan_consumer;
+grant insert on care.party to maristan_console, maristan_clinician, maristan_consumer;
+-- Which member and which recipient a party is, nobody changes: whoever could would take over what its edges grant.
+grant update (phi, updated_at, version) on care.party to maristan_console, maristan_clinician, maristan_consumer;
 
 grant usage on schema audit, outbox to
   maristan_console, maristan_clinician, maristan_consumer, maristan_courier, maristan_seller, maristan_integrator,
@@ -314,6 +317,11 @@ create policy not_to_myself on care.edge as restrictive for insert
     where p.tenant_id = edge.tenant_id and p.id = edge.from_party_id
       and p.membership_id = nullif(current_setting('app.membership_id', true), '')::uuid));
 
+-- Without the tenant-wide roles of the console, one links others only to recipients whom one reaches.
+create policy to_my_recipient on care.edge as restrictive for insert to maristan_clinician, maristan_consumer, maristan_courier
+  with check (exists (select from care.party p
+    where p.tenant_id = edge.tenant_id and p.id = edge.to_party_id and p.recipient_id in (select gate.my_recipients())));
+
 create policy actor on identity.membership as restrictive
   to maristan_clinician, maristan_clinician_read, maristan_consumer, maristan_consumer_read, maristan_courier, maristan_courier_read
   using (id = nullif(current_setting('app.membership_id', true), '')::uuid);
@@ -355,8 +363,24 @@ alter table care.party add constraint party_recipient_kind check ((kind = 'RECIP
 alter table care.recipient add constraint recipient_birth_year check (birth_year between 1850 and 2200);
 alter table care.recipient add constraint recipient_area check (area_geohash5 ~ '^[0-9b-hjkmnp-z]{5}$');
 alter table care.edge add constraint edge_not_to_itself check (from_party_id <> to_party_id);
-alter table care.edge add constraint edge_period check (valid_to is null or valid_to > valid_from);
-alter table care.edge add constraint edge_capabilities check (capabilities <@ array['VIEW', 'PHI', 'EDIT', 'MANAGE']);
+-- An edge that ends before it begins was never live: an empty period.
+alter table care.edge add constraint edge_period check (valid_to is null or valid_to >= valid_from);
+-- The policies let every live edge show the record, so every edge says VIEW.
+alter table care.edge add constraint edge_capabilities
+  check (capabilities <@ array['VIEW', 'PHI', 'EDIT', 'MANAGE'] and 'VIEW' = any(capabilities));
+-- A member is at most one recipient.
+create unique index party_recipient_member_key on care.party (tenant_id, membership_id) where recipient_id is not null;
+-- What an edge grants never changes: it is ended, sooner than it said, and another is made.
+create function care.refuse_more() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if to_jsonb(new) - array['valid_to', 'updated_at', 'version'] <> to_jsonb(old) - array['valid_to', 'updated_at', 'version']
+    or new.valid_to is null or new.valid_to > coalesce(old.valid_to, 'infinity') then
+    raise exception 'An edge is only ever ended.' using errcode = 'insufficient_privilege';
+  end if;
+  return new;
+end $$;
+revoke all on function care.refuse_more() from public;
+create trigger only_ends before update on care.edge for each row execute function care.refuse_more();
 alter table identity.totp_device add constraint totp_secret_sealed check (secret like 'v1|%');
 alter table identity.totp_device add constraint totp_pending_sealed check (pending_secret like 'v1|%');
 alter table identity.signing_key add constraint signing_key_sealed check (private_jwk like 'v1|%');

@@ -117,7 +117,11 @@ export const careMethods = {
    * the member she is, and only for reach T. @throws ALREADY_RECIPIENT
    */
   createRecipient: {
-    input: phi.extend({ preferredLocale: preferredLocale.optional(), areaGeohash5: areaGeohash5.optional(), membershipId: uuid.optional() }),
+    input: phi.extend({
+      preferredLocale: preferredLocale.optional(),
+      areaGeohash5: areaGeohash5.optional(),
+      membershipId: uuid.optional(),
+    }),
     output: recipient.extend({ partyId: uuid }),
   },
   /** Changes what is given and not sealed. Needs `recipient:update`. @throws NOT_FOUND, STALE_VERSION, CAPABILITY_MISSING */
@@ -153,7 +157,10 @@ export const careMethods = {
         validTo: moment.optional(),
       })
       .refine(({ fromPartyId, toPartyId }) => fromPartyId !== toPartyId, { path: ['toPartyId'], message: 'is the same party' })
-      .refine(({ validFrom, validTo }) => !validFrom || !validTo || validTo > validFrom, { path: ['validTo'], message: 'is not after validFrom' }),
+      .refine(({ validFrom, validTo }) => !validFrom || !validTo || validTo > validFrom, {
+        path: ['validTo'],
+        message: 'is not after validFrom',
+      }),
     output: edge,
   },
   /** Ends a link now, for good. Needs `network:manage`. @throws NOT_FOUND, CAPABILITY_MISSING, EDGE_ENDED */

@@ -17,7 +17,11 @@ export function createRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
       db(scope).careRecipient.findUnique({ ...query, where: { tenantId_id: { tenantId: scope.tenantId, id } } }),
 
     graphRecipients: <Query extends object>(scope: Scope, query: Query, state: RecipientState | undefined) =>
-      db(scope).careRecipient.findMany({ ...query, where: { tenantId: scope.tenantId, ...(state ? { state } : {}) }, orderBy: { id: 'asc' } }),
+      db(scope).careRecipient.findMany({
+        ...query,
+        where: { tenantId: scope.tenantId, ...(state ? { state } : {}) },
+        orderBy: { id: 'asc' },
+      }),
 
     addRecipient: (scope: Scope, data: Omit<Prisma.CareRecipientUncheckedCreateInput, 'tenantId'>): Promise<CareRecipient> =>
       db(scope).careRecipient.create({ data: { ...data, tenantId: scope.tenantId } }),

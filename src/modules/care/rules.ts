@@ -71,7 +71,10 @@ export const consentMachine = machine({
 export type ConsentStateName = (typeof consentMachine.states)[number]
 
 /** A consent's state at a moment: time ends a consent without anybody writing it down. */
-export function consentStateAt(consent: { readonly state: ConsentStateName; readonly validTo: Date | null }, nowMs: number): ConsentStateName {
+export function consentStateAt(
+  consent: { readonly state: ConsentStateName; readonly validTo: Date | null },
+  nowMs: number,
+): ConsentStateName {
   const over = consent.validTo !== null && consent.validTo.getTime() <= nowMs
   return over && consentMachine.can(consent.state, 'expire') ? consentMachine.next(consent.state, 'expire') : consent.state
 }

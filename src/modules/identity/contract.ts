@@ -24,7 +24,8 @@ import { event } from '../../kernel/event.ts'
 import { fault } from '../../kernel/fault.ts'
 import { locales } from '../../kernel/locale.ts'
 import { planes, signInPlanes } from '../../kernel/scope.ts'
-import { line, uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
+import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
+import { emailInput } from './email-address.ts'
 
 export { passwordRefused } from './credentials/password-rule.ts'
 export { sessionRoute } from './routes.ts'
@@ -58,7 +59,6 @@ export const sessionLife = {
 } as const
 
 const plane = z.enum(signInPlanes)
-const email = line(320).transform((text) => text.toLowerCase())
 const password = z.string().min(1).max(1_024)
 const token = z.string().min(1).max(200)
 const deviceToken = z.string().regex(/^[\w-]{43}$/, 'is not a device token').optional()
@@ -145,7 +145,7 @@ export const identityMethods = {
   },
   /** Signs in with a password. Commits by itself. @throws INVALID_CREDENTIALS, TOO_MANY_REQUESTS */
   signIn: {
-    input: z.object({ email, password, plane, transport: z.enum(['BEARER', 'COOKIE']).default('BEARER'), deviceToken }),
+    input: z.object({ email: emailInput, password, plane, transport: z.enum(['BEARER', 'COOKIE']).default('BEARER'), deviceToken }),
     output: signInResult,
   },
   /** Goes on with the second factor. Commits by itself. @throws CODE_REFUSED, SIGN_IN_OVER, TOO_MANY_REQUESTS */
@@ -162,7 +162,7 @@ export const identityMethods = {
   /** Ends the caller's session; nobody has none to end. Commits by itself. `forgetCookie` is a Set-Cookie header. */
   signOut: { input: z.object({ plane }), output: z.object({ forgetCookie: z.string() }) },
   /** Mails a link, if there is such an account; the answer is the same, and takes as long, if not. Commits by itself. */
-  requestPasswordReset: { input: z.object({ email }), output: z.object({}) },
+  requestPasswordReset: { input: z.object({ email: emailInput }), output: z.object({}) },
   /** Sets a new password and ends every session of the person. Commits by itself. @throws RESET_LINK_DEAD, PASSWORD_REFUSED */
   resetPassword: { input: z.object({ token, newPassword: password }), output: z.object({}) },
   /** Sets a new password and ends the person's other sessions. Commits by itself. @throws INVALID_CREDENTIALS, PASSWORD_REFUSED */

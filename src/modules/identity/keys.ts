@@ -46,6 +46,8 @@ export interface Keys {
   boot(open: () => Unit): Promise<void>
   /** Loads and makes what is due. Several processes may do so at once. */
   rotate(): Promise<void>
+  /** As rotate, unless that was done just now: the daily job comes once for every tenant. */
+  keepFresh(): Promise<void>
   /** The key that signs for a plane now. */
   signingKey(plane: Plane): Promise<SigningKey>
   /** The keys by id. An id that is not among them is looked for again, though not often. */
@@ -151,6 +153,10 @@ export function createKeys({ repo, vault, clock }: { repo: KeyRepo; vault: Secre
     },
 
     rotate,
+
+    async keepFresh() {
+      if (isOld(signersAtMs, signersForMs)) await rotate()
+    },
 
     async signingKey(plane) {
       const find = () => rotation(signers, clock.nowMs(), plane).signWith

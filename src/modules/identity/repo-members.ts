@@ -4,7 +4,7 @@ import type { ModuleDb, ModuleSql } from '../../platform/module.ts'
 import type { Identity, Invitation, Membership, Prisma } from '../../platform/db/generated/client.ts'
 import type { InvitationState } from './rules.ts'
 
-export type MemberModels = 'Identity' | 'Credential' | 'TotpDevice' | 'RecoveryCode' | 'Membership' | 'Session' | 'Invitation' | 'ApiToken'
+export type MemberModels = 'Identity' | 'Credential' | 'Membership' | 'Session' | 'Invitation' | 'ApiToken'
 
 export type MemberRow = Membership & { readonly identity: Identity }
 
@@ -64,13 +64,6 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
       return rows.map(({ id }) => id)
     },
 
-    /** Ids of the sessions that this ended. */
-    async endSessions(scope: Scope, membershipId: string, reason: string, at: Date): Promise<readonly string[]> {
-      const where = mine(scope, { membershipId, revokedAt: null })
-      const ended = await db(scope).session.updateManyAndReturn({ where, data: { revokedAt: at, revokedReason: reason }, select: { id: true } })
-      return ended.map(({ id }) => id)
-    },
-
     findIdentity: (scope: Scope, email: string) =>
       db(scope).identity.findUnique({ where: { tenantId_email: { tenantId: scope.tenantId, email } } }),
 
@@ -82,9 +75,10 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
       return { identity, isNew: identity.id === made.id }
     },
 
-    /** Writes a first password and reads nothing back: the operator's login may not. */
-    async addCredential(scope: Scope, identityId: string, passwordHash: string): Promise<void> {
-      await db(scope).credential.createMany({ data: { tenantId: scope.tenantId, identityId, passwordHash } })
+    /** Writes a first password, read by nobody (the operator's login could not); false when there is one already. */
+    async addCredential(scope: Scope, identityId: string, passwordHash: string): Promise<boolean> {
+      const data = { tenantId: scope.tenantId, identityId, passwordHash }
+      return (await db(scope).credential.createMany({ data, skipDuplicates: true })).count === 1
     },
 
     findHeld: (scope: Scope, { email, role, providerOrgId }: Place) =>
@@ -117,6 +111,12 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
       const where = mine(scope, { email, role, providerOrgId, state: { in: openStates } })
       const { count } = await db(scope).invitation.updateMany({ where, data: { state: 'REVOKED', version: { increment: 1 } } })
       return count
+    },
+
+    /** Ends a membership that waited for its invitation. */
+    async endPending(scope: Scope, { email, role, providerOrgId }: Place): Promise<void> {
+      const where = mine(scope, { identity: { tenantId: scope.tenantId, email }, role, providerOrgId, status: 'PENDING' as const })
+      await db(scope).membership.updateMany({ where, data: { status: 'ENDED', version: { increment: 1 } } })
     },
 
     countInvitationsSince: (scope: Scope, invitedBy: string, since: Date): Promise<number> =>

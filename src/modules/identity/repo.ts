@@ -53,6 +53,10 @@ export function createRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
       return found ?? null
     },
 
+    /** What is shown of a person, on the caller's own login. */
+    person: (scope: Scope, id: string) =>
+      db(scope).identity.findUnique({ where: { tenantId_id: { tenantId: scope.tenantId, id } }, select: { email: true, locale: true } }),
+
     /**
      * True while the account is active and its password is still the one that was proven. The password stays so until the command ends:
      * a reset at the same moment waits, and then finds this session among those it ends.

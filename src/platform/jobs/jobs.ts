@@ -25,6 +25,8 @@ export interface JobsOptions {
   /** Jobs of the platform itself. */
   readonly platformJobs: readonly TenantJob[]
   readonly log: Log
+  /** How often the queues are looked at, in seconds, at least half a one; one unless told. */
+  readonly pollSeconds?: number
 }
 
 export interface Jobs {
@@ -73,6 +75,7 @@ export function createJobs(options: JobsOptions): Jobs {
     application_name: 'maristan jobs',
     max: 4,
     migrate: false,
+    cronWorkerIntervalSeconds: Math.max(1, options.pollSeconds ?? 5),
     // The owner's work, and the worker login may not do it.
     reindex: false,
     monitorVacuum: false,
@@ -136,7 +139,7 @@ export function createJobs(options: JobsOptions): Jobs {
         await boss.updateQueue(queue, rules)
       }
       await schedule()
-      const rules = { batchSize: 1, pollingIntervalSeconds: 1 }
+      const rules = { batchSize: 1, pollingIntervalSeconds: options.pollSeconds ?? 1 }
       await boss.work<Tick>(queues.ticks, rules, async ([tick]) => fanOut(tick!))
       await boss.work<Run>(queues.runs, { ...rules, localConcurrency: 2 }, async ([run]) => runOne(run!))
     },

@@ -91,7 +91,8 @@ export function createCircleRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
         from level l
         cross join lateral unnest(l.parties, l.parents) as n(party, parent)
         left join lateral (
-          select array_agg(distinct c.one) as capabilities, array_agg(distinct e.relation) as relations, bool_or(e.legal_guardian) as guardian
+          select array_agg(distinct c.one) as capabilities, array_agg(distinct e.relation) as relations,
+            bool_or(e.legal_guardian) as guardian
           from care.edge e left join lateral unnest(e.capabilities) as c(one) on true
           where e.from_party_id = n.party and e.to_party_id = n.parent
             and e.valid_from <= now() and (e.valid_to is null or e.valid_to > now())

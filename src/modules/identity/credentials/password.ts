@@ -55,6 +55,11 @@ export function verifyPassword(stored: string | null, plain: string): Promise<{ 
   })
 }
 
+/** Whether `verifyPassword` can ever answer yes to this stored text: bcrypt or argon2, not dearer than the server bears. */
+export function isUsableHash(stored: string): boolean {
+  return readStored(stored).kind !== 'unusable'
+}
+
 async function compare(known: Stored, stored: string, typed: string): Promise<boolean> {
   if (known.kind === 'argon2') return verify(stored, typed.normalize('NFKC'))
   if (known.kind === 'bcrypt') return compareBcrypt(stored, typed)

@@ -1,0 +1,202 @@
+/** Care in the graph: recipients, with their protected fields opened by the one reader, and what may be done to them. */
+import { notFound } from '../../kernel/fault.ts'
+import type { Builder } from '../../platform/graphql/builder.ts'
+import { inCommand, mayFail } from '../../platform/graphql/command.ts'
+import type { Context } from '../../platform/graphql/context.ts'
+import { idArgument } from '../../platform/graphql/id-argument.ts'
+import { withoutNulls } from '../../platform/graphql/input.ts'
+import { planesOf } from '../access/contract.ts'
+import { circleGraph, type CareGraphParts } from './circle/graph.ts'
+import { sexes, type PhiField } from './contract.ts'
+import { textOf } from './sealed.ts'
+
+export function careGraph(builder: Builder, made: CareGraphParts) {
+  const { contract: care, repo, seals } = made
+  const subGraphs = [...planesOf('recipient:read')]
+  const RecipientState = builder.enumType('RecipientState', { values: ['ACTIVE', 'ARCHIVED'] as const, subGraphs })
+  const Sex = builder.enumType('Sex', { values: sexes, subGraphs })
+
+  const phi = (name: PhiField, description?: string) => ({
+    nullable: true as const,
+    access: { permission: 'phi:read' },
+    select: { id: true, phi: true } as const,
+    ...(description ? { description } : {}),
+    resolve: async (row: { id: string; phi: string }, _: object, context: Context) =>
+      textOf((await seals.readRecipient(context, row, [name]))[name]),
+  })
+
+  const Recipient = builder.prismaNode('CareRecipient', {
+    description: 'A person who is cared for. Protected fields are null, with a code, where the caller may not open them.',
+    id: { resolve: (row) => row.id },
+    findUnique: (id, context) => ({ tenantId_id: { tenantId: context.caller.tenantId, id } }),
+    nullable: true,
+    select: { id: true },
+    extensions: { nodePermission: 'recipient:read' },
+    subGraphs,
+    fieldAccess: { permission: 'recipient:read' },
+    fields: (t) => ({
+      state: t.expose('state', { type: RecipientState }),
+      preferredLocale: t.exposeString('preferredLocale'),
+      areaGeohash5: t.exposeString('areaGeohash5', { nullable: true, description: 'A square of about 5 km.' }),
+      birthYear: t.exposeInt('birthYear', { nullable: true }),
+      createdAt: t.expose('createdAt', { type: 'DateTime' }),
+      version: t.exposeInt('version', { description: 'Hand it back with a change.' }),
+      givenName: t.string(phi('givenName')),
+      familyName: t.string(phi('familyName')),
+      birthDate: t.string(phi('birthDate', 'ISO 8601, for example 1941-03-27.')),
+      sex: t.field({
+        type: Sex,
+        ...phi('sex'),
+        resolve: async (row, _, context) => {
+          const value = (await seals.readRecipient(context, row, ['sex'])).sex
+          return sexes.find((one) => one === value) ?? null
+        },
+      }),
+      mrn: t.string(phi('mrn', 'Medical record number.')),
+      nationalId: t.string(phi('nationalId')),
+      phone: t.string(phi('phone')),
+      address: t.string(phi('address')),
+    }),
+  })
+
+  const circle = circleGraph(builder, made)
+
+  builder.queryField('recipient', (t) =>
+    t.prismaField({
+      type: Recipient,
+      nullable: true,
+      access: { permission: 'recipient:read' },
+      subGraphs,
+      args: { id: t.arg.id({ required: true }) },
+      resolve: async (query, _, { id }, { scope }) => {
+        const row = await repo.graphRecipient(scope, query, idArgument('CareRecipient', id))
+        if (!row) throw notFound()
+        return row
+      },
+    }),
+  )
+
+  builder.queryField('recipients', (t) =>
+    t.prismaConnection(
+      {
+        type: Recipient,
+        cursor: 'tenantId_id',
+        access: { permission: 'recipient:read' },
+        subGraphs,
+        args: { state: t.arg({ type: RecipientState }) },
+        resolve: (query, _, { state }, { scope }) => repo.graphRecipients(scope, query, state ?? undefined),
+      },
+      { subGraphs } as never,
+      { subGraphs } as never,
+    ),
+  )
+
+  const phiInputs = {
+    familyName: {},
+    birthDate: { description: 'ISO 8601, for example 1941-03-27.' },
+    mrn: {},
+    nationalId: {},
+    phone: {},
+    address: {},
+  } as const
+
+  const CreateRecipientInput = builder.inputType('CreateRecipientInput', {
+    subGraphs,
+    fields: (t) => ({
+      givenName: t.string({ required: true }),
+      familyName: t.string(phiInputs.familyName),
+      birthDate: t.string(phiInputs.birthDate),
+      sex: t.field({ type: Sex }),
+      mrn: t.string(phiInputs.mrn),
+      nationalId: t.string(phiInputs.nationalId),
+      phone: t.string(phiInputs.phone),
+      address: t.string(phiInputs.address),
+      preferredLocale: t.string(),
+      areaGeohash5: t.string(),
+    }),
+  })
+  builder.mutationField('createRecipient', (t) =>
+    t.field({
+      type: Recipient,
+      description: 'On the consumer plane the new recipient is the caller.',
+      access: { permission: 'recipient:create' },
+      errors: mayFail,
+      args: { input: t.arg({ type: CreateRecipientInput, required: true }) },
+      resolve: (_, { input }, context) =>
+        inCommand(context, 'createRecipient', (scope) => care.createRecipient(scope, withoutNulls(input) as never)),
+    }),
+  )
+
+  const UpdateRecipientInput = builder.inputType('UpdateRecipientInput', {
+    subGraphs,
+    fields: (t) => ({
+      id: t.id({ required: true }),
+      version: t.int({ required: true }),
+      preferredLocale: t.string(),
+      areaGeohash5: t.string(),
+    }),
+  })
+  builder.mutationField('updateRecipient', (t) =>
+    t.field({
+      type: Recipient,
+      access: { permission: 'recipient:update' },
+      errors: mayFail,
+      args: { input: t.arg({ type: UpdateRecipientInput, required: true }) },
+      resolve: (_, { input }, context) =>
+        inCommand(context, 'updateRecipient', (scope) =>
+          care.updateRecipient(scope, { ...withoutNulls(input), id: idArgument('CareRecipient', input.id) } as never),
+        ),
+    }),
+  )
+
+  const UpdatePhiInput = builder.inputType('UpdatePhiInput', {
+    subGraphs,
+    fields: (t) => ({
+      id: t.id({ required: true }),
+      version: t.int({ required: true }),
+      givenName: t.string(),
+      familyName: t.string(phiInputs.familyName),
+      birthDate: t.string(phiInputs.birthDate),
+      sex: t.field({ type: Sex }),
+      mrn: t.string(phiInputs.mrn),
+      nationalId: t.string(phiInputs.nationalId),
+      phone: t.string(phiInputs.phone),
+      address: t.string(phiInputs.address),
+      clear: t.field({ type: [circle.PhiFieldName], description: 'Fields to empty.' }),
+    }),
+  })
+  builder.mutationField('updatePhi', (t) =>
+    t.field({
+      type: Recipient,
+      description: 'Changes the given protected fields and leaves the others.',
+      access: { permission: 'phi:write' },
+      errors: mayFail,
+      args: { input: t.arg({ type: UpdatePhiInput, required: true }) },
+      resolve: (_, { input }, context) =>
+        inCommand(context, 'updatePhi', (scope) =>
+          care.updatePhi(scope, { ...withoutNulls(input), id: idArgument('CareRecipient', input.id) } as never),
+        ),
+    }),
+  )
+
+  builder.mutationField('archiveRecipient', (t) =>
+    t.field({
+      type: Recipient,
+      access: { permission: 'recipient:archive' },
+      errors: mayFail,
+      args: { id: t.arg.id({ required: true }), version: t.arg.int({ required: true }) },
+      resolve: (_, { id, version }, context) =>
+        inCommand(context, 'archiveRecipient', (scope) => care.archiveRecipient(scope, { id: idArgument('CareRecipient', id), version })),
+    }),
+  )
+
+  return { Recipient, ...circle }
+}
+
+export type CareGraph = ReturnType<typeof careGraph>
+
+declare module '../../platform/module.ts' {
+  interface Graphs {
+    care: CareGraph
+  }
+}

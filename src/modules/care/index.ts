@@ -1,0 +1,38 @@
+/** Care: the people who are cared for and those around them. It plans no care and sells nothing. */
+import { defineModule } from '../../platform/module.ts'
+import { createCircleRepo } from './circle/repo.ts'
+import { consentChanged, edgeEnded, edgeLinked, recipientCreated } from './contract.ts'
+import { careGraph } from './graph.ts'
+import { createReach } from './reach.ts'
+import { createRepo } from './repo.ts'
+import { createSeals } from './sealed.ts'
+import { createCare } from './service.ts'
+
+export const care = defineModule({
+  name: 'care',
+  summary: 'The people who are cared for, those around them, and who may do what for whom. It plans no care and sells nothing.',
+  needs: ['vault'],
+  owns: ['CareRecipient', 'CareParty', 'CareEdge', 'Consent'],
+  permissions: [
+    'recipient:read',
+    'recipient:create',
+    'recipient:update',
+    'recipient:archive',
+    'network:read',
+    'network:manage',
+    'consent:manage',
+    'phi:read',
+    'phi:write',
+  ],
+  events: [recipientCreated, edgeLinked, edgeEnded, consentChanged],
+  // The network is a recursive query, and validity goes by the database's clock.
+  rawSql: true,
+  build: ({ db, sql, clock }, { vault }) => {
+    const repo = createRepo(db, sql)
+    const circle = createCircleRepo(db, sql)
+    const reach = createReach(repo)
+    const seals = createSeals({ vault, reach, circle })
+    return { contract: createCare({ repo, circle, reach, seals, vault, clock }), repo, circle, seals, clock }
+  },
+  graph: (builder, _refs, made) => careGraph(builder, made),
+})

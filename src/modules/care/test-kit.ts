@@ -1,0 +1,144 @@
+/** For care's tests: tenancy, vault and care over a fresh database, members of every role, and operations as they would run. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { graphql, type ExecutionResult } from 'graphql'
+import pg from 'pg'
+import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { newId } from '../../kernel/id.ts'
+import type { Caller, Scope } from '../../kernel/scope.ts'
+import { compose, type Composed } from '../../platform/compose.ts'
+import { openLocalKms } from '../../platform/crypto/kms-local.ts'
+import type { Kms } from '../../platform/crypto/kms.ts'
+import { Database } from '../../platform/db/database.ts'
+import { readLoginOf, urlFor, type Login } from '../../platform/db/logins.ts'
+import { createContext } from '../../platform/graphql/context.ts'
+import { encodeGlobalId } from '../../platform/graphql/global-id.ts'
+import type { AnyModule, Services } from '../../platform/module.ts'
+import { permissionsOf, planeOf, planesOf, type Permission, type Role } from '../access/contract.ts'
+import { tenancy } from '../tenancy/index.ts'
+import type { Vault } from '../vault/contract.ts'
+import { vault } from '../vault/index.ts'
+import type { Care } from './contract.ts'
+import { care } from './index.ts'
+
+export interface Answer {
+  readonly data: Record<string, any> | null | undefined
+  readonly codes: readonly string[]
+  readonly errors: ExecutionResult['errors']
+}
+
+export interface CareHouse {
+  readonly at: TestDatabase
+  readonly database: Database
+  readonly composed: Composed
+  readonly care: Care
+  readonly vault: Vault
+  /** A tenant with its key. */
+  tenant(): Promise<string>
+  member(tenantId: string, role: Role): Caller
+  /** One operation, as an endpoint would run it. */
+  ask(caller: Caller, source: string, variables?: Record<string, unknown>): Promise<Answer>
+  /** One use case in a command of its own. */
+  command<Result>(caller: Caller, work: (scope: Scope) => Promise<Result>): Promise<Result>
+  read<Result>(caller: Caller, work: (scope: Scope) => Promise<Result>): Promise<Result>
+  /** Raw SQL as one of the logins, with the settings of a caller. */
+  asLogin<Row extends object>(login: Login, caller: Caller, sql: string, values?: unknown[]): Promise<Row[]>
+  close(): Promise<void>
+}
+
+export const gid = encodeGlobalId
+
+export const membershipOf = (caller: Caller): string => {
+  if (caller.actor.kind !== 'member') throw new Error('Not a member.')
+  return caller.actor.membershipId
+}
+
+export async function careHouse(wrapKms: (kms: Kms) => Kms = (kms) => kms): Promise<CareHouse> {
+  const at = await freshDatabase()
+  const directory = mkdtempSync(join(tmpdir(), 'maristan-care-'))
+  const kms = wrapKms(await openLocalKms({ file: join(directory, 'kms.key'), mayCreate: true }))
+  const database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true })
+  const composed = compose({
+    modules: [tenancy, vault, care] as unknown as AnyModule[],
+    services: { clock: systemClock, kms } as Services,
+    database,
+    planesOf: (permission) => planesOf(permission as Permission),
+  })
+  const contract = { care: composed.made['care']!.contract as Care, vault: composed.made['vault']!.contract as Vault }
+  const caller = (tenantId: string, rest: Pick<Caller, 'plane' | 'actor' | 'permissions'>): Caller => ({
+    tenantId,
+    purpose: 'TREATMENT',
+    requestId: newId(),
+    sourceAddress: null,
+    userAgent: null,
+    ...rest,
+  })
+
+  const house: CareHouse = {
+    at,
+    database,
+    composed,
+    ...contract,
+
+    async tenant() {
+      const tenantId = newId()
+      const operator = caller(tenantId, { plane: null, actor: { kind: 'operator', name: 'test' }, permissions: new Set() })
+      await house.command(operator, async (scope) => {
+        await (composed.made['tenancy']!.contract as any).provision(scope, { slug: `t${tenantId.slice(-10)}`, legalName: 'Test' })
+        await contract.vault.provisionTenant(scope, {})
+      })
+      return tenantId
+    },
+
+    member: (tenantId, role) =>
+      caller(tenantId, {
+        plane: planeOf(role),
+        permissions: permissionsOf(role),
+        actor: { kind: 'member', membershipId: newId(), identityId: newId(), role, sessionId: newId(), via: 'password', providerOrgId: null },
+      }),
+
+    async ask(who, source, variableValues = {}) {
+      const unit = database.unit(who)
+      const contextValue = createContext({ unit, plane: who.plane!, locale: 'en', answer: { setCookie() {} } })
+      const schema = composed.schemas.plane[who.plane!]
+      const { data, errors } = await unit.read(() => graphql({ schema, source, contextValue, variableValues }))
+      const codes = (errors ?? []).map(({ originalError }) => (originalError as { code?: string } | undefined)?.code ?? 'NONE')
+      return { data, errors, codes }
+    },
+
+    command: (who, work) => database.unit(who).command(work),
+    read(who, work) {
+      const unit = database.unit(who)
+      return unit.read(() => work(unit.scope))
+    },
+
+    async asLogin<Row extends object>(login: Login, who: Caller, sql: string, values: unknown[] = []) {
+      const client = new pg.Client({ connectionString: urlFor(login, at.ownerUrl, loginSecret()) })
+      await client.connect()
+      try {
+        await client.query('begin')
+        await client.query("select set_config('app.tenant_id', $1, true), set_config('app.membership_id', $2, true), set_config('app.role', $3, true)", [
+          who.tenantId,
+          membershipOf(who),
+          who.actor.kind === 'member' ? who.actor.role : '',
+        ])
+        const { rows } = await client.query<Row>(sql, values)
+        await client.query('commit')
+        return rows
+      } finally {
+        await client.end()
+      }
+    },
+
+    async close() {
+      await database.close()
+      await at.drop()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+  return house
+}
+
+export { readLoginOf }

@@ -1,0 +1,47 @@
+/** Identity's plain HTTP: the published keys, and who is signed in. Nothing here changes anything. */
+import type { IncomingMessage } from 'node:http'
+import { DeniedFault } from '../../kernel/fault.ts'
+import type { Unit } from '../../platform/db/unit.ts'
+import { answerJson, answerRefusal } from '../../platform/http/answer.ts'
+import type { RequestContext, Route } from '../../platform/http/router.ts'
+import type { Identity } from './contract.ts'
+import type { Keys } from './keys.ts'
+
+/** Below the time for which a key is published before it signs, and short enough to see one withdrawn. */
+const jwksMaxAgeSeconds = 300
+
+/** `/.well-known/jwks.json` (RFC 7517 §5). */
+export function jwksRoute(keys: Pick<Keys, 'published'>): Route {
+  return {
+    method: 'GET',
+    path: '/.well-known/jwks.json',
+    name: 'jwks',
+    async handle(_request, response) {
+      const document = await keys.published()
+      response.setHeader('cache-control', `public, max-age=${jwksMaxAgeSeconds}`)
+      answerJson(response, 200, document)
+    },
+  }
+}
+
+/**
+ * `/session`: whoever is signed in, else 401.
+ * @param ask answers the unit of work of the one who asks; a refusal of any kind is 401 here.
+ */
+export function sessionRoute(ask: (request: IncomingMessage, http: RequestContext) => Promise<Unit>, identity: Pick<Identity, 'self'>): Route {
+  return {
+    method: 'GET',
+    path: '/session',
+    name: 'session',
+    async handle(request, response, http) {
+      try {
+        const unit = await ask(request, http)
+        const { tenant, email, role, plane, via } = await unit.read(() => identity.self(unit.scope, {}))
+        answerJson(response, 200, { tenant, email, nameId: null, role, plane, via })
+      } catch (error) {
+        if (!(error instanceof DeniedFault)) throw error
+        answerRefusal(response, 401, error.code, error.message)
+      }
+    },
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The operator's use cases: the first people of a tenant, and those an earlier system brings. Once an administrator of the tenant has
+ * signed in, the operator adds nobody. It never reads a password and never changes one.
+ */
+import { forbidden, invalidInput } from '../../kernel/fault.ts'
+import { newId } from '../../kernel/id.ts'
+import type { Locale } from '../../kernel/locale.ts'
+import type { Scope } from '../../kernel/scope.ts'
+import type { ServiceOf } from '../../platform/contract.ts'
+import { planeOf, type Role } from '../access/contract.ts'
+import type { Tenancy } from '../tenancy/contract.ts'
+import { alreadyMember, memberInvited, tenantApprovalNeeded, type memberMethods } from './contract-members.ts'
+import { checkNewPassword } from './credentials/password-rule.ts'
+import { hashPassword, isUsableHash } from './credentials/password.ts'
+import type { InvitationSender } from './invitation-sender.ts'
+import type { MembersRepo } from './repo-members.ts'
+import { onlySellers } from './service-invitations.ts'
+
+type OperatorService = Pick<ServiceOf<typeof memberMethods>, 'provisionAdmin' | 'operatorInvite' | 'operatorAddMember' | 'importMember'>
+
+interface Newcomer {
+  readonly email: string
+  readonly role: Role
+  readonly locale?: Locale | undefined
+  readonly providerOrgId?: string | undefined
+}
+
+export function createOperatorService(parts: {
+  repo: MembersRepo
+  sender: InvitationSender
+  tenancy: Pick<Tenancy, 'front'>
+  /** A demo's operator is whoever tries it out, and its tenants are nobody's. */
+  isDemo: boolean
+}): OperatorService {
+  const { repo, sender, tenancy, isDemo } = parts
+
+  /** @throws FORBIDDEN, TENANT_APPROVAL_NEEDED */
+  const onlyOperator = async (scope: Scope): Promise<void> => {
+    if (scope.actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
+    if (!isDemo && (await repo.adminHasSignedIn(scope))) throw tenantApprovalNeeded()
+  }
+
+  const join = async (scope: Scope, newcomer: Newcomer, status: 'PENDING' | 'ACTIVE') => {
+    const { email, role } = newcomer
+    const providerOrgId = onlySellers(role, newcomer.providerOrgId)
+    const held = await repo.findHeld(scope, { email, role, providerOrgId })
+    if (held) throw alreadyMember()
+    const locale = newcomer.locale ?? (await tenancy.front(scope, {})).defaultLocale
+    const { identity, isNew } = await repo.ensureIdentity(scope, { id: newId(), email, locale })
+    const member = await repo.addMember(scope, { identityId: identity.id, role, plane: planeOf(role), providerOrgId, status })
+    return { member, isNew, place: { email, role, providerOrgId } }
+  }
+
+  /** An account that is there keeps what it has: only its owner replaces a password. */
+  const add = async (scope: Scope, newcomer: Newcomer, passwordHash: string, action: string) => {
+    const { member, isNew } = await join(scope, newcomer, 'ACTIVE')
+    if (isNew) await repo.addCredential(scope, member.identityId, passwordHash)
+    scope.unit.record({
+      action: `member.${action}`,
+      resource: 'Member',
+      resourceId: member.id,
+      outcome: 'done',
+      detail: { role: newcomer.role, plane: member.plane, isNewAccount: isNew },
+    })
+    return { membershipId: member.id, isNewAccount: isNew }
+  }
+
+  const addWithPassword = async (scope: Scope, { password, ...newcomer }: Newcomer & { password: string }) => {
+    await onlyOperator(scope)
+    checkNewPassword(password, newcomer)
+    return add(scope, newcomer, await hashPassword(password), 'added')
+  }
+
+  return {
+    provisionAdmin: (scope, input) => addWithPassword(scope, { ...input, role: 'tenant_admin' }),
+
+    operatorAddMember: addWithPassword,
+
+    async operatorInvite(scope, newcomer) {
+      await onlyOperator(scope)
+      const { member, place } = await join(scope, newcomer, 'PENDING')
+      const { plane, id: membershipId } = member
+      const { locale } = newcomer
+      const { invitation, url } = await sender.send(scope, { ...place, plane, recipientId: null, invitedBy: null, ...(locale ? { locale } : {}) })
+      scope.unit.record({
+        action: 'invitation.sent',
+        resource: 'Invitation',
+        resourceId: invitation.id,
+        outcome: 'done',
+        detail: { role: newcomer.role, plane },
+      })
+      scope.unit.publish(memberInvited, invitation.id, { invitationId: invitation.id })
+      return { membershipId, invitationId: invitation.id, acceptUrl: url }
+    },
+
+    async importMember(scope, { passwordHash, ...newcomer }) {
+      await onlyOperator(scope)
+      if (!isUsableHash(passwordHash)) {
+        throw invalidInput({ issues: [{ path: 'passwordHash', message: 'is no bcrypt or argon2 hash that can be verified here' }] })
+      }
+      return add(scope, newcomer, passwordHash, 'imported')
+    },
+  }
+}

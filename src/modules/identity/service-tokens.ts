@@ -1,0 +1,53 @@
+/** API tokens' use cases. A token carries no more than its maker may hand on, is shown once, and outlives its maker's membership. */
+import { forbidden, invalidInput } from '../../kernel/fault.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { ServiceOf } from '../../platform/contract.ts'
+import { need } from '../../platform/authorise.ts'
+import { tokenPermissions } from '../access/contract.ts'
+import { tokenLimit, tokenPermissionRefused, type memberMethods } from './contract-members.ts'
+import { actingRole, existing } from './reach.ts'
+import type { MembersRepo } from './repo-members.ts'
+import { newApiToken } from './tokens/api-token.ts'
+
+type TokenService = Pick<ServiceOf<typeof memberMethods>, 'createApiToken' | 'revokeApiToken'>
+
+/** Live tokens a tenant may have. */
+export const mostTokens = 200
+
+export function createTokenService({ repo, clock }: { repo: MembersRepo; clock: Clock }): TokenService {
+  return {
+    async createApiToken(scope, { name, permissions, expiresAt }) {
+      need(scope, 'token:manage')
+      const role = actingRole(scope)
+      // A token that makes tokens would outlive its own expiry.
+      if (scope.actor.kind !== 'member' || !role) throw forbidden({ permission: 'token:manage' })
+      const allowed = tokenPermissions(role)
+      const beyond = permissions.filter((one) => !allowed.has(one))
+      if (beyond.length > 0) throw tokenPermissionRefused({ permissions: beyond })
+      const now = new Date(clock.nowMs())
+      const expiry = expiresAt === undefined ? null : new Date(expiresAt)
+      if (expiry && expiry <= now) throw invalidInput({ issues: [{ path: 'expiresAt', message: 'is over already' }] })
+      if ((await repo.countTokens(scope, now)) >= mostTokens) throw tokenLimit()
+      const { token, hash } = newApiToken(scope.tenantId)
+      const unique = [...new Set(permissions)]
+      const { membershipId } = scope.actor
+      const { id } = await repo.addToken(scope, { name, hash, permissions: unique, expiresAt: expiry, createdBy: membershipId, createdAt: now })
+      scope.unit.record({
+        action: 'api_token.created',
+        resource: 'ApiToken',
+        resourceId: id,
+        outcome: 'done',
+        detail: { permissions: unique, expires: expiry !== null },
+      })
+      return { id, token }
+    },
+
+    async revokeApiToken(scope, { id }) {
+      need(scope, 'token:manage')
+      existing(await repo.findToken(scope, id))
+      const isFirst = await repo.revokeToken(scope, id, new Date(clock.nowMs()))
+      scope.unit.record({ action: 'api_token.revoked', resource: 'ApiToken', resourceId: id, outcome: 'done', detail: { repeated: !isFirst } })
+      return { id }
+    },
+  }
+}

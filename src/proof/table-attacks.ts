@@ -1,0 +1,191 @@
+/**
+ * Every table attacked by every login that holds a right on it: as the other tenant and as none. An attack counts only when the same
+ * statement, run as the rightful owner of the row, touched it.
+ */
+import type { Login } from '../platform/db/logins.ts'
+import type { Settings } from '../platform/db/operation.ts'
+import type { Ground, Outcome } from './ground.ts'
+import { insertOf, type Plot, type Row } from './planting.ts'
+import type { Table, Verb } from './tables.ts'
+
+export interface Findings {
+  attacks: number
+  controls: number
+  readonly leaks: string[]
+  readonly unproven: string[]
+}
+
+export const newFindings = (): Findings => ({ attacks: 0, controls: 0, leaks: [], unproven: [] })
+
+interface Attempt {
+  /** `INSERT as maristan_console on care.party`. */
+  readonly name: string
+  readonly as: Login
+  readonly text: string
+  readonly values: readonly unknown[]
+  /** True when the statement reached a row, or a constraint behind the wall. */
+  touched(outcome: Outcome): boolean
+}
+
+const reachedRow = (outcome: Outcome) => (outcome.ok ? outcome.count > 0 : outcome.state !== '42501')
+/** An INSERT that the policy refuses says 42501; anything else was said by what stands behind the policy. */
+const passedPolicy = (outcome: Outcome) => outcome.ok || outcome.state !== '42501'
+
+export class TableAttacks {
+  readonly #ground: Ground
+  readonly #victim: Plot
+  readonly #attacker: Plot
+  readonly #tables: readonly Table[]
+  readonly #roles: readonly string[]
+  readonly findings = newFindings()
+
+  constructor(ground: Ground, tables: readonly Table[], victim: Plot, attacker: Plot) {
+    this.#ground = ground
+    this.#tables = tables
+    this.#victim = victim
+    this.#attacker = attacker
+    const words = tables.flatMap((table) => table.actorPolicies.filter(({ mentionsRole }) => mentionsRole).flatMap(({ literals }) => literals))
+    this.#roles = ['', ...new Set(words)]
+  }
+
+  /** Attacks one table with everything that is granted on it. */
+  async attack(table: Table): Promise<void> {
+    const missing = this.#victim.failures.get(table.name)
+    if (missing) {
+      this.findings.unproven.push(`${table.name}: no synthetic row could be planted (${missing}).`)
+      return
+    }
+    if (table.grants.size === 0) this.findings.unproven.push(`${table.name}: no login holds a right on it, so nothing could be attacked.`)
+    for (const [login, verbs] of table.grants) {
+      if (verbs.has('INSERT')) await this.#insert(table, login)
+      if (verbs.has('SELECT')) await this.#reach(table, login, verbs)
+      else for (const verb of verbs) if (verb !== 'INSERT') this.#cannot(table, login, verb, 'it may not read the rows it changes')
+    }
+  }
+
+  #cannot(table: Table, login: Login, verb: Verb, reason: string): void {
+    this.findings.unproven.push(`${verb} as ${login} on ${table.name}: ${reason}.`)
+  }
+
+  #varied(table: Table, login: Login): string[] {
+    return table.actorPolicies.filter((policy) => policy.logins.includes(login)).flatMap(({ columns }) => columns)
+  }
+
+  /** SELECT, UPDATE and DELETE of the victim's row, and an own row pushed into the victim's tenant. */
+  async #reach(table: Table, login: Login, verbs: ReadonlySet<Verb>): Promise<void> {
+    const found = await this.#visible(table, login)
+    if (!found) {
+      this.#cannot(table, login, 'SELECT', 'no rightful owner could be made whom the policies let see a row')
+      return
+    }
+    const { row, settings } = found
+    const { where, values } = keyOf(table, row)
+    const from = `${table.name} where ${where}`
+    const statement = (name: string, text: string): Attempt => ({ name: `${name} as ${login} on ${table.name}`, as: login, text, values, touched: reachedRow })
+    await this.#prove(statement('SELECT', `select 1 from ${from}`), settings)
+    const plain = table.columns.find(({ name }) => !table.primaryKey.includes(name))?.name ?? table.primaryKey[0]!
+    if (verbs.has('UPDATE')) {
+      await this.#prove(statement('UPDATE', `update ${table.name} set ${plain} = ${plain} where ${where}`), settings)
+      await this.#push(table, login, row, settings)
+    }
+    if (verbs.has('DELETE')) {
+      const leaf = (await this.#visible(table, login, true))?.row
+      if (!leaf) this.#cannot(table, login, 'DELETE', 'no row without dependants was visible')
+      else await this.#prove({ ...statement('DELETE', `delete from ${from}`), values: keyOf(table, leaf).values }, settings)
+    }
+  }
+
+  /** A row of one's own that is given the other's tenant_id. */
+  async #push(table: Table, login: Login, row: Row, settings: Settings): Promise<void> {
+    const { where, values } = keyOf(table, row)
+    const move = (to: string) =>
+      this.#ground.run(login, settings, `update ${table.name} set tenant_id = '${to}' where ${where}`, values, false)
+    const control = await move(this.#victim.tenantId)
+    if (!control.ok || control.count === 0) {
+      this.#cannot(table, login, 'UPDATE', 'the rightful owner could not set tenant_id to what it is')
+      return
+    }
+    this.findings.controls++
+    this.findings.attacks++
+    const attack = await move(this.#attacker.tenantId)
+    if (passedPolicy(attack)) this.findings.leaks.push(`UPDATE of tenant_id as ${login} on ${table.name} moved a row into another tenant.`)
+  }
+
+  async #insert(table: Table, login: Login): Promise<void> {
+    const varied = this.#varied(table, login)
+    // A table whose key is the tenant alone has its one row already: there, a tenant that does not exist yet is inserted.
+    const alone = table.primaryKey.every((name) => name === 'tenant_id')
+    const plot = alone ? this.#victim.sibling() : this.#victim
+    let reason = ''
+    for (const role of this.#roles) {
+      const settings = { ...this.#victim.settings(role), tenantId: plot.tenantId }
+      const planted = await plot.plant(table, { as: login, settings, keep: false, varied })
+      if ('reason' in planted) {
+        reason = planted.reason
+        continue
+      }
+      const { text, values } = insertOf(table, planted.row)
+      await this.#prove({ name: `INSERT as ${login} on ${table.name}`, as: login, text, values, touched: passedPolicy }, settings)
+      if (!alone) await this.#reference(table, login, planted.row, settings)
+      return
+    }
+    this.#cannot(table, login, 'INSERT', `the rightful owner could not either (${reason})`)
+  }
+
+  /** A row of one's own that refers to a row of the other tenant: its key must not be found, nor tell that it is there. */
+  async #reference(table: Table, login: Login, row: Row, settings: Settings): Promise<void> {
+    for (const { pairs, parent, name } of table.foreignKeys) {
+      const theirs = this.#attacker.rows.get(parent)
+      if (!theirs || pairs.length === 0 || pairs.every(([, there]) => theirs[there] === this.#victim.rows.get(parent)?.[there])) continue
+      if (pairs.some(([column]) => row[column] === null)) continue
+      const crossed = { ...row, ...Object.fromEntries(pairs.map(([column, there]) => [column, theirs[there]])) }
+      const { text, values } = insertOf(table, crossed)
+      const outcome = await this.#ground.run(login, settings, text, values, false)
+      this.findings.controls++
+      this.findings.attacks++
+      if (outcome.ok) this.findings.leaks.push(`INSERT as ${login} on ${table.name} referred to another tenant's row (${name}).`)
+    }
+  }
+
+  /** The same statement three times: as the rightful owner, as the other tenant, and as none. Nothing but the tenant differs. */
+  async #prove(attempt: Attempt, rightful: Settings): Promise<void> {
+    const { name, as, text, values, touched } = attempt
+    const control = await this.#ground.run(as, rightful, text, values, false)
+    if (!control.ok || control.count === 0) {
+      this.findings.unproven.push(`${name}: the rightful owner touched no row (${control.ok ? 'none matched' : control.message}).`)
+      return
+    }
+    this.findings.controls++
+    for (const [who, tenantId] of [['another tenant', this.#attacker.tenantId], ['no tenant', '']] as const) {
+      this.findings.attacks++
+      const outcome = await this.#ground.run(as, { ...rightful, tenantId }, text, values, false)
+      if (touched(outcome)) this.findings.leaks.push(`${name} reached a row as ${who}.`)
+    }
+  }
+
+  /** A row of the victim that this login sees, and the settings under which it does; `fresh`: one that nothing refers to. */
+  async #visible(table: Table, login: Login, fresh = false): Promise<{ row: Row; settings: Settings } | null> {
+    for (const role of this.#roles) {
+      const settings = this.#victim.settings(role)
+      const sees = async (row: Row) => {
+        const { where, values } = keyOf(table, row)
+        const outcome = await this.#ground.run(login, settings, `select 1 from ${table.name} where ${where}`, values, false)
+        return outcome.ok && outcome.count === 1
+      }
+      const shared = this.#victim.rows.get(table.name)!
+      if (!fresh && (await sees(shared))) return { row: shared, settings }
+      const varied = this.#varied(table, login)
+      if (!fresh && varied.length === 0) continue
+      const planted = await this.#victim.plant(table, { varied, accept: sees })
+      if ('row' in planted) return { row: planted.row, settings }
+    }
+    return null
+  }
+}
+
+function keyOf(table: Table, row: Row): { where: string; values: unknown[] } {
+  return {
+    where: table.primaryKey.map((name, i) => `${name} = $${i + 1}`).join(' and '),
+    values: table.primaryKey.map((name) => row[name]),
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Plane isolation, generated: what one plane gives out is worth nothing on another. Twelve ordered pairs of the client planes times the
+ * checks whose subject exists, four positive controls and three structural ones; the console's pairs on top.
+ */
+import { readdirSync, readFileSync, existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { clientPlanes, type Plane } from '../src/kernel/scope.ts'
+import { cookieNameOf } from '../src/modules/identity/contract.ts'
+import { rolesOf } from '../src/modules/access/contract.ts'
+import { clientPairs, consolePairs, planeChecks, planeTestCounts, structuralChecks, type PlaneCheck, type PlanePair } from '../src/proof/planes.ts'
+import { freshHouse, password, type TestHouse, type TestTenant } from './kit/house.ts'
+
+let house: TestHouse
+let tenant: TestTenant
+/** What each plane's member was given at sign-in. */
+const given = new Map<Plane, { access: string; refresh: string; cookie: string }>()
+
+const signInAll = `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignedIn { accessToken refreshToken } ... on Fault { code } } }`
+const viewer = '{ viewer { plane role } }'
+const refresh = `mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { ... on SignedIn { accessToken refreshToken } ... on Fault { code } } }`
+
+async function signIn(plane: Plane, transport: 'BEARER' | 'COOKIE') {
+  const role = rolesOf(plane)[0]!
+  const { email } = tenant.member[role]
+  return house.ask<{ signIn: { accessToken: string; refreshToken: string; code?: string } }>(
+    { plane, tenant: tenant.slug },
+    signInAll,
+    { input: { email, password, transport } },
+  )
+}
+
+beforeAll(async () => {
+  house = await freshHouse({ MARISTAN_DEMO: '1' })
+  tenant = await house.tenant()
+  for (const plane of ['console', ...clientPlanes] as const) {
+    const bearer = await signIn(plane, 'BEARER')
+    const browser = await signIn(plane, 'COOKIE')
+    given.set(plane, {
+      access: bearer.data!.signIn.accessToken,
+      refresh: bearer.data!.signIn.refreshToken,
+      cookie: browser.headers.getSetCookie()[0]!.split(';')[0]!,
+    })
+  }
+})
+afterAll(() => house.close())
+
+/** Fields of `from`'s schema that `to` lacks, root fields first. */
+function onlyIn(from: Plane, to: Plane): { kind: 'query' | 'mutation'; field: string } {
+  for (const kind of ['mutation', 'query'] as const) {
+    const rootOf = (plane: Plane) => {
+      const schema = house.composed.schemas.plane[plane]
+      return Object.keys((kind === 'query' ? schema.getQueryType() : schema.getMutationType())?.getFields() ?? {})
+    }
+    const lacking = rootOf(from).find((field) => !rootOf(to).includes(field))
+    if (lacking) return { kind, field: lacking }
+  }
+  throw new Error(`Everything of ${from} exists on ${to}.`)
+}
+
+const statements = (): Promise<number> => house.at.owner<{ n: string }>('select count(*) as n from audit.event').then((rows) => Number(rows[0]!.n))
+
+const checks: Record<Exclude<PlaneCheck, 'subscription' | 'persisted operation' | 'signed link'>, (pair: PlanePair) => Promise<void>> = {
+  'access token': async ({ from, to }) => {
+    const reply = await house.ask({ plane: to, bearer: given.get(from)!.access }, viewer)
+    expect(reply.errors[0]?.extensions.code).toBe('TOKEN_WRONG_PLANE')
+    expect(reply.data).toBeNull()
+  },
+  'refresh token': async ({ from, to }) => {
+    const before = await statements()
+    const reply = await house.ask<{ refreshSession: { code: string; accessToken?: string } }>(
+      { plane: to, tenant: tenant.slug },
+      refresh,
+      { input: { refreshToken: given.get(from)!.refresh } },
+    )
+    expect(reply.data?.refreshSession.accessToken).toBeUndefined()
+    expect(reply.data?.refreshSession.code).toMatch(/^[A-Z_]+$/)
+    expect(await statements()).toBeGreaterThanOrEqual(before)
+  },
+  cookie: async ({ from, to }) => {
+    // Under its own name it is not looked at; under the other plane's name it opens nothing.
+    const [, value] = given.get(from)!.cookie.split('=')
+    const own = await house.ask({ plane: to, tenant: tenant.slug, cookie: given.get(from)!.cookie }, viewer)
+    expect(own.errors[0]?.extensions.code).toBe('UNAUTHENTICATED')
+    const renamed = await house.ask({ plane: to, tenant: tenant.slug, cookie: `${cookieNameOf(to)}=${value}` }, viewer)
+    expect(renamed.data).toBeNull()
+    expect(renamed.errors.length).toBeGreaterThan(0)
+  },
+  'absent field': async ({ from, to }) => {
+    const { kind, field } = onlyIn(from, to)
+    const reply = await house.ask({ plane: to, bearer: given.get(to)!.access }, `${kind} { ${field} { __typename } }`)
+    expect(reply.errors[0]?.message).toContain(`Cannot query field "${field}"`)
+  },
+  import: async ({ from, to }) => {
+    const path = join(import.meta.dirname, '../schema/generated', `${from}.ts`)
+    expect(existsSync(path), `schema/generated/${from}.ts`).toBe(true)
+    const imports = [...readFileSync(path, 'utf8').matchAll(/from ["']([^"']+)["']/g)].map((match) => match[1]!)
+    expect(imports.filter((one) => one.startsWith('.') || one.includes(to))).toEqual([])
+  },
+}
+
+describe.each(clientPairs)('what $from gives out is nothing on $to', (pair) => {
+  for (const { check, built } of planeChecks) if (built) test(check, () => checks[check as keyof typeof checks](pair))
+})
+
+describe.each(consolePairs)('what $from gives out is nothing on $to', (pair) => {
+  for (const { check, built } of planeChecks) if (built) test(check, () => checks[check as keyof typeof checks](pair))
+})
+
+describe('positive controls', () => {
+  test.each(clientPlanes)('on its own plane %s is at home: access token, cookie and refresh token', async (plane) => {
+    const mine = given.get(plane)!
+    const bearer = await house.ask<{ viewer: { plane: string } }>({ plane, bearer: mine.access }, viewer)
+    expect(bearer.data?.viewer.plane).toBe(plane)
+    const browser = await house.ask<{ viewer: { plane: string } }>({ plane, tenant: tenant.slug, cookie: mine.cookie }, viewer)
+    expect(browser.data?.viewer.plane).toBe(plane)
+    const again = await signIn(plane, 'BEARER')
+    const renewed = await house.ask<{ refreshSession: { accessToken: string } }>(
+      { plane, tenant: tenant.slug },
+      refresh,
+      { input: { refreshToken: again.data!.signIn.refreshToken } },
+    )
+    expect(renewed.data?.refreshSession.accessToken).toMatch(/^eyJ/)
+  })
+})
+
+describe('structure', () => {
+  test('keys distinct', async () => {
+    const { keys } = (await (await fetch(`${house.url}/.well-known/jwks.json`)).json()) as { keys: { kid: string; x: string }[] }
+    const planes = [...new Set(keys.map(({ kid }) => kid.split('.')[0]))]
+    for (const plane of clientPlanes) expect(planes).toContain(plane)
+    expect(new Set(keys.map(({ x }) => x)).size).toBe(keys.length)
+  })
+  test('cookies distinct', () => {
+    const names = (['console', ...clientPlanes] as const).map(cookieNameOf)
+    expect(new Set(names).size).toBe(5)
+    expect(names).not.toContain(null)
+  })
+  test('clients without shared code', () => {
+    const directory = join(import.meta.dirname, '../schema/generated')
+    const files = readdirSync(directory).filter((name) => name.endsWith('.ts'))
+    for (const plane of clientPlanes) expect(files).toContain(`${plane}.ts`)
+    for (const file of files) expect(readFileSync(join(directory, file), 'utf8')).not.toMatch(/from ["']\.{1,2}\//)
+  })
+})
+
+test('the pinned number is 103, and what is unbuilt is said', () => {
+  const { total, built, unbuilt } = planeTestCounts()
+  expect(total).toBe(103)
+  expect(built + unbuilt.reduce((sum, { tests }) => sum + tests, 0)).toBe(103)
+  expect(structuralChecks).toHaveLength(3)
+})

@@ -1,0 +1,158 @@
+/** A whole server over a fresh database: the real modules, the real HTTP, a temporary data directory, and people to sign in. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { composeHouse, createHouse } from '../../src/app.ts'
+import { newId } from '../../src/kernel/id.ts'
+import type { Caller, Plane } from '../../src/kernel/scope.ts'
+import { permissionsOf, planeOf, roles, type Role } from '../../src/modules/access/contract.ts'
+import type { Identity } from '../../src/modules/identity/contract.ts'
+import type { Tenancy } from '../../src/modules/tenancy/contract.ts'
+import type { Vault } from '../../src/modules/vault/contract.ts'
+import { operatorCaller } from '../../src/operator/operator-scope.ts'
+import type { Composed } from '../../src/platform/compose.ts'
+import { readConfig } from '../../src/platform/config.ts'
+import { Database } from '../../src/platform/db/database.ts'
+import { createLog } from '../../src/platform/http/log.ts'
+import { freshDatabase, loginSecret, type TestDatabase } from './postgres.ts'
+
+export const password = 'a long enough test password'
+
+export interface TestMember {
+  readonly role: Role
+  readonly plane: Plane
+  readonly email: string
+  readonly membershipId: string
+  /** The member as a caller, without a session of its own. */
+  readonly caller: Caller
+}
+
+export interface TestTenant {
+  readonly id: string
+  readonly slug: string
+  readonly member: Readonly<Record<Role, TestMember>>
+}
+
+export interface Reply<Data = Record<string, never>> {
+  readonly status: number
+  readonly headers: Headers
+  readonly data: Data | null
+  readonly errors: readonly { message: string; path?: (string | number)[]; extensions: { code?: string } }[]
+}
+
+export interface Asking {
+  readonly plane: Plane
+  /** The tenant's slug, as host. */
+  readonly tenant?: string
+  readonly bearer?: string
+  readonly cookie?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface TestHouse {
+  readonly at: TestDatabase
+  readonly database: Database
+  readonly composed: Composed
+  readonly url: string
+  readonly dataDir: string
+  /** A tenant with one active member of every role; all share {@link password}. */
+  tenant(slug?: string): Promise<TestTenant>
+  /** Sends one operation over HTTP. */
+  ask<Data>(asking: Asking, query: string, variables?: Readonly<Record<string, unknown>>): Promise<Reply<Data>>
+  /** Signs a member in and answers the access token. */
+  signIn(tenant: TestTenant, role: Role): Promise<string>
+  close(): Promise<void>
+}
+
+export async function freshHouse(environment: Readonly<Record<string, string>> = {}): Promise<TestHouse> {
+  const at = await freshDatabase()
+  const dataDir = mkdtempSync(join(tmpdir(), 'maristan-house-'))
+  const config = readConfig({
+    DATA_DIR: dataDir,
+    DATABASE_URL: at.ownerUrl,
+    DATABASE_OWNER_URL: at.ownerUrl,
+    DATABASE_LOGIN_SECRET: loginSecret(),
+    KMS_PROVIDER: 'local',
+    LOG_LEVEL: 'silent',
+    ...environment,
+  })
+  const log = createLog({ level: 'silent' })
+  const database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true, writeConnections: 4 })
+  const foundation = { database, databaseUrl: at.ownerUrl, loginSecret: loginSecret(), ownerUrl: at.ownerUrl, stop: () => database.close() }
+  const composed = await composeHouse(config, foundation, log)
+  await composed.boot()
+  const { server } = createHouse(config, foundation, composed, log)
+  const { port } = await server.listen({ port: 0, host: '127.0.0.1' })
+  const url = `http://127.0.0.1:${port}`
+  const contract = {
+    identity: composed.made['identity']!.contract as Identity,
+    tenancy: composed.made['tenancy']!.contract as Tenancy,
+    vault: composed.made['vault']!.contract as Vault,
+  }
+
+  const house: TestHouse = {
+    at,
+    database,
+    composed,
+    url,
+    dataDir,
+
+    async tenant(slug = `t${newId().slice(-8)}`) {
+      const unit = database.unit(operatorCaller(newId()))
+      const members: [Role, TestMember][] = []
+      await unit.command(async (scope) => {
+        await contract.tenancy.provision(scope, { slug, legalName: `Tenant ${slug}` })
+        await contract.vault.provisionTenant(scope, {})
+        for (const role of roles) {
+          const email = `${role}@${slug}.test`
+          const providerOrgId = role === 'provider_manager' ? newId() : null
+          const { membershipId } =
+            role === 'tenant_admin'
+              ? await contract.identity.provisionAdmin(scope, { email, password })
+              : await contract.identity.operatorAddMember(scope, { email, password, role, ...(providerOrgId ? { providerOrgId } : {}) })
+          const plane = planeOf(role)
+          const actor = { kind: 'member', membershipId, identityId: newId(), role, sessionId: newId(), via: 'password', providerOrgId } as const
+          const caller: Caller = { ...operatorCaller(unit.tenantId), plane, actor, permissions: permissionsOf(role) }
+          members.push([role, { role, plane, email, membershipId, caller }])
+        }
+      })
+      return { id: unit.tenantId, slug, member: Object.fromEntries(members) as Record<Role, TestMember> }
+    },
+
+    async ask(asking, query, variables = {}) {
+      const response = await fetch(`${url}/graphql/${asking.plane}`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(asking.tenant ? { 'x-maristan-tenant': asking.tenant } : {}),
+          ...(asking.bearer ? { authorization: `Bearer ${asking.bearer}` } : {}),
+          ...(asking.cookie ? { cookie: asking.cookie, 'x-maristan-csrf': '1' } : {}),
+          ...asking.headers,
+        },
+        body: JSON.stringify({ query, variables }),
+      })
+      const answer = (await response.json()) as { data?: never; errors?: never[] }
+      return { status: response.status, headers: response.headers, data: answer.data ?? null, errors: answer.errors ?? [] }
+    },
+
+    async signIn(tenant, role) {
+      const { plane, email } = tenant.member[role]
+      const reply = await house.ask<{ signIn: { accessToken?: string; code?: string } }>(
+        { plane, tenant: tenant.slug },
+        `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignedIn { accessToken } ... on Fault { code } } }`,
+        { input: { email, password } },
+      )
+      const token = reply.data?.signIn.accessToken
+      if (!token) throw new Error(`${email} could not sign in: ${JSON.stringify(reply)}`)
+      return token
+    },
+
+    async close() {
+      await server.close()
+      await database.close()
+      await at.drop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+  return house
+}

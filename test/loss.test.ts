@@ -1,0 +1,116 @@
+/**
+ * The loss drill: a separate process logs every acknowledged id while the server and Postgres are killed with SIGKILL at twenty points
+ * under load. Afterwards everything acknowledged is there, with its audit row and its event, and the server reconnected by itself.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { decodeGlobalId } from '../src/platform/graphql/global-id.ts'
+import { runningEmbedded } from '../src/platform/db/reach.ts'
+import { withClient } from '../src/platform/db/provision.ts'
+
+const root = join(import.meta.dirname, '..')
+const kills = 20
+/** Acknowledgements between two kills: enough that load is under way again. */
+const between = 12
+
+let dataDir: string
+let port: number
+let server: ChildProcess
+let client: ChildProcess | undefined
+const log = () => join(dataDir, 'acknowledged.log')
+const acknowledged = (): string[] => (existsSync(log()) ? readFileSync(log(), 'utf8').split('\n').slice(0, -1) : [])
+
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const taken = (probe.address() as AddressInfo).port
+      probe.close(() => resolve(taken))
+    })
+  })
+
+/** Waits for a condition by looking, bounded. */
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 60_000; ; await delay(10)) {
+    if (await holds()) return
+    if (Date.now() > end) throw new Error(`Still waiting: ${what}.`)
+  }
+}
+
+const ready = async (): Promise<boolean> => {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok
+  } catch {
+    return false
+  }
+}
+
+async function start(): Promise<void> {
+  server = spawn(process.execPath, ['src/main.ts'], {
+    cwd: root,
+    env: { ...process.env, PORT: String(port), DATA_DIR: dataDir, LOG_LEVEL: 'silent', DATABASE_URL: '', MARISTAN_DEMO: '1' },
+    stdio: 'ignore',
+  })
+  await until('the server is ready', ready)
+}
+
+const postmaster = (): number => Number(readFileSync(join(dataDir, 'pg/postmaster.pid'), 'utf8').split('\n')[0])
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'maristan-loss-'))
+  chmodSync(dataDir, 0o711)
+  port = await freePort()
+  await start()
+  await until('the demo is written', () => existsSync(join(dataDir, 'demo.json')))
+})
+
+afterAll(async () => {
+  client?.kill('SIGKILL')
+  if (server.exitCode === null && server.signalCode === null) {
+    server.kill('SIGTERM')
+    await once(server, 'exit')
+  }
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+test('nothing acknowledged is lost, whoever is killed', { timeout: 300_000 }, async () => {
+  client = spawn(process.execPath, [join(root, 'test/kit/loss-client.ts'), join(dataDir, 'demo.json'), log(), '4'], { stdio: 'ignore' })
+  for (let kill = 0; kill < kills; kill++) {
+    const seen = acknowledged().length
+    await until(`load is under way again after ${kill} kills`, () => acknowledged().length >= seen + between)
+    if (kill % 2 === 0) {
+      server.kill('SIGKILL')
+      await once(server, 'exit')
+      await start()
+    } else {
+      // The server stays up and has to find its database again.
+      process.kill(postmaster(), 'SIGKILL')
+    }
+  }
+  const seen = acknowledged().length
+  await until('the server reconnected by itself', () => acknowledged().length >= seen + between)
+  client.kill('SIGTERM')
+  await once(client, 'exit')
+
+  const ids = acknowledged().map((globalId) => decodeGlobalId(globalId).id)
+  expect(ids.length).toBeGreaterThanOrEqual((kills + 1) * between)
+  expect(new Set(ids).size).toBe(ids.length)
+  const lost = await withClient(runningEmbedded(dataDir)!, async (owner) => {
+    const { rows } = await owner.query<{ id: string; row: boolean; audit: boolean; event: boolean }>(
+      `select id,
+         exists (select from care.recipient r where r.id = a.id) as row,
+         exists (select from audit.event e where e.resource_id = a.id and e.action = 'recipient.created') as audit,
+         exists (select from outbox.event o where o.aggregate_id = a.id and o.name = 'care.recipient.created') as event
+       from unnest($1::uuid[]) as a(id)`,
+      [ids],
+    )
+    expect(rows).toHaveLength(ids.length)
+    return rows.filter(({ row, audit, event }) => !row || !audit || !event)
+  })
+  expect(lost).toEqual([])
+})
