@@ -17,8 +17,8 @@ let tenant: TestTenant
 const given = new Map<Plane, { access: string; refresh: string; cookie: string }>()
 
 const signInAll = `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignedIn { accessToken refreshToken } ... on Fault { code } } }`
-const viewer = '{ viewer { plane role } }'
-const refresh = `mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { ... on SignedIn { accessToken refreshToken } ... on Fault { code } } }`
+const viewer = '{ viewer { membership { plane role } } }'
+const refresh = `mutation ($refreshToken: String!) { refreshSession(refreshToken: $refreshToken) { ... on SignedIn { accessToken refreshToken } ... on Fault { code } } }`
 
 async function signIn(plane: Plane, transport: 'BEARER' | 'COOKIE') {
   const role = rolesOf(plane)[0]!
@@ -71,7 +71,7 @@ const checks: Record<Exclude<PlaneCheck, 'subscription' | 'persisted operation' 
     const reply = await house.ask<{ refreshSession: { code: string; accessToken?: string } }>(
       { plane: to, tenant: tenant.slug },
       refresh,
-      { input: { refreshToken: given.get(from)!.refresh } },
+      { refreshToken: given.get(from)!.refresh },
     )
     expect(reply.data?.refreshSession.accessToken).toBeUndefined()
     expect(reply.data?.refreshSession.code).toMatch(/^[A-Z_]+$/)
@@ -110,15 +110,15 @@ describe.each(consolePairs)('what $from gives out is nothing on $to', (pair) => 
 describe('positive controls', () => {
   test.each(clientPlanes)('on its own plane %s is at home: access token, cookie and refresh token', async (plane) => {
     const mine = given.get(plane)!
-    const bearer = await house.ask<{ viewer: { plane: string } }>({ plane, bearer: mine.access }, viewer)
-    expect(bearer.data?.viewer.plane).toBe(plane)
-    const browser = await house.ask<{ viewer: { plane: string } }>({ plane, tenant: tenant.slug, cookie: mine.cookie }, viewer)
-    expect(browser.data?.viewer.plane).toBe(plane)
+    const bearer = await house.ask<{ viewer: { membership: { plane: string } } }>({ plane, bearer: mine.access }, viewer)
+    expect(bearer.data?.viewer.membership.plane).toBe(plane)
+    const browser = await house.ask<{ viewer: { membership: { plane: string } } }>({ plane, tenant: tenant.slug, cookie: mine.cookie }, viewer)
+    expect(browser.data?.viewer.membership.plane).toBe(plane)
     const again = await signIn(plane, 'BEARER')
     const renewed = await house.ask<{ refreshSession: { accessToken: string } }>(
       { plane, tenant: tenant.slug },
       refresh,
-      { input: { refreshToken: again.data!.signIn.refreshToken } },
+      { refreshToken: again.data!.signIn.refreshToken },
     )
     expect(renewed.data?.refreshSession.accessToken).toMatch(/^eyJ/)
   })

@@ -72,7 +72,8 @@ export function createScopeSigner(trust: WireTrust): (caller: Caller, call: stri
   const key = keyOf(trust)
   return ({ tenantId, plane, actor, permissions, purpose, requestId, sourceAddress, userAgent }, call, body) => {
     const now = Math.floor(Date.now() / 1000)
-    const scope = { tenantId, plane, actor, permissions: [...permissions], purpose, requestId, sourceAddress, userAgent: userAgent?.slice(0, 400) ?? null }
+    const who = { tenantId, plane, actor, permissions: [...permissions], purpose }
+    const scope = { ...who, requestId, sourceAddress, userAgent: userAgent?.slice(0, 400) ?? null }
     return new SignJWT({ scope, call, body: sha256Hex(body) })
       .setProtectedHeader({ alg: algorithm, typ: tokenType })
       .setAudience(trust.audience)

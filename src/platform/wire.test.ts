@@ -48,7 +48,15 @@ const contract = checked(methods, {
 const caller: Caller = {
   tenantId: newId(),
   plane: 'clinician',
-  actor: { kind: 'member', membershipId: newId(), identityId: newId(), role: 'clinician', sessionId: newId(), via: 'password', providerOrgId: null },
+  actor: {
+    kind: 'member',
+    membershipId: newId(),
+    identityId: newId(),
+    role: 'clinician',
+    sessionId: newId(),
+    via: 'password',
+    providerOrgId: null,
+  },
   permissions: new Set(['note:write', 'phi:read']),
   purpose: 'TREATMENT',
   requestId: newId(),
@@ -115,9 +123,10 @@ test('a fault arrives as the fault it was, with its class, data and sentence', a
   await expect(connected().fail(scope, { how: 'absent' })).rejects.toSatisfy(notFound.is)
 })
 
-test('a bug over there, an answer out of shape and a silence are WIRE_FAILED with the request’s id, and nothing of their words', async () => {
+test('a bug over there, an answer out of shape and a silence are WIRE_FAILED, with nothing of their words', async () => {
   for (const how of ['bug', 'shape', 'hang'] as const) {
-    const failure = await connected({ timeoutMs: how === 'hang' ? 200 : 5_000 }).fail(scope, { how }).catch((error: unknown) => error as Fault)
+    const patience = connected({ timeoutMs: how === 'hang' ? 200 : 5_000 })
+    const failure = await patience.fail(scope, { how }).catch((error: unknown) => error as Fault)
     expect(wireFailed.is(failure), how).toBe(true)
     expect((failure as Fault).message).not.toContain('secret words')
   }
@@ -203,7 +212,9 @@ test('forged, foreign, expired, unsigned and bent tokens are refused before any 
     'its signature bent': `${good[0]}.${good[1]}.${good[2].replace(/^./, (first) => (first === 'A' ? 'B' : 'A'))}`,
   }
   const before = opened
-  for (const [what, text] of Object.entries(bad)) expect(await post('whoami', text, body), what).toEqual({ status: 403, code: 'WIRE_REFUSED' })
+  for (const [what, text] of Object.entries(bad)) {
+    expect(await post('whoami', text, body), what).toEqual({ status: 403, code: 'WIRE_REFUSED' })
+  }
   expect(opened).toBe(before)
   expect(await post('whoami', await token(), body)).toEqual({ status: 200, code: null })
 })

@@ -41,7 +41,12 @@ const faultClassOf = {
 const envelope = z.union([
   z.strictObject({ output: z.json() }),
   z.strictObject({
-    fault: z.strictObject({ kind: z.enum(faultKinds), code: z.string().max(48), message: z.string().max(4_000), data: z.json().optional() }),
+    fault: z.strictObject({
+      kind: z.enum(faultKinds),
+      code: z.string().max(48),
+      message: z.string().max(4_000),
+      data: z.json().optional(),
+    }),
   }),
 ])
 

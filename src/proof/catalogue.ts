@@ -14,7 +14,7 @@ export interface Violation {
   /** What breaks it: a table, an index, a grant; as SQL names it. */
   readonly object: string
   /** One sentence for the one who mends it. */
-  readonly sentence: string
+  readonly message: string
 }
 
 /** Everything in the connected database that breaks a rule of isolation; empty when the walls stand. */
@@ -22,9 +22,9 @@ export async function inspectCatalogue(client: pg.Client, allowed: readonly Exce
   const found: Violation[] = []
   for (const rule of rules) {
     const { rows } = await client.query<{ object: string; why: string }>(rule.sql, rule.sql.includes('$1') ? [[...logins]] : [])
-    for (const { object, why } of rows) found.push({ rule: rule.name, object, sentence: `${object}: ${why}. ${rule.law}` })
+    for (const { object, why } of rows) found.push({ rule: rule.name, object, message: `${object}: ${why}. ${rule.law}` })
   }
-  for (const sentence of await inspectLogins(client)) found.push({ rule: 'login-power', object: sentence, sentence })
+  for (const sentence of await inspectLogins(client)) found.push({ rule: 'login-power', object: sentence, message: sentence })
 
   const excused = (violation: Violation) => allowed.some(({ rule, object }) => rule === violation.rule && object === violation.object)
   const stale = allowed.filter(({ rule, object }) => !found.some((violation) => violation.rule === rule && violation.object === object))
@@ -33,7 +33,7 @@ export async function inspectCatalogue(client: pg.Client, allowed: readonly Exce
     ...stale.map(({ rule, object }) => ({
       rule: 'stale-exception',
       object,
-      sentence: `${object}: an exception to ${rule} is written down that nothing uses. Remove it, or mend what it was for.`,
+      message: `${object}: an exception to ${rule} is written down that nothing uses. Remove it, or mend what it was for.`,
     })),
   ]
 }

@@ -49,6 +49,22 @@ export class Plot {
     return { tenantId: this.tenantId, membershipId: this.me, role, providerOrgId: this.me }
   }
 
+  /** Takes what the tenant has already, the oldest row of each table. */
+  async adopt(): Promise<void> {
+    for (const table of this.#tables.values()) {
+      const key = table.primaryKey.join(', ')
+      const found = await this.#ground.run('owner', this.settings(), `select * from ${table.name} where tenant_id = $1 order by ${key} limit 1`, [this.tenantId], true)
+      if (found.ok && found.rows[0]) this.rows.set(table.name, found.rows[0])
+    }
+  }
+
+  /** Plants a row with these values given; null when there is no such table or the row cannot stand. */
+  async plantNamed(name: string, given: Row): Promise<Row | null> {
+    const table = this.#tables.get(name)
+    const planted = table ? await this.plant(table, { given }) : null
+    return planted && 'row' in planted ? planted.row : null
+  }
+
   /** Plants one row in every table, parents first. */
   async fill(): Promise<void> {
     for (const table of this.#tables.values()) await this.#shared(table)
@@ -70,7 +86,7 @@ export class Plot {
   /**
    * Plants another row. `as` a login: it alone inserts the row itself, undone unless `keep`; parents are the owner's.
    * `varied`: columns that an actor policy reads; they are tried with every id of the tenant. `accept` refuses rows that do not serve.
-   * `plain`: a row that names nobody, as far as its columns may be empty.
+   * `plain`: a row that names nobody, as far as its columns may be empty. `given`: columns that are what they are.
    */
   async plant(
     table: Table,
@@ -80,10 +96,11 @@ export class Plot {
       keep?: boolean
       varied?: readonly string[]
       plain?: boolean
+      given?: Row
       accept?: (row: Row) => Promise<boolean>
     } = {},
   ): Promise<Planted> {
-    const { as = 'owner', settings = this.settings(), keep = true, varied = [], plain = false, accept = async () => true } = options
+    const { as = 'owner', settings = this.settings(), keep = true, varied = [], plain = false, given = {}, accept = async () => true } = options
     const slots = this.#slots(table, varied, plain)
     const at = slots.map(() => 0)
     const active = new Set<number>()
@@ -91,6 +108,7 @@ export class Plot {
     for (let tries = 0; tries < maxTries; tries++) {
       const row: Record<string, unknown> = { tenant_id: this.tenantId }
       for (const [i, slot] of slots.entries()) Object.assign(row, await slot.ways[at[i]!]!())
+      Object.assign(row, given)
       const { text, values } = insertOf(table, row)
       const outcome = await this.#ground.run(as, settings, as === 'owner' ? `${text} returning *` : text, values, keep)
       const stored = outcome.ok ? { ...row, ...outcome.rows[0] } : null

@@ -83,10 +83,10 @@ export class TableAttacks {
     const from = `${table.name} where ${where}`
     const statement = (name: string, text: string): Attempt => ({ name: `${name} as ${login} on ${table.name}`, as: login, text, values, touched: reachedRow })
     await this.#prove(statement('SELECT', `select 1 from ${from}`), settings)
-    const plain = table.columns.find(({ name }) => !table.primaryKey.includes(name))?.name ?? table.primaryKey[0]!
     if (verbs.has('UPDATE')) {
-      await this.#prove(statement('UPDATE', `update ${table.name} set ${plain} = ${plain} where ${where}`), settings)
-      await this.#push(table, login, row, settings)
+      const change = await this.#allowedChange(table, login, row, settings)
+      await this.#prove(statement('UPDATE', `update ${table.name} set ${change} where ${where}`), settings)
+      await this.#push(table, login, row, settings, change)
     }
     if (verbs.has('DELETE')) {
       const leaf = (await this.#visible(table, login, true))?.row
@@ -95,11 +95,27 @@ export class TableAttacks {
     }
   }
 
-  /** A row of one's own that is given the other's tenant_id. */
-  async #push(table: Table, login: Login, row: Row, settings: Settings): Promise<void> {
+  /** A change of one column that the rightful owner may make: to what it is, or to what a trigger lets it become. */
+  async #allowedChange(table: Table, login: Login, row: Row, settings: Settings): Promise<string> {
     const { where, values } = keyOf(table, row)
+    const columns = table.columns.filter(({ name }) => !table.primaryKey.includes(name))
+    const changes = [
+      ...[...columns, ...table.columns].map(({ name }) => `${name} = ${name}`),
+      ...columns.filter(({ type }) => type === 'timestamptz').map(({ name }) => `${name} = now()`),
+    ]
+    for (const change of changes) {
+      const outcome = await this.#ground.run(login, settings, `update ${table.name} set ${change} where ${where}`, values, false)
+      if (outcome.ok && outcome.count === 1) return change
+    }
+    return changes[0]!
+  }
+
+  /** A row of one's own that is given the other's tenant_id. */
+  async #push(table: Table, login: Login, row: Row, settings: Settings, change: string): Promise<void> {
+    const { where, values } = keyOf(table, row)
+    const rest = change.startsWith('tenant_id') ? '' : `, ${change}`
     const move = (to: string) =>
-      this.#ground.run(login, settings, `update ${table.name} set tenant_id = '${to}' where ${where}`, values, false)
+      this.#ground.run(login, settings, `update ${table.name} set tenant_id = '${to}'${rest} where ${where}`, values, false)
     const control = await move(this.#victim.tenantId)
     if (!control.ok || control.count === 0) {
       this.#cannot(table, login, 'UPDATE', 'the rightful owner could not set tenant_id to what it is')

@@ -13,7 +13,10 @@ const ward = wardModule(who, async () => {
 const database = new Database({ url, loginSecret, preparedStatements: true })
 const log = createLog({ level: 'silent' })
 const outbox = createOutbox({
-  ...{ database, databaseUrl: url, loginSecret, log },
+  database,
+  databaseUrl: url,
+  loginSecret,
+  log,
   modules: [ward],
   made: { ward: { contract: {} } },
   registry: new Registry(),

@@ -19,7 +19,8 @@ export interface Seen {
 /** @param before runs ahead of the write, inside the handler's transaction; it may throw or hang. */
 export function wardModule(who: string, before: (event: { n: number }, scope: Scope) => void | Promise<void> = () => {}): AnyModule {
   const write = (scope: Scope, eventId: string, n: number) =>
-    unitOf(scope).db.$executeRaw`insert into scratch.seen (tenant_id, event_id, n, who) values (${scope.tenantId}::uuid, ${eventId}, ${n}::int, ${who})`
+    unitOf(scope).db.$executeRaw`
+      insert into scratch.seen (tenant_id, event_id, n, who) values (${scope.tenantId}::uuid, ${eventId}, ${n}::int, ${who})`
   return defineModule({
     name: 'ward',
     summary: 'For tests.',
@@ -53,7 +54,7 @@ export function wardModule(who: string, before: (event: { n: number }, scope: Sc
 
 export async function layScratch(at: TestDatabase): Promise<void> {
   await at.owner('create schema scratch')
-  await at.owner('create table scratch.seen (seq bigserial, tenant_id uuid, event_id text, n int, who text, at timestamptz default clock_timestamp())')
+  await at.owner('create table scratch.seen (seq bigserial, tenant_id uuid, event_id text, n int, who text)')
   await at.owner('grant usage on schema scratch to maristan_worker')
   await at.owner('grant insert on scratch.seen to maristan_worker')
   await at.owner('grant usage on sequence scratch.seen_seq_seq to maristan_worker')

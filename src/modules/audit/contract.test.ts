@@ -1,4 +1,4 @@
-/** The contract of audit, twice: in this process, and over the wire against another one. Then the walls of its table. */
+/** The contract of audit, twice: in this process, and over the wire against another one. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLog } from '../../platform/http/log.ts'
 import { systemClock } from '../../kernel/clock.ts'
@@ -6,8 +6,6 @@ import { notFound, forbidden, invalidInput, unauthenticated } from '../../kernel
 import { newId } from '../../kernel/id.ts'
 import type { Caller, Plane, Scope } from '../../kernel/scope.ts'
 import { Database } from '../../platform/db/database.ts'
-import { logins, urlFor } from '../../platform/db/logins.ts'
-import { withClient } from '../../platform/db/provision.ts'
 import { platformFor, type AnyModule } from '../../platform/module.ts'
 import { connectContract } from '../../platform/wire.ts'
 import { startChild, type Child } from '../../../test/kit/child.ts'
@@ -62,7 +60,14 @@ async function leave(caller: Caller, ...entries: { action: string; subjectId?: s
   for (const { action, subjectId = null, outcome = 'done' } of entries) {
     const unit = database.unit(caller)
     await unit.read(async () =>
-      unit.record({ action, resource: 'CareRecipient', resourceId: subjectId, subjectId, outcome, detail: { fields: ['givenName', 'mrn'], count: 2 } }),
+      unit.record({
+        action,
+        resource: 'CareRecipient',
+        resourceId: subjectId,
+        subjectId,
+        outcome,
+        detail: { fields: ['givenName', 'mrn'], count: 2 },
+      }),
     )
   }
 }
@@ -116,8 +121,10 @@ for (const [way, connect] of Object.entries(waysIn)) {
       return unit.read(() => work(connect(), unit.scope))
     }
     const actions = (events: readonly AuditEventView[]) => events.map((event) => event.action)
-    const trail = async (action: string) =>
-      Number((await at.owner<{ n: string }>('select count(*) as n from audit.event where tenant_id = $1 and action = $2', [tenants[0], action]))[0]!.n)
+    const trail = async (action: string) => {
+      const sql = 'select count(*)::int as n from audit.event where tenant_id = $1 and action = $2'
+      return (await at.owner<{ n: number }>(sql, [tenants[0], action]))[0]!.n
+    }
 
     test('an officer reads the tenant’s trail newest first, whole, and another tenant’s not at all', async () => {
       const page = await asked(officer, (audit, scope) => audit.events(scope, { first: 100 }))
@@ -184,7 +191,8 @@ for (const [way, connect] of Object.entries(waysIn)) {
       const clinicians = events.filter((event) => event.actorId === clinician.membershipId)
       expect(actions(clinicians)).toEqual(['note.read', 'phi.read'])
       for (const event of clinicians) expect(event).toMatchObject({ sessionId: null, sourceAddress: null, userAgent: null })
-      expect(events.find((event) => event.action === 'recipient.updated')).toMatchObject({ sourceAddress: '192.0.2.7', userAgent: 'suite/1' })
+      const own = events.find((event) => event.action === 'recipient.updated')
+      expect(own).toMatchObject({ sourceAddress: '192.0.2.7', userAgent: 'suite/1' })
     })
 
     test('family’s trail holds their own recipient only, whatever they filter by', async () => {
@@ -205,18 +213,23 @@ for (const [way, connect] of Object.entries(waysIn)) {
         [officer, mother, tenants[1]],
       ]
       for (const [person, recipientId, tenantId] of attempts) {
-        await expect(asked(person, (audit, scope) => audit.accountOfAccess(scope, { recipientId, first: 10 }), tenantId)).rejects.toSatisfy(notFound.is)
+        const account = asked(person, (audit, scope) => audit.accountOfAccess(scope, { recipientId, first: 10 }), tenantId)
+        await expect(account).rejects.toSatisfy(notFound.is)
       }
     })
 
     test('who may not read the trail is refused, and so is what no list accepts', async () => {
       for (const person of [coordinator, clinician]) {
         await expect(asked(person, (audit, scope) => audit.events(scope, { first: 1 }))).rejects.toSatisfy(forbidden.is)
-        await expect(asked(person, (audit, scope) => audit.accountOfAccess(scope, { recipientId: mother, first: 1 }))).rejects.toSatisfy(forbidden.is)
+        const account = asked(person, (audit, scope) => audit.accountOfAccess(scope, { recipientId: mother, first: 1 }))
+        await expect(account).rejects.toSatisfy(forbidden.is)
       }
       await expect(asked(null, (audit, scope) => audit.events(scope, { first: 1 }))).rejects.toSatisfy(unauthenticated.is)
-      for (const bad of [{ first: 0 }, { first: 101 }, { first: 1.5 }, { first: 1, after: "'; --" }, { first: 1, from: 'yesterday' }, { first: 1, action: 'a b' }]) {
-        await expect(asked(officer, (audit, scope) => audit.events(scope, bad as never)), JSON.stringify(bad)).rejects.toSatisfy(invalidInput.is)
+      const pages = [{ first: 0 }, { first: 101 }, { first: 1.5 }, { after: "'; --" }]
+      const sweep = [...pages, { from: 'yesterday' }, { action: 'a b' }, { outcome: 'DONE' }]
+      for (const bad of sweep) {
+        const events = asked(officer, (audit, scope) => audit.events(scope, { first: 1, ...bad } as never))
+        await expect(events, JSON.stringify(bad)).rejects.toSatisfy(invalidInput.is)
       }
     })
 
@@ -235,51 +248,3 @@ for (const [way, connect] of Object.entries(waysIn)) {
     })
   })
 }
-
-describe('the walls of the trail', () => {
-  const changes = ["update audit.event set outcome = 'done'", 'delete from audit.event', 'truncate audit.event']
-
-  test('nobody changes, deletes or truncates a line: no login, and not the owner', async () => {
-    const [before] = await at.owner<{ n: string }>('select count(*) as n from audit.event')
-    expect(Number(before!.n)).toBeGreaterThan(5)
-    for (const url of [at.ownerUrl, ...logins.map((login) => urlFor(login, at.ownerUrl, loginSecret()))]) {
-      for (const sql of changes) {
-        const attempt = withClient(url, async (client) => {
-          await client.query("select set_config('app.tenant_id', $1, false)", [tenants[0]])
-          await client.query(sql)
-        })
-        // 42501: no grant, or the table's own refusal; 25006: a login that only reads.
-        await expect(attempt, `${new URL(url).username}: ${sql}`).rejects.toMatchObject({ code: expect.stringMatching(/^(42501|25006)$/) })
-      }
-    }
-    expect(await at.owner('select count(*) as n from audit.event')).toEqual([before])
-  })
-
-  test('a change whose line cannot be written does not happen, and a read whose line cannot be written answers nothing', async () => {
-    const change = async () => {
-      const unit = database.unit(callerOf(admin))
-      return unit.command(async () => {
-        unit.record({ action: 'tenant.updated', resource: 'Tenant', outcome: 'done' })
-        return unit.db.tenant.updateMany({ data: { legalName: 'Changed' } })
-      })
-    }
-    const read = async () => {
-      const unit = database.unit(callerOf(officer))
-      return unit.read(async () => {
-        unit.record({ action: 'phi.read', resource: 'CareRecipient', subjectId: mother, outcome: 'done' })
-        return 'what was read'
-      })
-    }
-    const named = async () => (await at.owner<{ legal_name: string }>('select legal_name from tenancy.tenant'))[0]!.legal_name
-    await at.owner(`insert into tenancy.tenant (tenant_id, slug, legal_name) values ($1, 'walls', 'Before')`, [tenants[0]])
-    await at.owner(`alter table audit.event add constraint no_more check (action <> 'tenant.updated' and action <> 'phi.read') not valid`)
-    await expect(change()).rejects.toThrow()
-    expect(await named()).toBe('Before')
-    await expect(read()).rejects.toThrow()
-
-    await at.owner('alter table audit.event drop constraint no_more')
-    expect(await change()).toEqual({ count: 1 })
-    expect(await named()).toBe('Changed')
-    expect(await read()).toBe('what was read')
-  })
-})

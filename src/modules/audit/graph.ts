@@ -24,7 +24,9 @@ export function auditGraph(builder: Builder, audit: Audit) {
     fields: (t) => ({ name: t.exposeString('name'), value: t.exposeString('value') }),
   })
 
-  const Outcome = builder.enumType('AuditOutcome', { values: { DONE: { value: 'done' }, DENIED: { value: 'denied' }, FAILED: { value: 'failed' } } as const })
+  const Outcome = builder.enumType('AuditOutcome', {
+    values: { DONE: { value: 'done' }, DENIED: { value: 'denied' }, FAILED: { value: 'failed' } } as const,
+  })
 
   const Event = builder.objectRef<AuditEventView>('AuditEvent').implement({
     description: 'One line of the audit trail: who did what, to which record, from where.',
@@ -127,11 +129,13 @@ function idOf(globalId: string, kind?: string): string {
 }
 
 function pageOf({ first, after, last, before }: PageArguments): { first: number; after?: string } {
-  if (last != null || before != null) {
-    throw invalidInput({ issues: [{ path: last != null ? 'last' : 'before', message: 'this list is read forward, with first and after' }] })
+  for (const [path, value] of Object.entries({ last, before })) {
+    if (value !== undefined && value !== null) {
+      throw invalidInput({ issues: [{ path, message: 'this list is read forward, with first and after' }] })
+    }
   }
   // The cursor comes from inside as the composite key; its second part is the event's id.
-  const [, id] = after == null ? [] : (parsePrismaCursor(after) as [string, string])
+  const [, id] = typeof after === 'string' ? (parsePrismaCursor(after) as [string, string]) : []
   return { first: pageSize(first), ...(id === undefined ? {} : { after: id }) }
 }
 
@@ -143,7 +147,7 @@ function connection({ events, more }: AuditPage, tenantId: string, { after }: Pa
       startCursor: edges[0]?.cursor ?? null,
       endCursor: edges.at(-1)?.cursor ?? null,
       hasNextPage: more,
-      hasPreviousPage: after != null,
+      hasPreviousPage: typeof after === 'string',
     },
   }
 }

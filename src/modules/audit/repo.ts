@@ -6,7 +6,11 @@ import type { ModuleDb } from '../../platform/module.ts'
 export function createRepo(db: ModuleDb<'AuditEvent'>) {
   return {
     /** Newest first by the database's clock; one more than asked for tells whether there is another page. */
-    page(scope: Scope, where: Prisma.AuditEventWhereInput, { first, after }: { first: number; after?: string | undefined }): Promise<AuditEvent[]> {
+    page(
+      scope: Scope,
+      where: Prisma.AuditEventWhereInput,
+      { first, after }: { first: number; after?: string | undefined },
+    ): Promise<AuditEvent[]> {
       const { tenantId } = scope
       return db(scope).auditEvent.findMany({
         where: { ...where, tenantId },

@@ -66,8 +66,9 @@ export function createAudit({ repo }: { repo: AuditRepo }): Audit {
 /** @param whole false for a reader to whom staff's addresses and sessions are not shown. */
 function view(row: AuditEvent, whole: boolean): AuditEventView {
   const { id, at, actorKind, actorId, plane, action, resource, resourceId, subjectId, purpose, requestId, signInMethod } = row
+  const shown = { id, at, actorKind, actorId, plane, action, resource, resourceId, subjectId, purpose, requestId, signInMethod }
   return {
-    ...{ id, at, actorKind, actorId, plane, action, resource, resourceId, subjectId, purpose, requestId, signInMethod },
+    ...shown,
     outcome: row.outcome as AuditEventView['outcome'],
     sessionId: whole ? row.sessionId : null,
     sourceAddress: whole ? row.sourceAddress : null,

@@ -77,9 +77,14 @@ export type PhiField = (typeof phiFields)[number]
 export type Phi = z.output<typeof phi>
 
 const areaGeohash5 = z.string().regex(/^[0-9b-hjkmnp-z]{5}$/, 'is not a geohash of five characters')
-const preferredLocale = z.enum(locales)
+const preferredLocale = z.string().pipe(z.enum(locales))
 const capability = z.enum(capabilities)
 const version = z.int()
+/** Everybody keeps a given name. */
+const clear = z
+  .array(z.enum(phiFields))
+  .max(phiFields.length)
+  .refine((fields) => !fields.includes('givenName'), 'a given name can be changed, not emptied')
 /** RFC 3339 with an offset. */
 const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
 
@@ -131,7 +136,7 @@ export const careMethods = {
   },
   /** Changes the given sealed fields and empties those in `clear`. Needs `phi:write`. @throws as updateRecipient */
   updatePhi: {
-    input: phi.partial().extend({ id: uuid, version, clear: z.array(z.enum(phiFields).exclude(['givenName'])).max(8).optional() }),
+    input: phi.partial().extend({ id: uuid, version, clear: clear.optional() }),
     output: recipient,
   },
   /** Needs `recipient:archive`. @throws NOT_FOUND, STALE_VERSION, INVALID_TRANSITION */

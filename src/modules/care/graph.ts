@@ -123,7 +123,7 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
       errors: mayFail,
       args: { input: t.arg({ type: CreateRecipientInput, required: true }) },
       resolve: (_, { input }, context) =>
-        inCommand(context, 'createRecipient', (scope) => care.createRecipient(scope, withoutNulls(input) as never)),
+        inCommand(context, 'createRecipient', (scope) => care.createRecipient(scope, withoutNulls(input))),
     }),
   )
 
@@ -144,7 +144,7 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
       args: { input: t.arg({ type: UpdateRecipientInput, required: true }) },
       resolve: (_, { input }, context) =>
         inCommand(context, 'updateRecipient', (scope) =>
-          care.updateRecipient(scope, { ...withoutNulls(input), id: idArgument('CareRecipient', input.id) } as never),
+          care.updateRecipient(scope, { ...withoutNulls(input), id: idArgument('CareRecipient', input.id) }),
         ),
     }),
   )
@@ -174,7 +174,7 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
       args: { input: t.arg({ type: UpdatePhiInput, required: true }) },
       resolve: (_, { input }, context) =>
         inCommand(context, 'updatePhi', (scope) =>
-          care.updatePhi(scope, { ...withoutNulls(input), id: idArgument('CareRecipient', input.id) } as never),
+          care.updatePhi(scope, { ...withoutNulls(input), id: idArgument('CareRecipient', input.id) }),
         ),
     }),
   )

@@ -7,7 +7,7 @@ import { checked } from '../../platform/contract.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { CareRecipient } from '../../platform/db/generated/client.ts'
 import { circleUseCases, type CareParts } from './circle/service.ts'
-import { alreadyRecipient, careMethods, recipientArchived, recipientCreated, type Care, type RecipientView } from './contract.ts'
+import { alreadyRecipient, careMethods, recipientArchived, recipientCreated, type Care, type PhiField, type RecipientView } from './contract.ts'
 import { reachOf } from './reach.ts'
 import { birthYearOf, linkRefused, recipientMachine } from './rules.ts'
 
@@ -109,7 +109,7 @@ export function createCare(parts: CareParts): Care {
       need(scope, 'phi:write')
       refuseFutureBirth(given.birthDate)
       const row = await changeable(scope, 'phi:write', id, version)
-      const kept = Object.entries(await seals.openRecipient(scope, row)).filter(([name]) => !(clear as readonly string[]).includes(name))
+      const kept = Object.entries(await seals.openRecipient(scope, row)).filter(([name]) => !clear.includes(name as PhiField))
       const merged = { ...Object.fromEntries(kept), ...given }
       const birthDate = 'birthDate' in merged ? String(merged.birthDate) : undefined
       // The version in the condition decides between two who opened the same envelope.

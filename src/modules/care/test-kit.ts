@@ -12,7 +12,7 @@ import { compose, type Composed } from '../../platform/compose.ts'
 import { openLocalKms } from '../../platform/crypto/kms-local.ts'
 import type { Kms } from '../../platform/crypto/kms.ts'
 import { Database } from '../../platform/db/database.ts'
-import { readLoginOf, urlFor, type Login } from '../../platform/db/logins.ts'
+import { urlFor, type Login } from '../../platform/db/logins.ts'
 import { createContext } from '../../platform/graphql/context.ts'
 import { encodeGlobalId } from '../../platform/graphql/global-id.ts'
 import type { AnyModule, Services } from '../../platform/module.ts'
@@ -43,6 +43,8 @@ export interface CareHouse {
   /** One use case in a command of its own. */
   command<Result>(caller: Caller, work: (scope: Scope) => Promise<Result>): Promise<Result>
   read<Result>(caller: Caller, work: (scope: Scope) => Promise<Result>): Promise<Result>
+  /** The same house as another process, which has just started, would have it. */
+  cold(wrapKms: (kms: Kms) => Kms): Pick<CareHouse, 'ask'>
   /** Raw SQL as one of the logins, with the settings of a caller. */
   asLogin<Row extends object>(login: Login, caller: Caller, sql: string, values?: unknown[]): Promise<Row[]>
   close(): Promise<void>
@@ -55,17 +57,27 @@ export const membershipOf = (caller: Caller): string => {
   return caller.actor.membershipId
 }
 
-export async function careHouse(wrapKms: (kms: Kms) => Kms = (kms) => kms): Promise<CareHouse> {
+export async function careHouse(): Promise<CareHouse> {
   const at = await freshDatabase()
   const directory = mkdtempSync(join(tmpdir(), 'maristan-care-'))
-  const kms = wrapKms(await openLocalKms({ file: join(directory, 'kms.key'), mayCreate: true }))
+  const localKms = await openLocalKms({ file: join(directory, 'kms.key'), mayCreate: true })
   const database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true })
-  const composed = compose({
-    modules: [tenancy, vault, care] as unknown as AnyModule[],
-    services: { clock: systemClock, kms } as Services,
-    database,
-    planesOf: (permission) => planesOf(permission as Permission),
-  })
+  const composeWith = (kms: Kms): Composed =>
+    compose({
+      modules: [tenancy, vault, care] as unknown as AnyModule[],
+      services: { clock: systemClock, kms } as Services,
+      database,
+      planesOf: (permission) => planesOf(permission as Permission),
+    })
+  const askIn = ({ schemas }: Composed): CareHouse['ask'] =>
+    async (who, source, variableValues = {}) => {
+      const unit = database.unit(who)
+      const contextValue = createContext({ unit, plane: who.plane!, locale: 'en', answer: { setCookie() {} } })
+      const { data, errors } = await unit.read(() => graphql({ schema: schemas.plane[who.plane!], source, contextValue, variableValues }))
+      const codes = (errors ?? []).map(({ originalError }) => (originalError as { code?: string } | undefined)?.code ?? 'NONE')
+      return { data, errors, codes }
+    }
+  const composed = composeWith(localKms)
   const contract = { care: composed.made['care']!.contract as Care, vault: composed.made['vault']!.contract as Vault }
   const caller = (tenantId: string, rest: Pick<Caller, 'plane' | 'actor' | 'permissions'>): Caller => ({
     tenantId,
@@ -96,17 +108,19 @@ export async function careHouse(wrapKms: (kms: Kms) => Kms = (kms) => kms): Prom
       caller(tenantId, {
         plane: planeOf(role),
         permissions: permissionsOf(role),
-        actor: { kind: 'member', membershipId: newId(), identityId: newId(), role, sessionId: newId(), via: 'password', providerOrgId: null },
+        actor: {
+          kind: 'member',
+          membershipId: newId(),
+          identityId: newId(),
+          role,
+          sessionId: newId(),
+          via: 'password',
+          providerOrgId: null,
+        },
       }),
 
-    async ask(who, source, variableValues = {}) {
-      const unit = database.unit(who)
-      const contextValue = createContext({ unit, plane: who.plane!, locale: 'en', answer: { setCookie() {} } })
-      const schema = composed.schemas.plane[who.plane!]
-      const { data, errors } = await unit.read(() => graphql({ schema, source, contextValue, variableValues }))
-      const codes = (errors ?? []).map(({ originalError }) => (originalError as { code?: string } | undefined)?.code ?? 'NONE')
-      return { data, errors, codes }
-    },
+    ask: askIn(composed),
+    cold: (wrapKms) => ({ ask: askIn(composeWith(wrapKms(localKms))) }),
 
     command: (who, work) => database.unit(who).command(work),
     read(who, work) {
@@ -119,11 +133,8 @@ export async function careHouse(wrapKms: (kms: Kms) => Kms = (kms) => kms): Prom
       await client.connect()
       try {
         await client.query('begin')
-        await client.query("select set_config('app.tenant_id', $1, true), set_config('app.membership_id', $2, true), set_config('app.role', $3, true)", [
-          who.tenantId,
-          membershipOf(who),
-          who.actor.kind === 'member' ? who.actor.role : '',
-        ])
+        const settings = { tenant_id: who.tenantId, membership_id: membershipOf(who), role: who.actor.kind === 'member' ? who.actor.role : '' }
+        for (const [name, value] of Object.entries(settings)) await client.query('select set_config($1, $2, true)', [`app.${name}`, value])
         const { rows } = await client.query<Row>(sql, values)
         await client.query('commit')
         return rows
@@ -140,5 +151,3 @@ export async function careHouse(wrapKms: (kms: Kms) => Kms = (kms) => kms): Prom
   }
   return house
 }
-
-export { readLoginOf }

@@ -25,6 +25,7 @@ import { fault } from '../../kernel/fault.ts'
 import { locales } from '../../kernel/locale.ts'
 import { planes, signInPlanes } from '../../kernel/scope.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
+import type { Members } from './contract-members.ts'
 import { emailInput } from './email-address.ts'
 
 export { passwordRefused } from './credentials/password-rule.ts'
@@ -177,10 +178,25 @@ export const identityMethods = {
   revokeOtherSessions: { input: z.object({}), output: z.object({ count: z.number() }) },
 } satisfies Methods
 
-export type Identity = ContractOf<typeof identityMethods>
+export type SigningIn = ContractOf<typeof identityMethods>
+
+/** The whole contract: signing in, and the administration of `contract-members.ts`. */
+export type Identity = SigningIn & Members
 
 /** Mutations that check something guessable: the limits allow each once an operation. */
-export const guessableFields = ['signIn', 'verifySecondFactor', 'chooseMembership', 'refreshSession', 'resetPassword', 'changePassword'] as const
+export const guessableFields = [
+  'signIn',
+  'verifySecondFactor',
+  'chooseMembership',
+  'refreshSession',
+  'resetPassword',
+  'changePassword',
+  'acceptInvitation',
+  'enrolTotp',
+  'confirmTotp',
+  'regenerateRecoveryCodes',
+  'removeTotp',
+] as const
 
 declare module '../../platform/module.ts' {
   interface Contracts {

@@ -38,7 +38,7 @@ export function identityNodes(builder: Builder) {
     }),
   })
 
-  return { IdentityNode, Membership }
+  return { IdentityNode, Membership, Status }
 }
 
 export type IdentityNodes = ReturnType<typeof identityNodes>

@@ -22,7 +22,7 @@ const planeOf = ({ plane }: Context): SignInPlane => {
 
 export function identityGraph(builder: Builder, refs: { tenancy: TenancyGraph }, made: { contract: Identity; nodes: NodeRepo }) {
   const identity = made.contract
-  const { Membership, IdentityNode } = identityNodes(builder)
+  const { Membership, IdentityNode, Status } = identityNodes(builder)
 
   const SignedInMembership = builder.objectRef<SignedIn['membership']>('SignedInMembership').implement({
     fieldAccess: 'public',
@@ -184,7 +184,7 @@ export function identityGraph(builder: Builder, refs: { tenancy: TenancyGraph },
   )
 
   const { Viewer } = viewerGraph(builder, { Locale: refs.tenancy.Locale, Membership, Done }, made)
-  return { Viewer, Membership, Identity: IdentityNode, Done }
+  return { Viewer, Membership, Status, Identity: IdentityNode, Done }
 }
 
 export type IdentityGraph = ReturnType<typeof identityGraph>

@@ -1,16 +1,22 @@
 /** Identity: who somebody is. It never says what anybody may do. */
 import { defineModule } from '../../platform/module.ts'
 import { createAttempts } from './attempts.ts'
-import { sessionRevoked } from './contract.ts'
+import { sessionRevoked, type Identity } from './contract.ts'
+import { memberEvents, memberPermissions } from './contract-members.ts'
 import { identityGraph } from './graph.ts'
+import { accessGraph } from './graph-access.ts'
+import { membersGraph } from './graph-members.ts'
 import { createKeys } from './keys.ts'
 import { createRepo } from './repo.ts'
+import { createFactorsRepo } from './repo-factors.ts'
 import { createKeyRepo } from './repo-keys.ts'
+import { createMembersRepo } from './repo-members.ts'
 import { createNodeRepo } from './repo-nodes.ts'
 import { createSessionRepo } from './repo-sessions.ts'
 import { createThrottleRepo } from './repo-throttle.ts'
 import { jwksRoute } from './routes.ts'
 import { createIdentity } from './service.ts'
+import { createAdministration } from './service-administration.ts'
 
 export const identity = defineModule({
   name: 'identity',
@@ -29,18 +35,28 @@ export const identity = defineModule({
     'ThrottleCount',
     'SigningKey',
   ],
-  events: [sessionRevoked],
+  permissions: memberPermissions,
+  events: [sessionRevoked, ...memberEvents],
   rawSql: true,
   build: ({ db, sql, clock, config, mail, log }, { tenancy, vault }) => {
     const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault, clock })
     const attempts = createAttempts({ repo: createThrottleRepo({ sql }), secret: keys.throttleSecret, clock })
     const repo = createRepo({ db, sql })
     const sessions = createSessionRepo({ db, sql })
-    const { contract, settled } = createIdentity({ repo, sessions, keys, attempts, vault, tenancy, clock, config, mail, log })
-    return { contract, settled, keys, nodes: createNodeRepo(db) }
+    const members = createMembersRepo(db, sql)
+    const factors = createFactorsRepo(db, sql)
+    const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
+    const { contract: signingIn, settled } = createIdentity(parts)
+    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts) })
+    return { contract, settled, keys, clock, members, nodes: createNodeRepo(db) }
   },
   jobs: [{ name: 'rotate-keys', cron: '17 3 * * *', run: ({ keys }) => keys.keepFresh() }],
   boot: ({ keys }, open) => keys.boot(open),
-  graph: (builder, refs, made) => identityGraph(builder, refs, made),
+  graph: (builder, refs, made) => {
+    const graph = identityGraph(builder, refs, made)
+    membersGraph(builder, { ...graph, Locale: refs.tenancy.Locale }, made)
+    accessGraph(builder, graph, made)
+    return graph
+  },
   routes: (_platform, { keys }) => [jwksRoute(keys)],
 })

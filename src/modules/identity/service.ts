@@ -3,7 +3,7 @@ import { unauthenticated } from '../../kernel/fault.ts'
 import type { Locale } from '../../kernel/locale.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { checked } from '../../platform/contract.ts'
-import { identityMethods, type Identity, type Self } from './contract.ts'
+import { identityMethods, type Self, type SigningIn } from './contract.ts'
 import { createIdentify } from './identify.ts'
 import type { Parts } from './parts.ts'
 import { createPasswords } from './passwords.ts'
@@ -11,7 +11,7 @@ import { createSessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 
 export interface IdentityService {
-  readonly contract: Identity
+  readonly contract: SigningIn
   /** Resolves when every letter begun so far is spooled or has failed. */
   settled(): Promise<void>
 }

@@ -4,7 +4,6 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import { Readable } from 'node:stream'
 import { GraphQLError, type ExecutionResult, type GraphQLSchema } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import { Fault } from '../../kernel/fault.ts'
@@ -89,7 +88,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
       if (cookies.length > 0) response.setHeader('set-cookie', cookies)
       response.statusCode = answer.status
-      if (answer.body) await pipeline(Readable.fromWeb(answer.body as never), response)
+      if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
       else response.end()
     },
   }

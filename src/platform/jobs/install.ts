@@ -15,6 +15,7 @@ const grants = `
   grant usage on schema ${queueSchema} to ${workerLogin};
   grant select on all tables in schema ${queueSchema} to ${workerLogin};
   grant insert, update, delete on ${queueSchema}.job, ${queueSchema}.job_common, ${queueSchema}.schedule to ${workerLogin};
+  grant delete on ${queueSchema}.job_dependency to ${workerLogin};
   grant insert, update on ${queueSchema}.queue to ${workerLogin};
   grant update on ${queueSchema}.version to ${workerLogin};
   grant execute on function ${queueSchema}.create_queue(text, jsonb), ${queueSchema}.job_now() to ${workerLogin}`
@@ -35,7 +36,14 @@ export async function installQueue(ownerUrl: string): Promise<void> {
 }
 
 async function layTables(ownerUrl: string): Promise<void> {
-  const boss = new PgBoss({ connectionString: ownerUrl, schema: queueSchema, supervise: false, schedule: false, max: 2, application_name: 'maristan' })
+  const boss = new PgBoss({
+    connectionString: ownerUrl,
+    schema: queueSchema,
+    supervise: false,
+    schedule: false,
+    max: 2,
+    application_name: 'maristan',
+  })
   const problems: Error[] = []
   boss.on('error', (error) => problems.push(error))
   try {

@@ -6,11 +6,10 @@
  * letter. Occasions missed while no process ran are made up for by one.
  */
 import { PgBoss, type Job } from 'pg-boss'
-import type { Scope } from '../../kernel/scope.ts'
 import type { Database } from '../db/database.ts'
 import { urlFor, workerLogin } from '../db/logins.ts'
 import type { Log } from '../http/log.ts'
-import type { AnyModule, Built } from '../module.ts'
+import type { AnyModule, Built, ScheduledJob } from '../module.ts'
 import { queueSchema } from './install.ts'
 import { systemCaller, within, type TenantJob } from './system.ts'
 
@@ -163,7 +162,7 @@ export function createJobs(options: JobsOptions): Jobs {
 /** A module's job is one command a tenant: all or nothing, with a trace that it ran. */
 function moduleJobs({ modules, made, database }: JobsOptions): TenantJob[] {
   return modules.flatMap((module) =>
-    (module.jobs as readonly { name: string; cron: string; run(made: Built, scope: Scope): Promise<void> }[]).map((job): TenantJob => {
+    (module.jobs as readonly ScheduledJob<Built>[]).map((job): TenantJob => {
       const name = `${module.name}.${job.name}`
       return {
         name,
@@ -183,7 +182,9 @@ function moduleJobs({ modules, made, database }: JobsOptions): TenantJob[] {
 function jobTable(jobs: readonly TenantJob[]): ReadonlyMap<string, TenantJob> {
   const table = new Map<string, TenantJob>()
   for (const job of jobs) {
-    if (!/^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]{0,60}$/.test(job.name)) throw new Error(`Job ${job.name} is not named <module>.<name> in small letters.`)
+    if (!/^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]{0,60}$/.test(job.name)) {
+      throw new Error(`Job ${job.name} is not named <module>.<name> in small letters.`)
+    }
     if (!/^\S+( \S+){4}$/.test(job.cron)) throw new Error(`Job ${job.name} has no five cron fields.`)
     if (table.has(job.name)) throw new Error(`Two jobs are named ${job.name}.`)
     table.set(job.name, job)

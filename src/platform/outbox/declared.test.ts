@@ -22,7 +22,8 @@ test('every event has one module, whose name it begins with, and a handler handl
   expect(() => assertDeclared([module('ward', [made, made])])).toThrow('Event ward.bed.made is declared twice.')
   expect(() => assertDeclared([module('kitchen', [made])])).toThrow('does not begin with kitchen')
   expect(() => assertDeclared([module('war', [made])])).toThrow('does not begin with war')
-  expect(() => assertDeclared([module('ward', [made]), module('kitchen', [], ['ward.bed.mad'])])).toThrow('Module kitchen handles ward.bed.mad')
+  const misspelt = [module('ward', [made]), module('kitchen', [], ['ward.bed.mad'])]
+  expect(() => assertDeclared(misspelt)).toThrow('Module kitchen handles ward.bed.mad')
 })
 
 test('what is declared and not handled is known', () => {

@@ -41,7 +41,12 @@ function outboxOf(
   { who = 'one', pollMs = 100, registry = new Registry() }: { who?: string; pollMs?: number; registry?: Registry } = {},
 ): Outbox {
   const outbox = createOutbox({
-    ...{ database, databaseUrl: at.ownerUrl, loginSecret: loginSecret(), log, registry, pollMs },
+    database,
+    databaseUrl: at.ownerUrl,
+    loginSecret: loginSecret(),
+    log,
+    registry,
+    pollMs,
     modules: [wardModule(who, before)],
     made: { ward: { contract: {} } },
   })
@@ -50,7 +55,10 @@ function outboxOf(
 }
 
 /** A command that publishes, as any mutation does. */
-function publish(events: readonly [aggregateId: string, n: number][], options: { tenant?: string; type?: EventType<string, { n: number }>; fails?: boolean } = {}) {
+function publish(
+  events: readonly [aggregateId: string, n: number][],
+  options: { tenant?: string; type?: EventType<string, { n: number }>; fails?: boolean } = {},
+) {
   const { tenant = tenantId, type = bedMade, fails = false } = options
   const unit = database.unit({ ...systemCaller(tenant, 'test', 'the-request') })
   return unit.command(async () => {
@@ -81,7 +89,8 @@ test('a declared event that nobody handles is set aside; an undeclared one fails
   await publish([[newId(), 1]], { type: bedEmptied })
   await publish([[newId(), 2]], { type: foreign })
   outboxOf().start()
-  await vi.waitUntil(async () => (await at.owner('select from outbox.event where last_error is not null')).length === 1, { timeout: 20_000 })
+  const failed = () => at.owner('select from outbox.event where last_error is not null')
+  await vi.waitUntil(async () => (await failed()).length === 1 && (await waiting()) === 1, { timeout: 20_000 })
   expect(await at.owner('select name, last_error, processed_at is not null as done from outbox.event order by name')).toEqual([
     { name: 'ward.bed.emptied', last_error: null, done: true },
     { name: 'ward.bed.lost', last_error: 'EVENT_UNDECLARED', done: false },
@@ -137,7 +146,8 @@ test('pauses between tries grow fourfold', async () => {
     const unit = database.unit(systemCaller(tenantId, 'test', 'pauses'))
     const { parked, pause } = await unit.read(async () => {
       const failed = await markFailed(unit.db, id, 'TEST')
-      const [row] = await unit.db.$queryRaw<{ pause: number }[]>`select extract(epoch from available_at - now())::float8 as pause from outbox.event`
+      const [row] = await unit.db.$queryRaw<{ pause: number }[]>`
+        select extract(epoch from available_at - now())::float8 as pause from outbox.event`
       return { ...failed, pause: row!.pause }
     })
     expect(pause).toBeGreaterThanOrEqual(4 ** attempt)
@@ -150,10 +160,12 @@ test('a notification wakes delivery long before the next look, also after the li
   outboxOf(undefined, { pollMs: 600_000 }).start()
   await publish([[newId(), 1]])
   await drained()
-  const listening = async () => (await at.owner("select pid from pg_stat_activity where application_name = 'maristan listen' and datname = current_database() and state = 'idle'"))
+  const connections = "from pg_stat_activity where application_name = 'maristan listen' and datname = current_database()"
+  const listening = () => at.owner(`select pid ${connections} and state = 'idle'`)
   await vi.waitUntil(async () => (await listening()).length === 1, { timeout: 20_000 })
-  await at.owner("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'maristan listen' and datname = current_database()")
-  await vi.waitUntil(async () => (await listening()).length === 0, { timeout: 20_000 })
+  const [{ pid }] = (await listening()) as [{ pid: number }]
+  await at.owner(`select pg_terminate_backend(pid) ${connections}`)
+  await vi.waitUntil(async () => (await at.owner(`select ${connections} and pid = $1`, [pid])).length === 0, { timeout: 20_000 })
   await publish([[newId(), 2]])
   await drained()
   expect(await numbers()).toEqual([1, 2])
@@ -223,6 +235,7 @@ test('delivered events go after seven days with a trace of it; younger, waiting 
   await run(newId(), 'purge-elsewhere', new AbortController().signal)
   expect(await at.owner('select from outbox.event')).toHaveLength(4)
   await run(tenantId, 'purge', new AbortController().signal)
-  expect((await at.owner<{ n: string }>("select payload ->> 'n' as n from outbox.event order by 1")).map((row) => row.n)).toEqual(['2', '3', '4'])
+  const left = await at.owner<{ n: string }>("select payload ->> 'n' as n from outbox.event order by 1")
+  expect(left.map((row) => row.n)).toEqual(['2', '3', '4'])
   expect(await at.owner("select detail from audit.event where action = 'outbox.purged'")).toEqual([{ detail: { count: 1 } }])
 })

@@ -11,7 +11,7 @@ import { urlFor, workerLogin } from '../db/logins.ts'
 import type { Unit } from '../db/unit.ts'
 import type { Log } from '../http/log.ts'
 import { systemCaller, within } from '../jobs/system.ts'
-import type { AnyModule, Built } from '../module.ts'
+import type { AnyModule, Built, EventHandler } from '../module.ts'
 import { createOutboxMetrics, type OutboxMetrics } from './metrics.ts'
 import { unhandledEvents } from './declared.ts'
 import { dueEvents, listParked, lockEvent, markFailed, markProcessed, skipUnhandled, type ParkedEvent, type StoredEvent } from './store.ts'
@@ -188,8 +188,7 @@ class Undeclared extends Error {
 function handlersOf(modules: readonly AnyModule[], made: Readonly<Record<string, Built>>): ReadonlyMap<string, readonly Handler[]> {
   const handlers = new Map<string, Handler[]>()
   for (const module of modules) {
-    const types = module.handles as readonly { event: string; handle(made: Built, scope: Unit['scope'], event: DeliveredEvent): Promise<void> }[]
-    for (const one of types) {
+    for (const one of module.handles as readonly EventHandler<Built>[]) {
       const list = handlers.get(one.event) ?? []
       list.push({ module: module.name, handle: (unit, event) => one.handle(made[module.name]!, unit.scope, event) })
       handlers.set(one.event, list)

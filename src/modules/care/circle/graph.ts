@@ -40,8 +40,12 @@ export function circleGraph(builder: Builder, { contract: care, circle, seals, c
         description: 'The parties from this one to the recipient, both included.',
         resolve: (member) => member.path.map((id) => encodeGlobalId('CareParty', id)),
       }),
-      capabilities: t.field({ type: [Capability], description: 'What the hop from this party carries.', resolve: (one) => one.capabilities }),
-      combined: t.field({ type: [Capability], description: 'What every hop of the path carries.', resolve: (one) => one.combined }),
+      capabilities: t.field({
+        type: [Capability],
+        description: 'What the hop from this party carries.',
+        resolve: (member) => member.capabilities,
+      }),
+      combined: t.field({ type: [Capability], description: 'What every hop of the path carries.', resolve: (member) => member.combined }),
       relations: t.exposeStringList('relations'),
       legalGuardian: t.exposeBoolean('legalGuardian'),
     }),
@@ -52,7 +56,9 @@ export function circleGraph(builder: Builder, { contract: care, circle, seals, c
     fieldAccess: { permission: readPermission },
     fields: (t) => ({
       depth: t.exposeInt('depth'),
-      truncated: t.exposeBoolean('truncated', { description: `True when deeper or more than ${maxNetworkParties} was asked than is shown.` }),
+      truncated: t.exposeBoolean('truncated', {
+        description: `True when more was asked than ${maxDepth} hops, or there is more than ${maxNetworkParties} parties.`,
+      }),
       members: t.field({ type: [Member], resolve: (network) => network.members }),
     }),
   })

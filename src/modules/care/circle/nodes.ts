@@ -2,6 +2,8 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import type { CareParty } from '../../../platform/db/generated/client.ts'
 import type { Builder } from '../../../platform/graphql/builder.ts'
+import type { Context } from '../../../platform/graphql/context.ts'
+import { phiNotGranted } from '../../../platform/graphql/sealed.ts'
 import { planesOf } from '../../access/contract.ts'
 import { partyKinds, phiFields } from '../contract.ts'
 import { capabilities, consentStateAt, isLive } from '../rules.ts'
@@ -17,7 +19,20 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
   const PhiFieldName = builder.enumType('PhiField', { values: phiFields, subGraphs })
 
   /** A party's protected columns; a recipient's own are read from her record, which is what the audit trail then names. */
-  const partyColumns = { id: true, phi: true, recipient: { select: { id: true, phi: true } } } as const
+  const partyColumns = { id: true, phi: true, recipientId: true, recipient: { select: { id: true, phi: true } } } as const
+  type PartyRow = { id: string; phi: string; recipientId: string | null; recipient: { id: string; phi: string } | null }
+  const readName = async (context: Context, row: PartyRow): Promise<string | null> => {
+    if (row.recipientId === null) return textOf((await seals.readParty(context, row, ['name'])).name)
+    // A recipient whose record the policies hide may stand in another's network.
+    if (!row.recipient) throw phiNotGranted()
+    const { givenName, familyName } = await seals.readRecipient(context, row.recipient, ['givenName', 'familyName'])
+    return [givenName, familyName].filter((part) => textOf(part) !== null).join(' ')
+  }
+  const readPhone = async (context: Context, row: PartyRow): Promise<string | null> => {
+    if (row.recipientId === null) return textOf((await seals.readParty(context, row, ['phone'])).phone)
+    if (!row.recipient) throw phiNotGranted()
+    return textOf((await seals.readRecipient(context, row.recipient, ['phone'])).phone)
+  }
 
   const Party = builder.prismaNode('CareParty', {
     description: 'Somebody in a care network.',
@@ -35,20 +50,13 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
         nullable: true,
         access: { permission: 'phi:read' },
         select: partyColumns,
-        resolve: async (row, _, context) => {
-          if (!row.recipient) return textOf((await seals.readParty(context, row, ['name'])).name)
-          const { givenName, familyName } = await seals.readRecipient(context, row.recipient, ['givenName', 'familyName'])
-          return [givenName, familyName].filter((part) => textOf(part) !== null).join(' ')
-        },
+        resolve: (row, _, context) => readName(context, row),
       }),
       phone: t.string({
         nullable: true,
         access: { permission: 'phi:read' },
         select: partyColumns,
-        resolve: async (row, _, context) =>
-          row.recipient
-            ? textOf((await seals.readRecipient(context, row.recipient, ['phone'])).phone)
-            : textOf((await seals.readParty(context, row, ['phone'])).phone),
+        resolve: (row, _, context) => readPhone(context, row),
       }),
     }),
   })
@@ -65,7 +73,12 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
     fieldAccess: { permission: readPermission },
     fields: (t) => ({
       // Null where the policies hide the party: one that has left the networks the caller sees.
-      from: t.field({ type: Party, nullable: true, select: { fromPartyId: true }, resolve: (row) => ({ id: row.fromPartyId }) as CareParty }),
+      from: t.field({
+        type: Party,
+        nullable: true,
+        select: { fromPartyId: true },
+        resolve: (row) => ({ id: row.fromPartyId }) as CareParty,
+      }),
       to: t.field({ type: Party, nullable: true, select: { toPartyId: true }, resolve: (row) => ({ id: row.toPartyId }) as CareParty }),
       relation: t.exposeString('relation'),
       capabilities: t.field({
@@ -90,7 +103,12 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
     subGraphs,
     fieldAccess: { permission: 'recipient:read' },
     fields: (t) => ({
-      grantee: t.field({ type: Party, nullable: true, select: { granteeId: true }, resolve: (row) => ({ id: row.granteeId }) as CareParty }),
+      grantee: t.field({
+        type: Party,
+        nullable: true,
+        select: { granteeId: true },
+        resolve: (row) => ({ id: row.granteeId }) as CareParty,
+      }),
       purpose: t.exposeString('purpose'),
       fieldSet: t.exposeStringList('fieldSet'),
       state: t.field({

@@ -1,0 +1,203 @@
+/** For this module's tests: identity over a real database, with a clock and a mailbox of the test's own. No test ever waits. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
+import { newId } from '../../kernel/id.ts'
+import type { Caller, Plane, Scope } from '../../kernel/scope.ts'
+import { compose, type Composed } from '../../platform/compose.ts'
+import { readConfig } from '../../platform/config.ts'
+import { openLocalKms } from '../../platform/crypto/kms-local.ts'
+import { Database } from '../../platform/db/database.ts'
+import { createLog } from '../../platform/http/log.ts'
+import type { Letter } from '../../platform/mail.ts'
+import { platformFor, type Services } from '../../platform/module.ts'
+import { permissionsOf, planesOf, type Permission, type Role } from '../access/contract.ts'
+import { tenancy } from '../tenancy/index.ts'
+import { vault } from '../vault/index.ts'
+import { createAttempts } from './attempts.ts'
+import type { Identified, SignedIn, SigningIn, SignInResult } from './contract.ts'
+import { hashPassword } from './credentials/password.ts'
+import { newTotpSecret } from './credentials/totp.ts'
+import { identity as manifest } from './index.ts'
+import { createKeys, totpSecretPlace, type Keys } from './keys.ts'
+import { createRepo } from './repo.ts'
+import { createKeyRepo } from './repo-keys.ts'
+import { createSessionRepo } from './repo-sessions.ts'
+import { createThrottleRepo } from './repo-throttle.ts'
+import { createIdentity } from './service.ts'
+import type { SignInPlane } from './tokens/refresh.ts'
+
+export const password = 'seven herons over the marsh'
+export const startMs = Date.UTC(2031, 4, 6, 8, 0, 0)
+
+/** One server process: its own connections, its own memory, the shared database. */
+export interface Process {
+  readonly database: Database
+  readonly composed: Composed
+  readonly identity: SigningIn
+  readonly keys: Keys
+  readonly letters: Letter[]
+  /** How long attempts were told to wait, in order. */
+  readonly waits: number[]
+  settled(): Promise<void>
+  /** Runs a method for a caller, as one operation. */
+  as<T>(caller: Caller, work: (identity: SigningIn, scope: Scope) => Promise<T>): Promise<T>
+}
+
+export interface TestPerson {
+  readonly tenantId: string
+  readonly identityId: string
+  readonly email: string
+  readonly membershipIds: readonly string[]
+}
+
+export interface Ground {
+  readonly at: TestDatabase
+  readonly clock: { nowMs(): number; set(ms: number): void; advance(ms: number): void }
+  readonly tenantId: string
+  process(): Promise<Process>
+  person(of?: {
+    memberships?: readonly { plane: SignInPlane; role: Role; status?: string; providerOrgId?: string }[]
+    passwordHash?: string
+    status?: 'ACTIVE' | 'DISABLED'
+    tenantId?: string
+  }): Promise<TestPerson>
+  /** Gives a person a confirmed second factor and answers its secret. */
+  withTotp(process: Process, person: TestPerson): Promise<string>
+  /** Nobody yet, at a tenant's door. */
+  nobody(plane: Plane, from?: { address?: string; tenantId?: string }): Caller
+  audit(): Promise<{ action: string; outcome: string; detail: Record<string, unknown>; actor_id: string | null; session_id: string | null }[]>
+  close(): Promise<void>
+}
+
+export async function layGround(): Promise<Ground> {
+  const at = await freshDatabase()
+  const dataDir = mkdtempSync(join(tmpdir(), 'maristan-identity-'))
+  const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' })
+  const processes: Process[] = []
+  const storedHash = await hashPassword(password)
+  const tenantId = newId()
+  let nowMs = startMs
+  const clock = { nowMs: () => nowMs, set: (ms: number) => void (nowMs = ms), advance: (ms: number) => void (nowMs += ms) }
+  const addTenant = (id: string) =>
+    at.owner('insert into tenancy.tenant (tenant_id, slug, legal_name) values ($1, $2, $2) on conflict do nothing', [id, `t${id.slice(-8)}`])
+  await addTenant(tenantId)
+
+  return {
+    at,
+    clock,
+    tenantId,
+
+    async process() {
+      const database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true, writeConnections: 4 })
+      const letters: Letter[] = []
+      const waits: number[] = []
+      const services: Services = {
+        clock,
+        log: createLog({ level: 'silent' }),
+        config,
+        kms: await openLocalKms({ file: join(dataDir, 'kms.json'), mayCreate: true }),
+        mail: { send: async (letter) => void letters.push(letter) },
+      }
+      const composed = compose({ modules: [tenancy, vault, manifest] as never, services, database, planesOf: (name) => planesOf(name as Permission) })
+      await composed.boot()
+      const { db, sql } = platformFor(manifest as never, services)
+      const made = (name: string) => composed.made[name]!.contract as never
+      const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault: made('vault'), clock })
+      await keys.boot(() => database.unit(nobodyAt('00000000-0000-0000-0000-000000000000', null)))
+      const attempts = createAttempts({
+        repo: createThrottleRepo({ sql }),
+        secret: keys.throttleSecret,
+        clock,
+        wait: async (ms) => void waits.push(ms),
+      })
+      const { contract, settled } = createIdentity({
+        ...services,
+        repo: createRepo({ db, sql }),
+        sessions: createSessionRepo({ db, sql }),
+        keys,
+        attempts,
+        vault: made('vault'),
+        tenancy: made('tenancy'),
+      })
+      const process: Process = {
+        database,
+        composed,
+        identity: contract,
+        keys,
+        letters,
+        waits,
+        settled,
+        as(caller, work) {
+          const unit = database.unit(caller)
+          return unit.read(() => work(contract, unit.scope))
+        },
+      }
+      processes.push(process)
+      return process
+    },
+
+    async person({ memberships = [{ plane: 'clinician', role: 'clinician' }], passwordHash = storedHash, status = 'ACTIVE', tenantId: home = tenantId } = {}) {
+      await addTenant(home)
+      const identityId = newId()
+      const email = `p${identityId.slice(-10)}@ward.test`
+      await at.owner('insert into identity.identity (tenant_id, id, email, status) values ($1, $2, $3, $4)', [home, identityId, email, status])
+      await at.owner('insert into identity.credential (tenant_id, identity_id, password_hash) values ($1, $2, $3)', [home, identityId, passwordHash])
+      const membershipIds: string[] = []
+      for (const { plane, role, status: state = 'ACTIVE', providerOrgId = null } of memberships) {
+        const id = newId()
+        membershipIds.push(id)
+        await at.owner(
+          'insert into identity.membership (tenant_id, id, identity_id, plane, role, status, provider_org_id) values ($1, $2, $3, $4, $5, $6, $7)',
+          [home, id, identityId, plane, role, state, providerOrgId],
+        )
+      }
+      return { tenantId: home, identityId, email, membershipIds }
+    },
+
+    async withTotp({ composed, database }, { tenantId: home, identityId }) {
+      const secret = newTotpSecret()
+      const { sealSecrets } = composed.made['vault']!.contract as { sealSecrets: Parameters<typeof createKeys>[0]['vault']['sealSecrets'] }
+      const unit = database.unit(nobodyAt(home, null))
+      const { sealed } = await sealSecrets(unit.scope, { items: [{ ...totpSecretPlace(home, identityId), value: secret }] })
+      await at.owner('insert into identity.totp_device (tenant_id, identity_id, secret, confirmed_at) values ($1, $2, $3, now())', [
+        home,
+        identityId,
+        sealed[0],
+      ])
+      return secret
+    },
+
+    nobody: (plane, { address = '198.51.100.7', tenantId: home = tenantId } = {}) => ({ ...nobodyAt(home, plane), sourceAddress: address }),
+
+    audit: () => at.owner('select action, outcome, detail, actor_id, session_id from audit.event order by at, id'),
+
+    async close() {
+      await Promise.all(processes.map(({ database }) => database.close()))
+      await at.drop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+function nobodyAt(tenantId: string, plane: Plane | null): Caller {
+  const nothing = { actor: { kind: 'anonymous' }, permissions: new Set<string>(), purpose: null, userAgent: 'test' } as const
+  return { ...nothing, tenantId, plane, requestId: newId(), sourceAddress: null }
+}
+
+/** The caller that a credential turned out to be. */
+export function callerOf(nobody: Caller, found: Identified): Caller {
+  if (found.kind === 'integration') {
+    return { ...nobody, actor: { kind: 'integration', tokenId: found.tokenId, role: found.role }, permissions: new Set(found.permissions) }
+  }
+  const { kind, membershipId, identityId, role, sessionId, via, providerOrgId, plane } = found
+  const actor = { kind, membershipId, identityId, role, sessionId, via, providerOrgId }
+  return { ...nobody, plane, actor, permissions: permissionsOf(role as Role) }
+}
+
+/** The result when somebody is signed in. @throws when something else came. */
+export function signedIn(result: SignInResult): SignedIn {
+  if (result.kind !== 'SIGNED_IN') throw new Error(`Not signed in but ${result.kind}.`)
+  return result
+}

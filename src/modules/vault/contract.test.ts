@@ -1,0 +1,265 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
+import { newId } from '../../kernel/id.ts'
+import type { Actor, Caller, Plane, Scope } from '../../kernel/scope.ts'
+import { compose } from '../../platform/compose.ts'
+import { openLocalKms } from '../../platform/crypto/kms-local.ts'
+import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
+import { Database } from '../../platform/db/database.ts'
+import type { AnyModule, Services } from '../../platform/module.ts'
+import { planesOf, type Permission } from '../access/contract.ts'
+import { tenancy } from '../tenancy/index.ts'
+import type { Vault } from './contract.ts'
+import { vault } from './index.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'maristan-vault-'))
+let at: TestDatabase
+let database: Database
+let keys: Vault
+let kmsIsDown = false
+
+/** The vault as one process has it: its own caches, and the KMS of a key file. */
+async function processWith(file: string) {
+  const local = await openLocalKms({ file: join(directory, file), mayCreate: true })
+  const kms: Kms = {
+    ...local,
+    unwrap: (...input) => (kmsIsDown ? Promise.reject(keysUnavailable({ reason: 'The KMS is down.' })) : local.unwrap(...input)),
+  }
+  const composed = compose({
+    modules: [tenancy, vault] as unknown as AnyModule[],
+    services: { kms } as Services,
+    database,
+    planesOf: (permission) => planesOf(permission as Permission),
+  })
+  return { vault: composed.made['vault']!.contract as Vault, boot: () => composed.boot() }
+}
+
+const callerOf = (tenantId: string, plane: Plane | null, actor: Actor): Caller => ({
+  tenantId,
+  plane,
+  actor,
+  permissions: new Set(),
+  purpose: null,
+  requestId: newId(),
+  sourceAddress: null,
+  userAgent: null,
+})
+const operator = (tenantId: string) => callerOf(tenantId, null, { kind: 'operator', name: 'test' })
+const coordinator = (tenantId: string) =>
+  callerOf(tenantId, 'console', {
+    kind: 'member',
+    membershipId: newId(),
+    identityId: newId(),
+    role: 'care_coordinator',
+    sessionId: newId(),
+    via: 'password',
+    providerOrgId: null,
+  })
+
+const reading = <T>(tenantId: string, work: (scope: Scope) => Promise<T>): Promise<T> => {
+  const unit = database.unit(coordinator(tenantId))
+  return unit.read(() => work(unit.scope))
+}
+const commanding = <T>(caller: Caller, work: (scope: Scope) => Promise<T>): Promise<T> =>
+  database.unit(caller).command(async (scope) => {
+    const result = await work(scope)
+    scope.unit.record({ action: 'test.done', resource: 'Test', outcome: 'done' })
+    return result
+  })
+
+async function tenantWithKey(using = keys): Promise<string> {
+  const tenantId = newId()
+  await commanding(operator(tenantId), (scope) => using.provisionTenant(scope, {}))
+  return tenantId
+}
+async function subjectIn(tenantId: string): Promise<string> {
+  const subjectId = newId()
+  await commanding(coordinator(tenantId), (scope) => keys.createSubjects(scope, { subjectIds: [subjectId] }))
+  return subjectId
+}
+const placeOf = (subjectId: string, rowId = newId()) => ({ subjectId, model: 'CareRecipient', field: 'phi', rowId })
+
+beforeAll(async () => {
+  at = await freshDatabase()
+  database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true })
+  keys = (await processWith('kms.key')).vault
+})
+afterAll(async () => {
+  await database.close()
+  await at.drop()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+test('the operator gives a tenant one data key, once, even when two try at the same moment', async () => {
+  const tenantId = newId()
+  const attempt = () => commanding(operator(tenantId), (scope) => keys.provisionTenant(scope, {}))
+  const outcomes = await Promise.allSettled([attempt(), attempt()])
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  await expect(attempt()).rejects.toMatchObject({ code: 'TENANT_KEY_EXISTS' })
+  const byAnother = commanding(coordinator(newId()), (scope) => keys.provisionTenant(scope, {}))
+  await expect(byAnother).rejects.toMatchObject({ code: 'FORBIDDEN' })
+  const rows = await at.owner('select version, state from vault.tenant_key where tenant_id = $1', [tenantId])
+  expect(rows).toEqual([{ version: 1, state: 'ACTIVE' }])
+})
+
+test('a data key under which subjects have their keys cannot go away', async () => {
+  const tenantId = await tenantWithKey()
+  await subjectIn(tenantId)
+  // restrict_violation; before Postgres 18, foreign_key_violation.
+  const refused = { code: expect.stringMatching(/^(23001|23503)$/) }
+  await expect(at.owner('delete from vault.tenant_key where tenant_id = $1', [tenantId])).rejects.toMatchObject(refused)
+})
+
+test('records open in the order they were sealed, and nothing of them can be read in the database', async () => {
+  const tenantId = await tenantWithKey()
+  const places = [placeOf(await subjectIn(tenantId)), placeOf(await subjectIn(tenantId))]
+  const records = [{ givenName: 'قَمَر', canary: 'zanzibar' }, { address: ['b', { deep: null }] }]
+  const { sealed } = await commanding(coordinator(tenantId), (scope) =>
+    keys.seal(scope, { items: places.map((place, n) => ({ ...place, record: records[n]! })) }),
+  )
+  expect(sealed.join()).not.toContain('zanzibar')
+  const items = places.map((place, n) => ({ ...place, sealed: sealed[n]! }))
+  const opened = await reading(tenantId, (scope) => keys.open(scope, { items }))
+  expect(JSON.parse(JSON.stringify(opened))).toEqual({ records, refusals: [null, null] })
+})
+
+test('a sealed record opens in its own place only, and one that does not open leaves the rest of the page alone', async () => {
+  const [here, elsewhere] = [await tenantWithKey(), await tenantWithKey()]
+  const place = placeOf(await subjectIn(here))
+  const other = await subjectIn(here)
+  const stranger = await subjectIn(elsewhere)
+  const { sealed } = await commanding(coordinator(here), (scope) => keys.seal(scope, { items: [{ ...place, record: { a: 1 } }] }))
+  const value = sealed[0]!
+  const moved = [
+    { ...place, rowId: newId(), sealed: value },
+    { ...place, field: 'other', sealed: value },
+    { ...place, model: 'CareParty', sealed: value },
+    { ...place, subjectId: other, sealed: value },
+    { ...place, sealed: value.replace(/.(?=.{21}$)/, (first) => (first === 'A' ? 'B' : 'A')) },
+    { ...place, sealed: 'nonsense' },
+    { ...place, sealed: value },
+  ]
+  const { records, refusals } = await reading(here, (scope) => keys.open(scope, { items: moved }))
+  expect(refusals).toEqual([...Array.from({ length: 6 }, () => 'UNREADABLE'), null])
+  expect(records[6]).toEqual({ a: 1 })
+  const away = await reading(elsewhere, (scope) => keys.open(scope, { items: [{ ...place, subjectId: stranger, sealed: value }] }))
+  expect(away.refusals).toEqual(['UNREADABLE'])
+})
+
+test('a wrapped key copied to another subject or tenant unwraps nothing', async () => {
+  const [here, elsewhere] = [await tenantWithKey(), await tenantWithKey()]
+  const [a, b, c] = [await subjectIn(here), await subjectIn(here), await subjectIn(elsewhere)]
+  const copy = 'update vault.subject_key set wrapped = (select wrapped from vault.subject_key where subject_id = $1) where subject_id = $2'
+  await at.owner(copy, [a, b])
+  await at.owner(copy, [a, c])
+  const seal = (tenantId: string, subjectId: string) =>
+    commanding(coordinator(tenantId), (scope) => keys.seal(scope, { items: [{ ...placeOf(subjectId), record: {} }] }))
+  await expect(seal(here, a)).resolves.toBeDefined()
+  await expect(seal(here, b)).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' })
+  await expect(seal(elsewhere, c)).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' })
+})
+
+test('a destroyed key erases its person at once, and nobody else', async () => {
+  const tenantId = await tenantWithKey()
+  const places = [placeOf(await subjectIn(tenantId)), placeOf(await subjectIn(tenantId))]
+  const seal = (place: (typeof places)[number]) =>
+    commanding(coordinator(tenantId), (scope) => keys.seal(scope, { items: [{ ...place, record: { a: 1 } }] }))
+  const items = [] as ((typeof places)[number] & { sealed: string })[]
+  for (const place of places) items.push({ ...place, sealed: (await seal(place)).sealed[0]! })
+  await at.owner("update vault.subject_key set state = 'DESTROYED' where subject_id = $1", [places[0]!.subjectId])
+  const { records, refusals } = await reading(tenantId, (scope) => keys.open(scope, { items }))
+  expect(refusals).toEqual(['KEY_DESTROYED', null])
+  expect(records[0]).toBeNull()
+  await expect(seal(places[0]!)).rejects.toMatchObject({ code: 'SUBJECT_ERASED' })
+})
+
+test('keys that cannot be had are KEYS_UNAVAILABLE: no key row, another tenant\'s subject, a KMS that does not answer', async () => {
+  const tenantId = await tenantWithKey()
+  const place = placeOf(await subjectIn(tenantId))
+  const { sealed } = await commanding(coordinator(tenantId), (scope) => keys.seal(scope, { items: [{ ...place, record: { a: 1 } }] }))
+  const item = { ...place, sealed: sealed[0]! }
+  const unavailable = { code: 'KEYS_UNAVAILABLE' }
+  const open = (inTenant: string, one: typeof item) => reading(inTenant, (scope) => keys.open(scope, { items: [one] }))
+  await expect(open(tenantId, { ...item, subjectId: newId() })).rejects.toMatchObject(unavailable)
+  await expect(open(await tenantWithKey(), item)).rejects.toMatchObject(unavailable)
+  await expect(
+    commanding(coordinator(newId()), (scope) => keys.createSubjects(scope, { subjectIds: [newId()] })),
+  ).rejects.toMatchObject(unavailable)
+  // A process that has just started has nothing in its cache.
+  const { vault: cold } = await processWith('kms.key')
+  kmsIsDown = true
+  try {
+    await expect(reading(tenantId, (scope) => cold.open(scope, { items: [item] }))).rejects.toMatchObject(unavailable)
+  } finally {
+    kmsIsDown = false
+  }
+  expect((await reading(tenantId, (scope) => cold.open(scope, { items: [item] }))).records).toEqual([{ a: 1 }])
+})
+
+test('a subject\'s key commits with the command that made it, or not at all, and is never made twice', async () => {
+  const tenantId = await tenantWithKey()
+  const subjectId = newId()
+  const failing = commanding(coordinator(tenantId), async (scope) => {
+    await keys.createSubjects(scope, { subjectIds: [subjectId] })
+    throw new Error('changed its mind')
+  })
+  await expect(failing).rejects.toThrow('changed its mind')
+  const make = () => commanding(coordinator(tenantId), (scope) => keys.createSubjects(scope, { subjectIds: [subjectId] }))
+  await make()
+  await expect(make()).rejects.toMatchObject({ code: 'SUBJECT_KEY_EXISTS' })
+})
+
+test('what is not an id, a record or a bounded batch is refused before any key is touched', async () => {
+  const tenantId = await tenantWithKey()
+  const place = placeOf(newId())
+  const bad: unknown[] = [
+    { items: [{ ...place, subjectId: 'x', record: {} }] },
+    { items: [{ ...place, record: { f: undefined } }] },
+    { items: [{ ...place, record: [] }] },
+    { items: [{ ...place, model: '', record: {} }] },
+    { items: Array.from({ length: 1_001 }, () => ({ ...place, record: {} })) },
+  ]
+  for (const input of bad) {
+    const attempt = commanding(coordinator(tenantId), (scope) => keys.seal(scope, input as never))
+    await expect(attempt).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  }
+})
+
+test('two processes that start at once end with one platform key, and open each other\'s secrets', async () => {
+  const [one, two] = [await processWith('kms.key'), await processWith('kms.key')]
+  const place = { model: 'TotpDevice', field: 'secret', rowId: newId() }
+  const scope = database.unit(operator(newId())).scope
+  const tooEarly = one.vault.sealSecrets(scope, { items: [{ ...place, value: 'x' }] })
+  await expect(tooEarly).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' })
+  await Promise.all([one.boot(), two.boot()])
+  expect(await at.owner('select version from vault.platform_key')).toEqual([{ version: 1 }])
+  const { sealed } = await one.vault.sealSecrets(scope, { items: [{ ...place, value: 'JBSWY3DP' }] })
+  expect(sealed[0]).toMatch(/^v1\|/)
+  expect(await two.vault.openSecrets(scope, { items: [{ ...place, sealed: sealed[0]! }] })).toEqual({ values: ['JBSWY3DP'] })
+  for (const moved of [{ rowId: newId() }, { field: 'other' }, { model: 'SigningKey' }]) {
+    const items = [{ ...place, ...moved, sealed: sealed[0]! }]
+    await expect(two.vault.openSecrets(scope, { items })).rejects.toMatchObject({ code: 'SEALED_VALUE_UNREADABLE' })
+  }
+  const trail = await at.owner<{ action: string }>("select action from audit.event where resource = 'PlatformKey' order by action")
+  expect(trail.map(({ action }) => action)).toEqual(['platform_key.created', 'platform_key.opened', 'platform_key.opened'])
+})
+
+test('a key file made anew beside an existing platform key stops the start and makes no second key', async () => {
+  await (await processWith('kms.key')).boot()
+  await expect((await processWith('another.key')).boot()).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' })
+  expect(await at.owner('select version from vault.platform_key')).toHaveLength(1)
+})
+
+test('only the login that signs people in reaches the platform key, and nobody may change or remove any key', async () => {
+  const grants = await at.owner<{ grantee: string; privilege: string; table: string }>(
+    `select grantee, privilege_type as privilege, table_name as table from information_schema.role_table_grants
+     where table_schema = 'vault' and grantee like 'maristan%' and grantee <> current_user`,
+  )
+  const platform = grants.filter(({ table }) => table === 'platform_key').map(({ grantee, privilege }) => `${grantee} ${privilege}`)
+  expect(platform.sort()).toEqual(['maristan_auth INSERT', 'maristan_auth SELECT'])
+  expect(grants.filter(({ privilege }) => privilege !== 'SELECT' && privilege !== 'INSERT')).toEqual([])
+  expect(grants.some(({ grantee }) => /seller|integrator/.test(grantee))).toBe(false)
+})

@@ -1,0 +1,120 @@
+/**
+ * The real unit of work over the proof's one connection: contracts and resolvers run as always, with the settings and the login they
+ * would have, and nothing they do is ever committed. Commands and statements become savepoints.
+ */
+import { PrismaPg } from '@prisma/adapter-pg'
+import type { QueryResult } from 'pg'
+import type { Caller } from '../kernel/scope.ts'
+import { faultOf } from '../platform/db/errors.ts'
+import { PrismaClient } from '../platform/db/generated/client.ts'
+import { GroupQuery, StatementCache, type Prelude, type Statement } from '../platform/db/group-query.ts'
+import { authLogin, authReadLogin, operatorLogin, readLoginOf, workerLogin, writeLoginOf, type Login } from '../platform/db/logins.ts'
+import { OperationPool, startingWith, type Settings } from '../platform/db/operation.ts'
+import { ReadLane } from '../platform/db/read-lane.ts'
+import { Unit, type Transactions, type Tx } from '../platform/db/unit.ts'
+import type { RolledBackGround } from './ground.ts'
+
+/** A lane whose statements all travel on the proof's connection, as one login. */
+class BoundLane extends ReadLane {
+  readonly #ground: RolledBackGround
+  readonly #as: Login | 'owner'
+
+  constructor(ground: RolledBackGround, as: Login | 'owner') {
+    super('postgres://nowhere.invalid', { connections: 0, queue: 0, connectTimeoutMs: 1, statements: { named: false, limit: 1 } })
+    this.#ground = ground
+    this.#as = as
+  }
+
+  override run(prelude: Prelude, statement: Statement): Promise<QueryResult> {
+    const { client } = this.#ground
+    return this.#ground.alone(async () => {
+      await client.query(`savepoint statement; ${this.#ground.become(this.#as)}`)
+      try {
+        const result = await new Promise<QueryResult>((resolve, reject) => {
+          const cache = new StatementCache({ named: false, limit: 1 })
+          client.query(new GroupQuery([prelude], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never)
+        })
+        await client.query('release statement')
+        return result
+      } catch (error) {
+        await client.query('rollback to statement; release statement')
+        throw error
+      }
+    })
+  }
+}
+
+export class BoundDatabase {
+  readonly #ground: RolledBackGround
+  readonly #prisma = new PrismaClient({ adapter: new PrismaPg(new OperationPool()) })
+  readonly #lanes = new Map<string, BoundLane>()
+  #savepoints = 0
+
+  constructor(ground: RolledBackGround) {
+    this.#ground = ground
+  }
+
+  unit(caller: Caller): Unit {
+    return new Unit({ caller, signal: null, transactions: this.#transactions, ...loginsFor(caller) })
+  }
+
+  /** Runs Prisma as the owner, whom no policy binds: to look for rows, never to prove anything. */
+  asOwner<T>(tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#start('owner', { tenantId, membershipId: null, role: null, providerOrgId: null }, work)
+  }
+
+  /** Runs `work` and undoes whatever it did. */
+  async trial<T>(work: () => Promise<T>): Promise<T> {
+    const name = `trial_${++this.#savepoints}`
+    await this.#ground.alone(() => this.#ground.client.query(`savepoint ${name}`))
+    try {
+      return await work()
+    } finally {
+      await this.#ground.alone(() => this.#ground.client.query(`rollback to ${name}; release ${name}`))
+    }
+  }
+
+  readonly #transactions: Transactions = {
+    read: (unit, login, work) => this.#start(login, settingsOf(unit.caller), work),
+    write: async (unit, login, work) => {
+      const name = `command_${++this.#savepoints}`
+      await this.#ground.alone(() => this.#ground.client.query(`savepoint ${name}`))
+      try {
+        const result = await this.#start(login, settingsOf(unit.caller), work)
+        await this.#ground.alone(() => this.#ground.client.query(`release ${name}`))
+        return result
+      } catch (error) {
+        await this.#ground.alone(() => this.#ground.client.query(`rollback to ${name}; release ${name}`))
+        throw error
+      }
+    },
+  }
+
+  #start<T>(as: Login | 'owner', settings: Settings, work: (tx: Tx) => Promise<T>): Promise<T> {
+    let lane = this.#lanes.get(as)
+    if (!lane) this.#lanes.set(as, (lane = new BoundLane(this.#ground, as)))
+    return startingWith({ kind: 'read', lane, settings, signal: null }, () => this.#prisma.$transaction(work, { timeout: 30_000 })).catch(
+      (error: unknown) => {
+        throw faultOf(error)
+      },
+    )
+  }
+
+  async close(): Promise<void> {
+    await this.#prisma.$disconnect()
+  }
+}
+
+function loginsFor({ actor, plane }: Caller): { readLogin: Login; writeLogin: Login } {
+  if (actor.kind === 'system') return { readLogin: workerLogin, writeLogin: workerLogin }
+  if (actor.kind === 'operator') return { readLogin: operatorLogin, writeLogin: operatorLogin }
+  if (actor.kind === 'anonymous' || plane === null) return { readLogin: authReadLogin, writeLogin: authLogin }
+  return { readLogin: readLoginOf(plane), writeLogin: writeLoginOf(plane) }
+}
+
+function settingsOf({ actor, tenantId }: Caller): Settings {
+  if (actor.kind === 'member') {
+    return { tenantId, membershipId: actor.membershipId, role: actor.role, providerOrgId: actor.providerOrgId }
+  }
+  return { tenantId, membershipId: null, role: actor.kind === 'integration' ? actor.role : null, providerOrgId: null }
+}

@@ -1,0 +1,160 @@
+/**
+ * A throw-away tenant as the house itself makes one: by the contracts of its modules, with a member of every role, a care network and
+ * real keys; then a synthetic row in every table that is still empty. It exists inside the proof's transaction only.
+ */
+import { newId } from '../kernel/id.ts'
+import { planes, type Caller, type Plane } from '../kernel/scope.ts'
+import { permissionsOf, permissions, planeOf, planesOf, roles, type Role } from '../modules/access/contract.ts'
+import type { Care } from '../modules/care/contract.ts'
+import type { Identity } from '../modules/identity/contract.ts'
+import type { Tenancy } from '../modules/tenancy/contract.ts'
+import type { Vault } from '../modules/vault/contract.ts'
+import type { Composed } from '../platform/compose.ts'
+import { authLogin } from '../platform/db/logins.ts'
+import { Prisma } from '../platform/db/generated/client.ts'
+import type { BoundDatabase } from './bound-database.ts'
+import { Plot, type Row } from './planting.ts'
+
+/** What every member of a throw-away tenant signs in with; the tenant is never committed. */
+export const throwawayPassword = `proof ${newId()}`
+
+export interface ThrowawayTenant {
+  readonly plot: Plot
+  readonly slug: string
+  readonly emailOf: (role: Role) => string
+  /** Everybody who can ask on a plane: its roles' members, an API token, and nobody. */
+  callers(plane: Plane): readonly Caller[]
+  /** Ids of the tenant's rows by Prisma model, oldest first: the same places in both throw-away tenants. */
+  readonly ids: ReadonlyMap<string, readonly string[]>
+  /** Texts that occur in this tenant's rows only. */
+  readonly marks: ReadonlySet<string>
+}
+
+const caller = (tenantId: string, plane: Plane | null, actor: Caller['actor'], held: ReadonlySet<string>): Caller => ({
+  tenantId,
+  plane,
+  actor,
+  permissions: held,
+  purpose: 'OPERATIONS',
+  requestId: newId(),
+  sourceAddress: '127.0.0.1',
+  userAgent: 'maristan proof',
+})
+
+export async function makeThrowawayTenant(database: BoundDatabase, house: Composed, plot: Plot): Promise<ThrowawayTenant> {
+  const contract = <Contract>(name: string) => house.made[name]!.contract as Contract
+  const [tenancy, vault, identity, care] = [contract<Tenancy>('tenancy'), contract<Vault>('vault'), contract<Identity>('identity'), contract<Care>('care')]
+  const { tenantId } = plot
+  const slug = `x${tenantId.replaceAll('-', '').slice(-16)}`
+  const emailOf = (role: Role) => `${role}@${slug}.invalid`
+  const orgOf = new Map<Role, string>([['provider_manager', newId()]])
+  const membershipOf = new Map<Role, string>()
+
+  const operator = database.unit(caller(tenantId, null, { kind: 'operator', name: 'proof' }, new Set()))
+  await operator.command(async (scope) => {
+    await tenancy.provision(scope, { slug, legalName: `Proof ${slug}` })
+    await vault.provisionTenant(scope, {})
+    for (const role of roles) {
+      const newcomer = { email: emailOf(role), password: throwawayPassword }
+      const providerOrgId = orgOf.get(role)
+      const made =
+        role === 'tenant_admin'
+          ? await identity.provisionAdmin(scope, newcomer)
+          : await identity.operatorAddMember(scope, { ...newcomer, role, ...(providerOrgId ? { providerOrgId } : {}) })
+      membershipOf.set(role, made.membershipId)
+    }
+  })
+  const identities = await database.asOwner(tenantId, (tx) => tx.membership.findMany({ where: { tenantId }, select: { id: true, identityId: true } }))
+  const member = (role: Role, sessionId = newId()): Caller => {
+    const membershipId = membershipOf.get(role)!
+    const identityId = identities.find(({ id }) => id === membershipId)!.identityId
+    const actor = { kind: 'member', membershipId, identityId, role, sessionId, via: 'password', providerOrgId: orgOf.get(role) ?? null } as const
+    return caller(tenantId, planeOf(role), actor, permissionsOf(role))
+  }
+
+  const coordinator = database.unit(member('care_coordinator'))
+  await coordinator.command(async (scope) => {
+    const recipients = [
+      await care.createRecipient(scope, { givenName: slug, membershipId: membershipOf.get('family')! }),
+      await care.createRecipient(scope, { givenName: slug }),
+    ]
+    for (const [role, kind, relation] of [['clinician', 'CLINICIAN', 'PHYSICIAN'], ['caregiver', 'CAREGIVER', 'CAREGIVER']] as const) {
+      const party = await care.createParty(scope, { kind, name: slug, membershipId: membershipOf.get(role)! })
+      for (const { id, partyId } of recipients) {
+        await care.linkParty(scope, { fromPartyId: party.id, toPartyId: partyId, relation, capabilities: ['VIEW', 'PHI', 'EDIT', 'MANAGE'] })
+        await care.grantConsent(scope, { recipientId: id, granteeId: party.id, purpose: 'TREATMENT', fieldSet: ['givenName'] })
+      }
+    }
+    for (const { partyId } of recipients) {
+      const relative = await care.createParty(scope, { kind: 'FAMILY', name: slug, membershipId: membershipOf.get('family')! })
+      await care.linkParty(scope, { fromPartyId: relative.id, toPartyId: partyId, relation: 'CHILD', capabilities: ['VIEW', 'PHI', 'EDIT', 'MANAGE'], legalGuardian: true })
+    }
+  })
+  const admin = database.unit(member('tenant_admin'))
+  const token = await admin.command(
+    (scope) => identity.createApiToken(scope, { name: slug, permissions: ['tenant:read', 'user:read'] }),
+    authLogin,
+  )
+
+  const sessionOf = new Map<Role, string>()
+  await plot.adopt()
+  for (const role of roles) {
+    const planted = await plot.plantNamed('identity.session', { membership_id: membershipOf.get(role)!, plane: planeOf(role), via: 'password' })
+    if (planted) sessionOf.set(role, String(planted['id']))
+  }
+  await plot.adopt()
+  await plot.fill()
+
+  const integration = caller(
+    tenantId,
+    'integrator',
+    { kind: 'integration', tokenId: token.id, role: 'tenant_admin' },
+    new Set(permissions.filter((permission) => planesOf(permission).includes('integrator'))),
+  )
+  return {
+    plot,
+    slug,
+    emailOf,
+    callers: (plane) => [
+      ...roles.filter((role) => planeOf(role) === plane).map((role) => member(role, sessionOf.get(role))),
+      ...(plane === 'integrator' ? [integration] : []),
+      caller(tenantId, plane, { kind: 'anonymous' }, new Set()),
+    ],
+    ids: await idsOf(database, tenantId),
+    marks: marksOf([...plot.rows.values(), { slug }], tenantId),
+  }
+}
+
+/** At most this many rows a model are tried as arguments. */
+const idsAModel = 8
+
+async function idsOf(database: BoundDatabase, tenantId: string): Promise<Map<string, string[]>> {
+  const ids = new Map<string, string[]>()
+  const withId = Object.values(Prisma.ModelName).filter((model) => {
+    const fields = (Prisma as unknown as Record<string, Record<string, string>>)[`${model}ScalarFieldEnum`]
+    return fields?.['id'] !== undefined && fields['tenantId'] !== undefined
+  })
+  await database.asOwner(tenantId, async (tx) => {
+    for (const model of withId) {
+      const delegate = Reflect.get(tx, model.charAt(0).toLowerCase() + model.slice(1)) as {
+        findMany(query: object): Promise<{ id: string }[]>
+      }
+      const rows = await delegate.findMany({ where: { tenantId }, select: { id: true }, orderBy: { id: 'asc' }, take: idsAModel })
+      ids.set(model, rows.map(({ id }) => id))
+    }
+  })
+  return ids
+}
+
+/** Ids and made-up texts, long enough to be nobody else's. */
+function marksOf(rows: readonly Row[], tenantId: string): Set<string> {
+  const marks = new Set<string>([tenantId])
+  for (const row of rows) {
+    for (const value of Object.values(row)) {
+      if (typeof value === 'string' && /^x[0-9a-f]{16}$|^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(value)) marks.add(value)
+    }
+  }
+  return marks
+}
+
+export const allPlanes: readonly Plane[] = planes
