@@ -65,11 +65,14 @@ export function drawHouse(): Composed {
 export interface House {
   readonly server: HttpServer
   readonly composed: Composed
+  /** Says that everything a start has to do is done; until then `/readyz` names `starting`. */
+  started(): void
 }
 
 /** The server over a composed house: one GraphQL endpoint a plane, the modules' routes, health and metrics. */
 export function createHouse(config: Config, foundation: Foundation, composed: Composed, log: Log): House {
   const { database } = foundation
+  let starting = true
   const metrics = createHttpMetrics()
   const publicHost = config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]
   const door = createTenantDoor(database.gate, ['localhost', ...publicHost])
@@ -125,6 +128,9 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
     }, composed.made['identity']!.contract as Identity),
     ...composed.routes,
     ...healthRoutes({
+      starting: async () => {
+        if (starting) throw new Error('The start is not over.')
+      },
       database: () => database.gate.ping(),
       migrations: async () => {
         const applied = new Set(await database.gate.appliedMigrations())
@@ -138,5 +144,5 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
     metricsRoute(metrics, config.metricsToken),
   ]
   const server = createHttpServer({ routes, log, metrics, trustedProxies: config.trustedProxies })
-  return { server, composed }
+  return { server, composed, started: () => void (starting = false) }
 }

@@ -6,7 +6,15 @@ import type { IncomingMessage } from 'node:http'
 import { fault, unauthenticated } from './kernel/fault.ts'
 import { purposes, type Actor, type Caller, type Plane, type Purpose } from './kernel/scope.ts'
 import { permissionsOf, type Role } from './modules/access/contract.ts'
-import { cookieNameOf, glanceAtBearer, glanceAtCookie, tokenWrongPlane, type Identity } from './modules/identity/contract.ts'
+import {
+  cookieNameOf,
+  glanceAtBearer,
+  glanceAtCookie,
+  sessionEnded,
+  tokenWrongPlane,
+  type BearerGlance,
+  type Identity,
+} from './modules/identity/contract.ts'
 import type { Database } from './platform/db/database.ts'
 import type { RequestContext } from './platform/http/router.ts'
 import { unknownTenant, wrongHost, type TenantDoor } from './platform/http/tenant.ts'
@@ -47,11 +55,9 @@ export function createEdge(parts: { database: Database; door: TenantDoor; identi
 
   return {
     async ask(plane, request, http) {
+      const presented = presentedOn(plane, request)
+      if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
       const named = await door.named(request, http.client)
-      const bearer = bearerOf(request)
-      const cookie = bearer === null ? cookiesOf(request).get(cookieNameOf(plane) ?? '') : undefined
-      const seen = bearer !== null ? glanceAtBearer(bearer) : cookie !== undefined ? glanceAtCookie(cookie) : null
-      if (bearer !== null && seen === null) throw unauthenticated()
       const base = {
         plane,
         purpose: purposeOf(request, plane),
@@ -60,45 +66,76 @@ export function createEdge(parts: { database: Database; door: TenantDoor; identi
         userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
       }
       const nobody = (tenantId: string): Caller => ({ ...base, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() })
-      if (seen === null) {
+      if (presented === null) {
         if (named === null) throw unknownTenant()
         return nobody(named.tenantId)
       }
-      if ('plane' in seen && seen.plane !== plane) throw tokenWrongPlane()
-      if ('kind' in seen && seen.kind === 'api' && plane !== 'integrator') throw tokenWrongPlane()
-      if (named !== null && named.tenantId !== seen.tenantId) throw wrongHost()
-      await door.byId(seen.tenantId)
-      const credential = bearer !== null ? { bearer } : { cookie: cookie! }
-      if (cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
+      const { tenantId, bearer, cookie } = presented
+      if (named !== null && named.tenantId !== tenantId) throw wrongHost()
+      await door.byId(tenantId)
 
-      const unit = database.unit(nobody(seen.tenantId), http.signal)
-      const found = await unit.read(() => identity.identify(unit.scope, { ...credential, plane }))
+      const unit = database.unit(nobody(tenantId), http.signal)
+      const found = await unit
+        .read(() => identity.identify(unit.scope, { bearer, cookie, plane }))
+        .catch((error: unknown) => {
+          // A browser keeps sending the cookie of a session that has ended: it must not stand in the way of the next sign-in.
+          if (cookie !== undefined && sessionEnded.is(error)) return null
+          throw error
+        })
+      if (found === null) return nobody(tenantId)
       if (found.kind === 'integration') {
         const actor: Actor = { kind: 'integration', tokenId: found.tokenId, role: found.role }
-        return { ...base, tenantId: seen.tenantId, actor, permissions: new Set(found.permissions) }
+        return { ...base, tenantId, actor, permissions: new Set(found.permissions) }
       }
       const { membershipId, identityId, role, sessionId, via, providerOrgId } = found
       const actor: Actor = { kind: 'member', membershipId, identityId, role, sessionId, via, providerOrgId }
-      return { ...base, tenantId: seen.tenantId, actor, permissions: permissionsOf(role as Role) }
+      return { ...base, tenantId, actor, permissions: permissionsOf(role as Role) }
     },
 
     planeOfBearer(request) {
       const bearer = bearerOf(request)
       const seen = bearer === null ? null : glanceAtBearer(bearer)
       if (seen === null) throw unauthenticated()
-      return seen.kind === 'api' ? 'integrator' : seen.plane
+      return planeOfGlance(seen)
     },
 
     planeOfCredential(request) {
       const bearer = bearerOf(request)
       if (bearer !== null) {
         const seen = glanceAtBearer(bearer)
-        return seen === null ? null : seen.kind === 'api' ? 'integrator' : seen.plane
+        return seen === null ? null : planeOfGlance(seen)
       }
       const cookies = cookiesOf(request)
       return cookiePlanes.find((plane) => cookies.has(cookieNameOf(plane) ?? '')) ?? null
     },
   }
+}
+
+/** A credential and the tenant it names; nothing of it is verified yet. */
+interface Presented {
+  readonly tenantId: string
+  readonly bearer?: string
+  readonly cookie?: string
+}
+
+/** The credential for this plane, judged without a look-up. A value that we would never have set as a cookie is no credential. */
+function presentedOn(plane: Plane, request: IncomingMessage): Presented | null {
+  const bearer = bearerOf(request)
+  if (bearer !== null) {
+    const seen = glanceAtBearer(bearer)
+    if (seen === null) throw unauthenticated()
+    if (planeOfGlance(seen) !== plane) throw tokenWrongPlane()
+    return { tenantId: seen.tenantId, bearer }
+  }
+  const cookie = cookiesOf(request).get(cookieNameOf(plane) ?? '')
+  const seen = cookie === undefined ? null : glanceAtCookie(cookie)
+  if (cookie === undefined || seen === null) return null
+  if (seen.plane !== plane) throw tokenWrongPlane()
+  return { tenantId: seen.tenantId, cookie }
+}
+
+function planeOfGlance(seen: BearerGlance): Plane {
+  return seen.kind === 'api' ? 'integrator' : seen.plane
 }
 
 /** The bearer token (RFC 6750 §2.1), or null without an Authorization header. Another scheme is not ours to guess. */

@@ -1,71 +1,33 @@
-/** The server: the ground, the modules, the listening; and the stop, which loses nothing. */
-import { composeHouse, createHouse } from './app.ts'
-import { seedDemo } from './operator/demo.ts'
-import { BadConfiguration, readConfig, type Config } from './platform/config.ts'
-import { layFoundation } from './platform/db/foundation.ts'
-import { createLog } from './platform/http/log.ts'
+/** The server's process: its signals, its welcome, its complaint. What it serves is in server.ts. */
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 
-/** Starts everything. @returns what stops it in order: no new requests, those in flight finish, then the database. */
-async function serve(config: Config): Promise<{ port: number; stop: () => Promise<void> }> {
-  const log = createLog({ level: config.logLevel })
-  const foundation = await layFoundation(config, log)
-  try {
-    const composed = await composeHouse(config, foundation, log)
-    await composed.boot()
-    const { server } = createHouse(config, foundation, composed, log)
-    const { port } = await server.listen({ port: config.port, host: config.host })
-    if (config.demo) await seedDemo({ config, foundation, house: composed, url: `http://${config.host}:${port}` })
-    return {
-      port,
-      async stop() {
-        await server.close()
-        await foundation.stop()
-      },
-    }
-  } catch (error) {
-    await foundation.stop()
-    throw error
-  }
-}
+// Compiled code is kept between starts. Where it cannot be written, only that time is lost.
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compiled'))
+const { complaint } = await import('./operator/complaint.ts')
+const { serve, welcome } = await import('./server.ts')
+const { readConfig } = await import('./platform/config.ts')
 
-function welcome(config: Config, port: number): string {
-  const at = `http://${config.host === '::1' ? '[::1]' : config.host}:${port}`
-  const lines = [`Maristan is ready at ${at}`]
-  if (config.demo) {
-    lines.push(
-      '',
-      `  demo sign-ins     ${config.dataDir}/demo.json`,
-      `  console           http://cedar.localhost:${port}/graphql/console`,
-      `  clinician         http://cedar.localhost:${port}/graphql/clinician`,
-      `  family            http://zaytuna.localhost:${port}/graphql/consumer`,
-      `  readiness         ${at}/readyz`,
-    )
-  }
-  return `${lines.join('\n')}\n\nCtrl-C stops it.`
+const stopping = new AbortController()
+const stopWished = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()))
+// Heard from the first moment: a start that is broken off takes its database along too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (!stopping.signal.aborted) console.log('Stopping: requests in flight finish first.')
+    stopping.abort()
+  })
 }
 
 try {
   const config = readConfig(process.env)
-  const { port, stop } = await serve(config)
-  let stopping = false
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (stopping) return
-      stopping = true
-      console.log('Stopping: requests in flight finish first.')
-      stop().then(
-        () => process.exit(0),
-        (error: Error) => {
-          console.error(`The stop was not clean: ${error.message}`)
-          process.exit(1)
-        },
-      )
-    })
-  }
+  const { port, stop } = await serve(config, stopping.signal)
   console.log(welcome(config, port))
+  await stopWished
+  await stop()
+  process.exit(0)
 } catch (error) {
-  const expected = error instanceof BadConfiguration || (error as Error).name === 'UnsafeDatabase'
-  console.error(expected ? (error as Error).message : error)
-  console.error('\nmaristan doctor tells what is wrong and how to mend it.')
-  process.exitCode = 1
+  if (error === stopping.signal.reason) process.exit(0)
+  console.error(stopping.signal.aborted ? `The stop was not clean: ${complaint(error)}` : complaint(error))
+  if (!stopping.signal.aborted) console.error('\nmaristan doctor tells what is wrong and how to mend it.')
+  process.exit(1)
 }

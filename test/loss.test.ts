@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,11 +34,13 @@ const freePort = () =>
     })
   })
 
+const tail = (): string => readFileSync(join(dataDir, 'server.log'), 'utf8').split('\n').slice(-30).join('\n')
+
 /** Waits for a condition by looking, bounded. */
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 60_000; ; await delay(10)) {
     if (await holds()) return
-    if (Date.now() > end) throw new Error(`Still waiting: ${what}.`)
+    if (Date.now() > end) throw new Error(`Still waiting: ${what}. The server's last lines:\n${tail()}`)
   }
 }
 
@@ -53,8 +55,8 @@ const ready = async (): Promise<boolean> => {
 async function start(): Promise<void> {
   server = spawn(process.execPath, ['src/main.ts'], {
     cwd: root,
-    env: { ...process.env, PORT: String(port), DATA_DIR: dataDir, LOG_LEVEL: 'silent', DATABASE_URL: '', MARISTAN_DEMO: '1' },
-    stdio: 'ignore',
+    env: { ...process.env, PORT: String(port), DATA_DIR: dataDir, LOG_LEVEL: 'info', DATABASE_URL: '', MARISTAN_DEMO: '1' },
+    stdio: ['ignore', openSync(join(dataDir, 'server.log'), 'a'), 'inherit'],
   })
   await until('the server is ready', ready)
 }

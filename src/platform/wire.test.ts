@@ -115,6 +115,16 @@ test('a call arrives with its scope whole and its answer by its shape, dates as 
   expect(at).toEqual(new Date('2026-03-02T00:00:00Z'))
 })
 
+test('what the shape of an answer does not name does not leave', async () => {
+  const response = await fetch(`${url}/wire/echo/whoami`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await sign(caller, 'echo.whoami', body)}` },
+    body,
+  })
+  const { output } = (await response.json()) as { output: object }
+  expect(Object.keys(output)).toEqual(['word', 'caller'])
+})
+
 test('a fault arrives as the fault it was, with its class, data and sentence', async () => {
   const failure = await connected().fail(scope, { how: 'fault' }).catch((error: unknown) => error)
   expect(failure).toBeInstanceOf(ConflictFault)
@@ -247,7 +257,9 @@ test('a body past the bound is refused unread, and an endless answer is not read
   })
   await new Promise<void>((resolve) => void endless.listen(0, '127.0.0.1', resolve))
   const { port } = endless.address() as AddressInfo
-  await expect(connected({ url: `http://127.0.0.1:${port}` }).whoami(scope, { word: 'x' })).rejects.toSatisfy(wireFailed.is)
+  // So long that only the bound can end it.
+  const patient = connected({ url: `http://127.0.0.1:${port}`, timeoutMs: 600_000 })
+  await expect(patient.whoami(scope, { word: 'x' })).rejects.toSatisfy(wireFailed.is)
   expect(sent).toBeLessThan(64 * 1024 * 1024)
   endless.closeAllConnections()
   await new Promise((resolve) => endless.close(resolve))

@@ -3,7 +3,7 @@
  * real keys; then a synthetic row in every table that is still empty. It exists inside the proof's transaction only.
  */
 import { newId } from '../kernel/id.ts'
-import { planes, type Caller, type Plane } from '../kernel/scope.ts'
+import type { Caller, Plane } from '../kernel/scope.ts'
 import { permissionsOf, permissions, planeOf, planesOf, roles, type Role } from '../modules/access/contract.ts'
 import type { Care } from '../modules/care/contract.ts'
 import type { Identity } from '../modules/identity/contract.ts'
@@ -21,7 +21,8 @@ export const throwawayPassword = `proof ${newId()}`
 export interface ThrowawayTenant {
   readonly plot: Plot
   readonly slug: string
-  readonly emailOf: (role: Role) => string
+  /** The address of a member who signs in to this plane. */
+  emailOn(plane: Plane): string
   /** Everybody who can ask on a plane: its roles' members, an API token, and nobody. */
   callers(plane: Plane): readonly Caller[]
   /** Ids of the tenant's rows by Prisma model, oldest first: the same places in both throw-away tenants. */
@@ -72,35 +73,45 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
     return caller(tenantId, planeOf(role), actor, permissionsOf(role))
   }
 
+  // The database's now() is the moment the proof's transaction began: a link made after it would not be live in it.
+  const validFrom = new Date(Date.now() - 3_600_000).toISOString()
   const coordinator = database.unit(member('care_coordinator'))
   await coordinator.command(async (scope) => {
     const recipients = [
       await care.createRecipient(scope, { givenName: slug, membershipId: membershipOf.get('family')! }),
       await care.createRecipient(scope, { givenName: slug }),
     ]
+    const capabilities = ['VIEW', 'PHI', 'EDIT', 'MANAGE'] as const satisfies readonly string[]
     for (const [role, kind, relation] of [['clinician', 'CLINICIAN', 'PHYSICIAN'], ['caregiver', 'CAREGIVER', 'CAREGIVER']] as const) {
       const party = await care.createParty(scope, { kind, name: slug, membershipId: membershipOf.get(role)! })
       for (const { id, partyId } of recipients) {
-        await care.linkParty(scope, { fromPartyId: party.id, toPartyId: partyId, relation, capabilities: ['VIEW', 'PHI', 'EDIT', 'MANAGE'] })
+        await care.linkParty(scope, { fromPartyId: party.id, toPartyId: partyId, relation, capabilities: [...capabilities], validFrom })
         await care.grantConsent(scope, { recipientId: id, granteeId: party.id, purpose: 'TREATMENT', fieldSet: ['givenName'] })
       }
     }
     for (const { partyId } of recipients) {
       const relative = await care.createParty(scope, { kind: 'FAMILY', name: slug, membershipId: membershipOf.get('family')! })
-      await care.linkParty(scope, { fromPartyId: relative.id, toPartyId: partyId, relation: 'CHILD', capabilities: ['VIEW', 'PHI', 'EDIT', 'MANAGE'], legalGuardian: true })
+      await care.linkParty(scope, { fromPartyId: relative.id, toPartyId: partyId, relation: 'CHILD', capabilities: [...capabilities], legalGuardian: true, validFrom })
     }
   })
   const admin = database.unit(member('tenant_admin'))
-  const token = await admin.command(
-    (scope) => identity.createApiToken(scope, { name: slug, permissions: ['tenant:read', 'user:read'] }),
-    authLogin,
-  )
+  const makeToken = () =>
+    admin.command((scope) => identity.createApiToken(scope, { name: slug, permissions: ['tenant:read', 'user:read'] }), authLogin)
+  const token = await makeToken()
+  await makeToken()
 
   const sessionOf = new Map<Role, string>()
   await plot.adopt()
   for (const role of roles) {
     const planted = await plot.plantNamed('identity.session', { membership_id: membershipOf.get(role)!, plane: planeOf(role), via: 'password' })
     if (planted) sessionOf.set(role, String(planted['id']))
+    await plot.plantNamed('identity.session', { membership_id: membershipOf.get(role)!, plane: planeOf(role), via: 'password' })
+    for (const state of ['CREATED', 'SENT']) {
+      await plot.plantNamed('identity.invitation', {
+        ...{ plane: 'consumer', role: 'family', state, invited_by: membershipOf.get(role)!, email: `${role}-${state.toLowerCase()}@${slug}.invalid` },
+        ...{ provider_org_id: orgOf.get(role) ?? null, recipient_id: null },
+      })
+    }
   }
   await plot.adopt()
   await plot.fill()
@@ -114,7 +125,7 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
   return {
     plot,
     slug,
-    emailOf,
+    emailOn: (plane) => emailOf(roles.find((role) => planeOf(role) === plane) ?? 'tenant_admin'),
     callers: (plane) => [
       ...roles.filter((role) => planeOf(role) === plane).map((role) => member(role, sessionOf.get(role))),
       ...(plane === 'integrator' ? [integration] : []),
@@ -156,5 +167,3 @@ function marksOf(rows: readonly Row[], tenantId: string): Set<string> {
   }
   return marks
 }
-
-export const allPlanes: readonly Plane[] = planes

@@ -13,7 +13,7 @@ import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import type { Composed } from '../../src/platform/compose.ts'
 import { readConfig } from '../../src/platform/config.ts'
 import { Database } from '../../src/platform/db/database.ts'
-import { createLog } from '../../src/platform/http/log.ts'
+import { createLog, type Log } from '../../src/platform/http/log.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from './postgres.ts'
 
 export const password = 'a long enough test password'
@@ -64,7 +64,10 @@ export interface TestHouse {
   close(): Promise<void>
 }
 
-export async function freshHouse(environment: Readonly<Record<string, string>> = {}): Promise<TestHouse> {
+export async function freshHouse(
+  environment: Readonly<Record<string, string>> = {},
+  log: Log = createLog({ level: 'silent' }),
+): Promise<TestHouse> {
   const at = await freshDatabase()
   const dataDir = mkdtempSync(join(tmpdir(), 'maristan-house-'))
   const config = readConfig({
@@ -76,7 +79,6 @@ export async function freshHouse(environment: Readonly<Record<string, string>> =
     LOG_LEVEL: 'silent',
     ...environment,
   })
-  const log = createLog({ level: 'silent' })
   const database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true, writeConnections: 4 })
   const foundation = { database, databaseUrl: at.ownerUrl, loginSecret: loginSecret(), ownerUrl: at.ownerUrl, stop: () => database.close() }
   const composed = await composeHouse(config, foundation, log)

@@ -7,7 +7,15 @@ import { checked } from '../../platform/contract.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { CareRecipient } from '../../platform/db/generated/client.ts'
 import { circleUseCases, type CareParts } from './circle/service.ts'
-import { alreadyRecipient, careMethods, recipientArchived, recipientCreated, type Care, type PhiField, type RecipientView } from './contract.ts'
+import {
+  alreadyRecipient,
+  careMethods,
+  recipientArchived,
+  recipientCreated,
+  type Care,
+  type PhiField,
+  type RecipientView,
+} from './contract.ts'
 import { reachOf } from './reach.ts'
 import { birthYearOf, linkRefused, recipientMachine } from './rules.ts'
 

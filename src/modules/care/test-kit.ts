@@ -20,8 +20,9 @@ import { permissionsOf, planeOf, planesOf, type Permission, type Role } from '..
 import { tenancy } from '../tenancy/index.ts'
 import type { Vault } from '../vault/contract.ts'
 import { vault } from '../vault/index.ts'
-import type { Care } from './contract.ts'
+import type { Care, Phi } from './contract.ts'
 import { care } from './index.ts'
+import type { Capability } from './rules.ts'
 
 export interface Answer {
   readonly data: Record<string, any> | null | undefined
@@ -51,6 +52,36 @@ export interface CareHouse {
 }
 
 export const gid = encodeGlobalId
+
+/** What a test plants as a care coordinator, through the contract. */
+export interface Planting {
+  readonly coordinator: Caller
+  recipient(phi?: Partial<Phi>, member?: Caller): Promise<{ id: string; partyId: string }>
+  party(kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN' | 'ORG', member?: Caller, name?: string): Promise<string>
+  link(from: string, to: string, capabilities: readonly Capability[], more?: LinkMore): Promise<string>
+}
+type LinkMore = { readonly legalGuardian?: boolean; readonly validFrom?: string; readonly validTo?: string }
+
+export const daysFromNow = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString()
+
+export function planting(house: CareHouse, tenantId: string): Planting {
+  const coordinator = house.member(tenantId, 'care_coordinator')
+  return {
+    coordinator,
+    recipient: (phi = {}, member) =>
+      house.command(coordinator, (scope) =>
+        house.care.createRecipient(scope, { givenName: 'Amal', ...phi, ...(member ? { membershipId: membershipOf(member) } : {}) }),
+      ),
+    async party(kind, member, name = 'Somebody') {
+      const input = { kind, name, ...(member ? { membershipId: membershipOf(member) } : {}) }
+      return (await house.command(coordinator, (scope) => house.care.createParty(scope, input))).id
+    },
+    async link(fromPartyId, toPartyId, carried, more = {}) {
+      const input = { fromPartyId, toPartyId, relation: 'OTHER' as const, capabilities: [...carried], ...more }
+      return (await house.command(coordinator, (scope) => house.care.linkParty(scope, input))).id
+    },
+  }
+}
 
 export const membershipOf = (caller: Caller): string => {
   if (caller.actor.kind !== 'member') throw new Error('Not a member.')
@@ -133,7 +164,8 @@ export async function careHouse(): Promise<CareHouse> {
       await client.connect()
       try {
         await client.query('begin')
-        const settings = { tenant_id: who.tenantId, membership_id: membershipOf(who), role: who.actor.kind === 'member' ? who.actor.role : '' }
+        const role = who.actor.kind === 'member' ? who.actor.role : ''
+        const settings = { tenant_id: who.tenantId, membership_id: membershipOf(who), role }
         for (const [name, value] of Object.entries(settings)) await client.query('select set_config($1, $2, true)', [`app.${name}`, value])
         const { rows } = await client.query<Row>(sql, values)
         await client.query('commit')

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { graphql } from 'graphql'
+import pg from 'pg'
 import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
 import { newId } from '../../kernel/id.ts'
 import type { Caller, Scope } from '../../kernel/scope.ts'
@@ -83,6 +84,11 @@ function readLetter(raw: string): Letter {
 
 export async function administrationRig(environment: Readonly<Record<string, string>> = {}) {
   const at: TestDatabase = await freshDatabase()
+  const client = new pg.Client({ connectionString: at.ownerUrl })
+  await client.connect()
+  /** SQL as the database's owner, on one connection. */
+  const owner = async <Row extends object = Record<string, any>>(sql: string, values: unknown[] = []): Promise<Row[]> =>
+    (await client.query(sql, values)).rows
   const directory = mkdtempSync(join(tmpdir(), 'maristan-people-'))
   const spool = join(directory, 'mail')
   const clock = { at: Date.now(), nowMs: () => clock.at }
@@ -120,7 +126,7 @@ export async function administrationRig(environment: Readonly<Record<string, str
   })
 
   const rig = {
-    at,
+    owner,
     database,
     contract,
     clock,
@@ -165,11 +171,12 @@ export async function administrationRig(environment: Readonly<Record<string, str
         const org = role === 'provider_manager' ? (providerOrgId ?? newId()) : null
         // Past the contract: members are wanted also after an administrator has signed in.
         const [identityId, membershipId] = [newId(), newId()]
-        await at.owner('insert into identity.identity (tenant_id, id, email) values ($1, $2, $3)', [id, identityId, email])
-        await at.owner('insert into identity.credential (tenant_id, identity_id, password_hash) values ($1, $2, $3)', [id, identityId, passwordHash])
-        await at.owner(
-          "insert into identity.membership (tenant_id, id, identity_id, plane, role, provider_org_id, status) values ($1, $2, $3, $4, $5, $6, 'ACTIVE')",
-          [id, membershipId, identityId, planeOf(role), role, org],
+        await owner(
+          `with person as (insert into identity.identity (tenant_id, id, email) values ($1, $2, $3) returning 1),
+            secret as (insert into identity.credential (tenant_id, identity_id, password_hash) values ($1, $2, $4))
+           insert into identity.membership (tenant_id, id, identity_id, plane, role, provider_org_id, status)
+           values ($1, $5, $2, $6, $7, $8, 'ACTIVE')`,
+          [id, identityId, email, passwordHash, membershipId, planeOf(role), role, org],
         )
         const actor = { kind: 'member', membershipId, identityId, role, sessionId: newId(), via: 'password', providerOrgId: org } as const
         return { email, role, membershipId, identityId, caller: caller(id, { plane: planeOf(role), actor, permissions: permissionsOf(role) }) }
@@ -186,7 +193,7 @@ export async function administrationRig(environment: Readonly<Record<string, str
     /** A live session of a membership. */
     async session({ id }: { id: string }, membershipId: string, plane: string): Promise<string> {
       const sessionId = newId()
-      await at.owner(
+      await owner(
         `insert into identity.session (tenant_id, id, membership_id, plane, via, refresh_hash, expires_at)
          values ($1, $2, $3, $4, 'password', $5, now() + interval '1 hour')`,
         [id, sessionId, membershipId, plane, sessionId],
@@ -195,7 +202,7 @@ export async function administrationRig(environment: Readonly<Record<string, str
     },
 
     async events(tenantId: string, name: string): Promise<Record<string, unknown>[]> {
-      const rows = await at.owner<{ payload: Record<string, unknown> }>(
+      const rows = await owner<{ payload: Record<string, unknown> }>(
         'select payload from outbox.event where tenant_id = $1 and name = $2 order by id',
         [tenantId, name],
       )
@@ -203,10 +210,11 @@ export async function administrationRig(environment: Readonly<Record<string, str
     },
 
     async audited(tenantId: string, action: string): Promise<Record<string, any>[]> {
-      return at.owner('select * from audit.event where tenant_id = $1 and action = $2 order by id', [tenantId, action])
+      return owner('select * from audit.event where tenant_id = $1 and action = $2 order by id', [tenantId, action])
     },
 
     async close() {
+      await client.end()
       await database.close()
       await at.drop()
       rmSync(directory, { recursive: true, force: true })

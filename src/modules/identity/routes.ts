@@ -1,6 +1,6 @@
 /** Identity's plain HTTP: the published keys, and who is signed in. Nothing here changes anything. */
 import type { IncomingMessage } from 'node:http'
-import { DeniedFault } from '../../kernel/fault.ts'
+import { AbsentFault, DeniedFault } from '../../kernel/fault.ts'
 import type { Unit } from '../../platform/db/unit.ts'
 import { answerJson, answerRefusal } from '../../platform/http/answer.ts'
 import type { RequestContext, Route } from '../../platform/http/router.ts'
@@ -26,7 +26,7 @@ export function jwksRoute(keys: Pick<Keys, 'published'>): Route {
 
 /**
  * `/session`: whoever is signed in, else 401.
- * @param ask answers the unit of work of the one who asks; a refusal of any kind is 401 here.
+ * @param ask answers the unit of work of the one who asks; whoever is refused, or unknown, is 401 here.
  */
 export function sessionRoute(ask: (request: IncomingMessage, http: RequestContext) => Promise<Unit>, identity: Pick<Identity, 'self'>): Route {
   return {
@@ -39,7 +39,8 @@ export function sessionRoute(ask: (request: IncomingMessage, http: RequestContex
         const { tenant, email, role, plane, via } = await unit.read(() => identity.self(unit.scope, {}))
         answerJson(response, 200, { tenant, email, nameId: null, role, plane, via })
       } catch (error) {
-        if (!(error instanceof DeniedFault)) throw error
+        // A credential that names no tenant of ours signs nobody in either.
+        if (!(error instanceof DeniedFault || error instanceof AbsentFault)) throw error
         answerRefusal(response, 401, error.code, error.message)
       }
     },

@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
 import { newId } from '../../kernel/id.ts'
-import type { Caller, Plane, Scope } from '../../kernel/scope.ts'
-import { compose, type Composed } from '../../platform/compose.ts'
+import { noTenant, type Caller, type Plane, type Scope } from '../../kernel/scope.ts'
 import { readConfig } from '../../platform/config.ts'
 import { openLocalKms } from '../../platform/crypto/kms-local.ts'
 import { Database } from '../../platform/db/database.ts'
 import { createLog } from '../../platform/http/log.ts'
 import type { Letter } from '../../platform/mail.ts'
 import { platformFor, type Services } from '../../platform/module.ts'
-import { permissionsOf, planesOf, type Permission, type Role } from '../access/contract.ts'
+import { permissionsOf, type Role } from '../access/contract.ts'
 import { tenancy } from '../tenancy/index.ts'
+import type { Vault } from '../vault/contract.ts'
 import { vault } from '../vault/index.ts'
 import { createAttempts } from './attempts.ts'
 import type { Identified, SignedIn, SigningIn, SignInResult } from './contract.ts'
@@ -34,7 +34,8 @@ export const startMs = Date.UTC(2031, 4, 6, 8, 0, 0)
 /** One server process: its own connections, its own memory, the shared database. */
 export interface Process {
   readonly database: Database
-  readonly composed: Composed
+  readonly services: Services
+  readonly vault: Vault
   readonly identity: SigningIn
   readonly keys: Keys
   readonly letters: Letter[]
@@ -100,12 +101,14 @@ export async function layGround(): Promise<Ground> {
         kms: await openLocalKms({ file: join(dataDir, 'kms.json'), mayCreate: true }),
         mail: { send: async (letter) => void letters.push(letter) },
       }
-      const composed = compose({ modules: [tenancy, vault, manifest] as never, services, database, planesOf: (name) => planesOf(name as Permission) })
-      await composed.boot()
+      const platform = <M extends { readonly name: string }>(of: M) => platformFor(of as never, services) as never
+      const tenants = tenancy.build(platform(tenancy), {} as never).contract
+      const safe = vault.build(platform(vault), {} as never)
+      const outside = () => database.unit(nobodyAt(noTenant, null))
+      await vault.boot!(safe, outside)
       const { db, sql } = platformFor(manifest as never, services)
-      const made = (name: string) => composed.made[name]!.contract as never
-      const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault: made('vault'), clock })
-      await keys.boot(() => database.unit(nobodyAt('00000000-0000-0000-0000-000000000000', null)))
+      const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault: safe.contract, clock })
+      await keys.boot(outside)
       const attempts = createAttempts({
         repo: createThrottleRepo({ sql }),
         secret: keys.throttleSecret,
@@ -118,13 +121,14 @@ export async function layGround(): Promise<Ground> {
         sessions: createSessionRepo({ db, sql }),
         keys,
         attempts,
-        vault: made('vault'),
-        tenancy: made('tenancy'),
+        vault: safe.contract,
+        tenancy: tenants,
       })
       const process: Process = {
         database,
-        composed,
+        services,
         identity: contract,
+        vault: safe.contract,
         keys,
         letters,
         waits,
@@ -139,28 +143,26 @@ export async function layGround(): Promise<Ground> {
     },
 
     async person({ memberships = [{ plane: 'clinician', role: 'clinician' }], passwordHash = storedHash, status = 'ACTIVE', tenantId: home = tenantId } = {}) {
-      await addTenant(home)
+      if (home !== tenantId) await addTenant(home)
       const identityId = newId()
       const email = `p${identityId.slice(-10)}@ward.test`
-      await at.owner('insert into identity.identity (tenant_id, id, email, status) values ($1, $2, $3, $4)', [home, identityId, email, status])
-      await at.owner('insert into identity.credential (tenant_id, identity_id, password_hash) values ($1, $2, $3)', [home, identityId, passwordHash])
-      const membershipIds: string[] = []
-      for (const { plane, role, status: state = 'ACTIVE', providerOrgId = null } of memberships) {
-        const id = newId()
-        membershipIds.push(id)
-        await at.owner(
-          'insert into identity.membership (tenant_id, id, identity_id, plane, role, status, provider_org_id) values ($1, $2, $3, $4, $5, $6, $7)',
-          [home, id, identityId, plane, role, state, providerOrgId],
-        )
-      }
+      const places = memberships.map((one) => ({ status: 'ACTIVE', providerOrgId: null, ...one, id: newId() }))
+      await at.owner(
+        `with person as (insert into identity.identity (tenant_id, id, email, status) values ($1, $2, $3, $4)),
+          secret as (insert into identity.credential (tenant_id, identity_id, password_hash) values ($1, $2, $5))
+        insert into identity.membership (tenant_id, id, identity_id, plane, role, status, provider_org_id)
+        select $1, m.id, $2, m.plane, m.role, m.status, m."providerOrgId"
+        from jsonb_to_recordset($6::jsonb) as m(id uuid, plane text, role text, status identity.membership_status, "providerOrgId" uuid)`,
+        [home, identityId, email, status, passwordHash, JSON.stringify(places)],
+      )
+      const membershipIds = places.map(({ id }) => id)
       return { tenantId: home, identityId, email, membershipIds }
     },
 
-    async withTotp({ composed, database }, { tenantId: home, identityId }) {
+    async withTotp({ vault: safe, database }, { tenantId: home, identityId }) {
       const secret = newTotpSecret()
-      const { sealSecrets } = composed.made['vault']!.contract as { sealSecrets: Parameters<typeof createKeys>[0]['vault']['sealSecrets'] }
       const unit = database.unit(nobodyAt(home, null))
-      const { sealed } = await sealSecrets(unit.scope, { items: [{ ...totpSecretPlace(home, identityId), value: secret }] })
+      const { sealed } = await safe.sealSecrets(unit.scope, { items: [{ ...totpSecretPlace(home, identityId), value: secret }] })
       await at.owner('insert into identity.totp_device (tenant_id, identity_id, secret, confirmed_at) values ($1, $2, $3, now())', [
         home,
         identityId,

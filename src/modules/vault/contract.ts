@@ -22,9 +22,9 @@ import type { JsonValue } from '../../platform/crypto/seal.ts'
 export { keysUnavailable } from '../../platform/crypto/kms.ts'
 export { sealedValueUnreadable } from '../../platform/crypto/seal.ts'
 
-export const tenantKeyExists = fault('conflict', 'TENANT_KEY_EXISTS', 'This tenant has its key already; a second would open nothing of its data.')
+export const tenantKeyExists = fault('conflict', 'TENANT_KEY_EXISTS', 'This tenant has its key already; a second would open nothing.')
 export const subjectKeyExists = fault('conflict', 'SUBJECT_KEY_EXISTS', 'One of these subjects has its key already.')
-export const subjectErased = fault('conflict', 'SUBJECT_ERASED', 'The data of this person has been erased: it is not read or written again.')
+export const subjectErased = fault('conflict', 'SUBJECT_ERASED', 'The data of this person has been erased, and is not written again.')
 
 /** Why one item did not open: its key is destroyed (the person is erased), or the value is not what was sealed in that place. */
 export const refusals = ['KEY_DESTROYED', 'UNREADABLE'] as const

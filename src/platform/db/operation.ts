@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import pg from 'pg'
 import type { PoolClient, QueryResult } from 'pg'
 import { overloaded, timedOut } from '../../kernel/fault.ts'
+import { faultOf } from './errors.ts'
 import { GroupQuery, StatementCache, type Prelude, type Statement } from './group-query.ts'
 import type { ReadLane } from './read-lane.ts'
 
@@ -81,7 +82,11 @@ export class WritePool {
   /** A statement outside any tenant: only for the pre-tenant functions. */
   async bare<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> {
     if (this.#pool.waitingCount >= this.#maxWaiting) throw overloaded()
-    return (await this.#pool.query<Row>(text, [...values])).rows
+    try {
+      return (await this.#pool.query<Row>(text, [...values])).rows
+    } catch (error) {
+      throw faultOf(error)
+    }
   }
 
   close(): Promise<void> {

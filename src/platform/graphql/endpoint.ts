@@ -2,6 +2,7 @@
  * One plane's GraphQL endpoint: parse, validate and limit before anybody is authenticated; then one unit of work around the
  * execution, whose PHI reads are in the audit trail before the first byte of the answer leaves.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { GraphQLError, type ExecutionResult, type GraphQLSchema } from 'graphql'
@@ -11,7 +12,7 @@ import { locales, type Locale } from '../../kernel/locale.ts'
 import type { Caller, Plane } from '../../kernel/scope.ts'
 import type { Unit } from '../db/unit.ts'
 import { statusOf } from '../http/answer.ts'
-import { readBody } from '../http/body.ts'
+import { readJsonBody } from '../http/body.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
 import { createContext, type Context } from './context.ts'
@@ -50,6 +51,9 @@ interface ServerContext {
 
 export const maxBodyBytes = 256 * 1024
 
+/** The request whose error is being hidden: Yoga hands its masking function the error alone. */
+const requestIds = new AsyncLocalStorage<string>()
+
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const path = `/graphql/${options.plane}`
   const yoga = createYoga<ServerContext, Context>({
@@ -72,7 +76,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
 
   return {
     async handle(request, response, http, authenticate) {
-      const body = request.method === 'POST' ? await readBody(request, maxBodyBytes) : undefined
+      const body = request.method === 'POST' ? await readJsonBody(request, maxBodyBytes) : undefined
       const url = `http://${http.client.host}${path}${http.query ? `?${http.query}` : ''}`
       const headers = new Headers()
       for (const name of ['accept', 'content-type'] as const) {
@@ -80,11 +84,8 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
         if (value) headers.set(name, value)
       }
       const cookies: string[] = []
-      const answer = await yoga.fetch(
-        url,
-        { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal },
-        { authenticate, http, cookies },
-      )
+      const init = { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal }
+      const answer = await requestIds.run(http.requestId, () => yoga.fetch(url, init, { authenticate, http, cookies }))
       for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
       if (cookies.length > 0) response.setHeader('set-cookie', cookies)
       response.statusCode = answer.status
@@ -115,12 +116,29 @@ function mask(error: unknown, log: Log): Error {
     const status = at.path ? {} : { http: { status: statusOf(original) } }
     return new GraphQLError(original.message, { ...at, extensions: { code: original.code, kind: original.kind, ...status } })
   }
-  if (error instanceof GraphQLError && (original === null || original instanceof GraphQLError)) return error
-  log.error('graphql.failed', { error: original })
+  if (error instanceof GraphQLError && isComplaint(error, original)) return withoutQuote(error)
+  const requestId = requestIds.getStore()
+  log.error('graphql.failed', { requestId, error: original })
   return new GraphQLError('Something went wrong on our side. Quote the request id when you report it.', {
     ...at,
-    extensions: { code: 'INTERNAL', http: { status: 500 } },
+    extensions: { code: 'INTERNAL', requestId, http: { status: 500 } },
   })
+}
+
+/**
+ * True for what graphql-js says of the caller's document and variables. What it says while it executes quotes our own values (a leaf
+ * that does not serialize, a union member that is none), except where it is about an argument.
+ */
+function isComplaint(error: GraphQLError, original: unknown): boolean {
+  if (original !== null && !(original instanceof GraphQLError)) return false
+  return error.path === undefined || error.message.startsWith('Argument "')
+}
+
+/** Yoga repeats the JSON parser's words, which quote the body. */
+function withoutQuote(error: GraphQLError): GraphQLError {
+  if (!('originalError' in error.extensions)) return error
+  const { originalError: _, ...extensions } = error.extensions
+  return new GraphQLError(error.message, { extensions })
 }
 
 /** The reader's language out of `Accept-Language` (RFC 9110 §12.5.4); the tenant's own where it names none of ours. */

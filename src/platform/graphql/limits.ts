@@ -5,7 +5,16 @@
 import { GraphQLError, type DocumentNode, type ParseOptions } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { costOf } from './cost.ts'
-import { checkShape, checkTokens, defaultGraphqlLimits, isRefusal, refuseAbove, type GraphqlLimits, type LimitOptions } from './shape.ts'
+import {
+  checkShape,
+  checkTokens,
+  defaultGraphqlLimits,
+  isRefusal,
+  refuseAbove,
+  refuseBadText,
+  type GraphqlLimits,
+  type LimitOptions,
+} from './shape.ts'
 
 /** The same error without the names of the schema that graphql-js offers to whoever mistypes one. */
 export function hideSuggestions(error: GraphQLError): GraphQLError {
@@ -15,15 +24,14 @@ export function hideSuggestions(error: GraphQLError): GraphQLError {
   return new GraphQLError(error.message.slice(0, at), { nodes, source, positions, path, originalError, extensions })
 }
 
-/** Levels of lists and objects in a JSON value, without recursion; counting stops past `limit`. */
-function nestingOf(value: unknown, limit: number): number {
-  let depth = 0
+/** Checks levels of lists and objects in a JSON value, and every text in it, without recursion. @throws a refusal. */
+function checkVariables(value: unknown, limit: number): void {
   let level: unknown[] = [value]
-  for (; depth <= limit; depth++) {
+  for (let depth = 0; level.length > 0; depth++) {
+    refuseAbove(limit, depth, 'QUERY_TOO_DEEP', 'Levels of variables')
+    for (const item of level) if (typeof item === 'string') refuseBadText(item)
     level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
-    if (level.length === 0) break
   }
-  return depth
 }
 
 /**
@@ -46,7 +54,7 @@ export function useLimits(options: LimitOptions): Plugin {
         if (result.length > 0) return
         const { variables, operationName } = context.params
         try {
-          refuseAbove(limits.maxNesting, nestingOf(variables, limits.maxNesting), 'QUERY_TOO_DEEP', 'Levels of variables')
+          checkVariables(variables, limits.maxNesting)
           const cost = costOf(documentAST, variables ?? {}, schema, operationName)
           refuseAbove(limits.maxCost, cost, 'QUERY_TOO_EXPENSIVE', 'Cost of the operation')
         } catch (error) {

@@ -51,6 +51,7 @@ export type RefusalCode =
   | 'TOO_MANY_ROOT_FIELDS'
   | 'INTROSPECTION_DISABLED'
   | 'QUERY_TOO_EXPENSIVE'
+  | 'BAD_TEXT'
 
 const refusals = new WeakSet<GraphQLError>()
 
@@ -68,6 +69,14 @@ export function isRefusal(error: unknown): error is GraphQLError {
 /** @throws a refusal that names the limit and what was found. */
 export function refuseAbove(limit: number, found: number, code: RefusalCode, subject: string): void {
   if (found > limit) throw refusal(code, `${subject}: ${found} found, ${limit} allowed.`)
+}
+
+/**
+ * Postgres cannot hold a NUL, and half a surrogate pair becomes another character on its way there.
+ * @throws `BAD_TEXT`
+ */
+export function refuseBadText(text: string): void {
+  if (text.includes('\0') || !text.isWellFormed()) throw refusal('BAD_TEXT', 'Text must not hold NUL or half a surrogate pair.')
 }
 
 const opening: ReadonlySet<TokenKind> = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L])
@@ -182,6 +191,9 @@ export function checkShape(document: DocumentNode, { development, guessable, lim
     },
     Directive() {
       directives++
+    },
+    StringValue({ value }) {
+      refuseBadText(value)
     },
   })
   if (introspects && !development) throw refusal('INTROSPECTION_DISABLED', 'This server does not describe its schema.')

@@ -1,7 +1,7 @@
 /** Small JSON answers, and the one place where kinds of faults become HTTP statuses. It never says more than a fault's own sentence. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tooMany, unauthenticated, type Fault, type FaultKind } from '../../kernel/fault.ts'
-import { bodyTooLarge, endLingering } from './body.ts'
+import { bodyTooLarge, endLingering, mediaTypeRefused } from './body.ts'
 
 const statusByKind: Readonly<Record<FaultKind, number>> = {
   absent: 404,
@@ -18,6 +18,7 @@ const retryAfterSeconds = 2
 export function statusOf(fault: Fault): number {
   if (unauthenticated.is(fault)) return 401
   if (bodyTooLarge.is(fault)) return 413
+  if (mediaTypeRefused.is(fault)) return 415
   return statusByKind[fault.kind]
 }
 

@@ -1,4 +1,5 @@
 /** Reads a request's body within a bound. It refuses what is announced too large unread, and never holds more than the bound. */
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fault } from '../../kernel/fault.ts'
 
@@ -10,6 +11,22 @@ export const bodyTooLarge = fault<{ maxBytes: number }>(
   ({ maxBytes }) => `The request body is larger than ${maxBytes} bytes.`,
 )
 export const bodyAborted = fault('invalid', 'BODY_ABORTED', 'The connection ended before the whole request body had arrived.')
+export const mediaTypeRefused = fault('invalid', 'UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json.')
+export const bodyNotUtf8 = fault('invalid', 'BODY_NOT_UTF8', 'The request body is not valid UTF-8.')
+
+// Not one of the three types that another site's form or script may send without asking first (Fetch §2.2.2).
+const jsonType = /^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i
+
+/**
+ * The bytes of a JSON body: announced as JSON, and text in UTF-8 (RFC 8259 §8.1). Whether it parses is the caller's to see.
+ * @throws `UNSUPPORTED_MEDIA_TYPE` unread, `BODY_NOT_UTF8`, and as {@link readBody}.
+ */
+export async function readJsonBody(request: IncomingMessage, maxBytes: number = defaultBodyBytes): Promise<Buffer> {
+  if (!jsonType.test(request.headers['content-type'] ?? '')) throw mediaTypeRefused()
+  const body = await readBody(request, maxBytes)
+  if (!isUtf8(body)) throw bodyNotUtf8()
+  return body
+}
 
 /**
  * The whole body.

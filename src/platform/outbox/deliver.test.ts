@@ -218,7 +218,10 @@ test('stopping finishes the event in hand and begins no other', async () => {
   })
   outbox.start()
   await inHand
-  const stopped = outbox.stop()
+  let ended = false
+  const stopped = outbox.stop().then(() => (ended = true))
+  expect(await waiting()).toBe(2)
+  expect(ended).toBe(false)
   release()
   await stopped
   expect(await numbers()).toEqual([1])

@@ -1,6 +1,5 @@
 /** The circle's records in the graph: parties, links and consents, and a recipient's own. */
 import type { Clock } from '../../../kernel/clock.ts'
-import type { CareParty } from '../../../platform/db/generated/client.ts'
 import type { Builder } from '../../../platform/graphql/builder.ts'
 import type { Context } from '../../../platform/graphql/context.ts'
 import { phiNotGranted } from '../../../platform/graphql/sealed.ts'
@@ -73,13 +72,8 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
     fieldAccess: { permission: readPermission },
     fields: (t) => ({
       // Null where the policies hide the party: one that has left the networks the caller sees.
-      from: t.field({
-        type: Party,
-        nullable: true,
-        select: { fromPartyId: true },
-        resolve: (row) => ({ id: row.fromPartyId }) as CareParty,
-      }),
-      to: t.field({ type: Party, nullable: true, select: { toPartyId: true }, resolve: (row) => ({ id: row.toPartyId }) as CareParty }),
+      from: t.relation('from', { nullable: true }),
+      to: t.relation('to', { nullable: true }),
       relation: t.exposeString('relation'),
       capabilities: t.field({
         type: [Capability],
@@ -103,12 +97,7 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
     subGraphs,
     fieldAccess: { permission: 'recipient:read' },
     fields: (t) => ({
-      grantee: t.field({
-        type: Party,
-        nullable: true,
-        select: { granteeId: true },
-        resolve: (row) => ({ id: row.granteeId }) as CareParty,
-      }),
+      grantee: t.relation('grantee', { nullable: true, description: 'Null where the caller does not see the party.' }),
       purpose: t.exposeString('purpose'),
       fieldSet: t.exposeStringList('fieldSet'),
       state: t.field({

@@ -32,8 +32,8 @@ export function glanceAtBearer(text: string): BearerGlance | null {
   }
 }
 
-/** The tenant a session cookie names; null for what this server would never have set. */
-export function glanceAtCookie(value: string): { readonly tenantId: string } | null {
+/** The tenant and plane a session cookie names; null for what this server would never have set. */
+export function glanceAtCookie(value: string): { readonly tenantId: string; readonly plane: Plane } | null {
   const cookie = readSessionCookie(value)
-  return cookie && { tenantId: cookie.tenantId }
+  return cookie && { tenantId: cookie.tenantId, plane: cookie.plane }
 }

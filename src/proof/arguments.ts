@@ -1,0 +1,112 @@
+/** Arguments that no schema tells: for each field that needs one, what its rightful caller would give. */
+import { Secret, TOTP } from 'otpauth'
+import { newId } from '../kernel/id.ts'
+import type { Caller } from '../kernel/scope.ts'
+import type { Identity } from '../modules/identity/contract.ts'
+import type { Composed } from '../platform/compose.ts'
+import { authLogin } from '../platform/db/logins.ts'
+import { randomToken, sha256Hex } from '../platform/crypto/hash.ts'
+import type { BoundDatabase } from './bound-database.ts'
+import { throwawayPassword, type ThrowawayTenant } from './throwaway-tenant.ts'
+
+interface Ask {
+  readonly tenant: ThrowawayTenant
+  readonly caller: Caller
+  readonly database: BoundDatabase
+  readonly identity: Identity
+}
+type Arguments = Record<string, unknown>
+type Supply = (ask: Ask) => Arguments | Promise<Arguments>
+
+const soon = () => new Date(Date.now() + 3_600_000)
+const anonymous = (ask: Ask): Caller => ({ ...ask.caller, actor: { kind: 'anonymous' }, permissions: new Set() })
+const emailOf = ({ tenant, caller }: Ask) => tenant.emailOn(caller.plane ?? 'console')
+const codeFor = (secret: string, secondsAhead = 0) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + secondsAhead * 1000 })
+
+/** A member who may sign in on the caller's plane; an anonymous caller stands for that plane's first member. */
+const memberOf = ({ tenant, caller }: Ask): Caller =>
+  caller.actor.kind === 'member' ? caller : (tenant.callers(caller.plane ?? 'console').find(({ actor }) => actor.kind === 'member') ?? caller)
+
+function signIn(ask: Ask) {
+  const { plane } = ask.caller
+  if (plane === null || plane === 'integrator') throw new Error('Nobody signs in there.')
+  const unit = ask.database.unit(anonymous(ask))
+  return unit.read(() => ask.identity.signIn(unit.scope, { email: emailOf(ask), password: throwawayPassword, plane }))
+}
+
+async function enrol(ask: Ask): Promise<string> {
+  const unit = ask.database.unit(memberOf(ask))
+  return (await unit.command((scope) => ask.identity.enrolTotp(scope, {}), authLogin)).secret
+}
+
+async function confirm(ask: Ask): Promise<{ secret: string; recoveryCodes: readonly string[] }> {
+  const secret = await enrol(ask)
+  const unit = ask.database.unit(memberOf(ask))
+  const { recoveryCodes } = await unit.command((scope) => ask.identity.confirmTotp(scope, { code: codeFor(secret) }), authLogin)
+  return { secret, recoveryCodes }
+}
+
+async function oneTimeToken(ask: Ask, purpose: 'PASSWORD_RESET' | 'MEMBERSHIP_CHOICE'): Promise<string> {
+  const token = randomToken()
+  const { tenantId } = ask.tenant.plot
+  const { actor } = memberOf(ask)
+  if (actor.kind !== 'member') throw new Error('A token is some member\'s.')
+  await ask.database.asOwner(tenantId, (tx) =>
+    tx.oneTimeToken.create({
+      data: { tenantId, identityId: actor.identityId, purpose, plane: ask.caller.plane, hash: sha256Hex(token), expiresAt: soon() },
+    }),
+  )
+  return token
+}
+
+async function invitationToken(ask: Ask): Promise<string> {
+  const token = randomToken()
+  const { tenantId } = ask.tenant.plot
+  const invitation = { email: `invited@${ask.tenant.slug}.invalid`, plane: 'consumer', role: 'family', state: 'SENT', expiresAt: soon() } as const
+  await ask.database.asOwner(tenantId, (tx) => tx.invitation.create({ data: { ...invitation, tenantId, tokenHash: sha256Hex(`maristan-invitation|${token}`) } }))
+  return token
+}
+
+const newPassword = `another ${newId()}`
+
+const supplies: Readonly<Record<string, Supply>> = {
+  'mutation.signIn': (ask) => ({ input: { email: emailOf(ask), password: throwawayPassword } }),
+  'mutation.refreshSession': async (ask) => ({ refreshToken: (await signIn(ask) as { refreshToken?: string }).refreshToken }),
+  'mutation.changePassword': () => ({ input: { currentPassword: throwawayPassword, newPassword } }),
+  'mutation.resetPassword': async (ask) => ({ token: await oneTimeToken(ask, 'PASSWORD_RESET'), newPassword }),
+  'mutation.acceptInvitation': async (ask) => ({ token: await invitationToken(ask), password: newPassword }),
+  'mutation.confirmTotp': async (ask) => ({ code: codeFor(await enrol(ask)) }),
+  'mutation.regenerateRecoveryCodes': async (ask) => ({ code: codeFor((await confirm(ask)).secret, 30) }),
+  'mutation.removeTotp': async (ask) => ({ password: throwawayPassword, code: (await confirm(ask)).recoveryCodes[0] }),
+  'mutation.verifySecondFactor': async (ask) => {
+    const { recoveryCodes } = await confirm(ask)
+    const challenge = (await signIn(ask)) as { challengeToken?: string }
+    return { input: { challengeToken: challenge.challengeToken, recoveryCode: recoveryCodes[0] } }
+  },
+  'mutation.chooseMembership': async (ask) => ({ input: { choiceToken: await oneTimeToken(ask, 'MEMBERSHIP_CHOICE') } }),
+  'mutation.createApiToken': () => ({ input: { name: 'proof', permissions: ['tenant:read'] } }),
+  'mutation.inviteMember': ({ caller }) => ({
+    input: { email: `new-${newId().slice(-8)}@proof.invalid`, role: caller.plane === 'seller' ? 'provider_manager' : 'family' },
+  }),
+}
+
+/** Fields whose supplied arguments hold a secret of one tenant's member: worth stealing. */
+export const suppliedSecrets: ReadonlySet<string> = new Set([
+  'mutation.signIn',
+  'mutation.refreshSession',
+  'mutation.resetPassword',
+  'mutation.acceptInvitation',
+  'mutation.verifySecondFactor',
+  'mutation.chooseMembership',
+])
+
+/** Places whose ids name no row of any table, each with its reason: there is nothing of another tenant to be had by them. */
+export const exemptPlaces: Readonly<Record<string, string>> = {
+  'mutation.inviteMember input.providerOrgId': 'Organisations have no table: the id is a name that the tenant gives.',
+}
+
+/** What a field is given beside ids; `field` is `query.name` or `mutation.name`. Nothing for most. */
+export async function suppliedArguments(field: string, tenant: ThrowawayTenant, caller: Caller, database: BoundDatabase, house: Composed): Promise<Arguments> {
+  const supply = supplies[field]
+  return supply ? supply({ tenant, caller, database, identity: house.made['identity']!.contract as Identity }) : {}
+}

@@ -1,0 +1,107 @@
+/**
+ * The proof that tenants are isolated, against the live database: two throw-away tenants are made, every table and every field of every
+ * plane is attacked from one to the other, and all of it is rolled back. What could not be proven is told, and is as bad as a leak.
+ */
+import type { Composed } from '../platform/compose.ts'
+import type { Foundation } from '../platform/db/foundation.ts'
+import { planes } from '../kernel/scope.ts'
+import { BoundDatabase } from './bound-database.ts'
+import { GraphAttacks, type GraphSide } from './graph-attacks.ts'
+import { RolledBackGround } from './ground.ts'
+import { Plot } from './planting.ts'
+import { TableAttacks, type Findings } from './table-attacks.ts'
+import { readTables, type Table } from './tables.ts'
+import { makeThrowawayTenant } from './throwaway-tenant.ts'
+
+export interface IsolationReport {
+  /** How many of each were attacked. */
+  readonly tables: number
+  readonly fields: number
+  readonly routes: number
+  readonly attacks: number
+  /** Statements and operations that the rightful owner ran to show that the attack could have worked. */
+  readonly controls: number
+  readonly leaks: readonly string[]
+  readonly unproven: readonly string[]
+}
+
+export interface IsolationOptions {
+  /** `ownerUrl`: only the owner can act as every login inside one transaction that is never committed. */
+  readonly foundation: Pick<Foundation, 'ownerUrl'>
+  readonly house: Composed
+  /** Told what is being attacked. */
+  readonly progress?: (what: string) => void
+}
+
+/** Attacks everything. Nothing that it writes is ever committed. @throws when the owner's connection may not act as the logins. */
+export async function proveIsolation({ foundation, house, progress = () => {} }: IsolationOptions): Promise<IsolationReport> {
+  const { ownerUrl } = foundation
+  if (ownerUrl === null) {
+    const reason = 'Nothing was proven: set DATABASE_OWNER_URL. Uncommitted rows of throw-away tenants are visible to one connection only, and only the owner\'s may act as every login.'
+    return { tables: 0, fields: 0, routes: 0, attacks: 0, controls: 0, leaks: [], unproven: [reason] }
+  }
+  const tables = await proveTables(ownerUrl, progress)
+  const fields = await proveFields(ownerUrl, house, progress)
+  const parts = [tables, fields].map(({ findings }) => findings)
+  const routes = house.routes.map(({ method, path }) => `${method} ${path}: no attack on this route is built.`)
+  return {
+    tables: tables.count,
+    fields: fields.count,
+    routes: 0,
+    attacks: parts.reduce((sum, { attacks }) => sum + attacks, 0),
+    controls: parts.reduce((sum, { controls }) => sum + controls, 0),
+    leaks: parts.flatMap(({ leaks }) => leaks),
+    unproven: [...parts.flatMap(({ unproven }) => unproven), ...routes],
+  }
+}
+
+interface Part {
+  readonly count: number
+  readonly findings: Findings
+}
+
+/** Every table with a tenant, by every login that holds a right on it. */
+export async function proveTables(ownerUrl: string, progress: (what: string) => void = () => {}): Promise<Part> {
+  const ground = await RolledBackGround.open(ownerUrl)
+  try {
+    const tables = await readTables(ground.client)
+    const [victim, attacker] = [new Plot(ground, tables), new Plot(ground, tables)]
+    await victim.fill()
+    await attacker.fill()
+    const attacks = new TableAttacks(ground, tables, victim, attacker)
+    for (const table of tables) {
+      progress(`table ${table.name}`)
+      await attacks.attack(table)
+    }
+    return { count: tables.length, findings: attacks.findings }
+  } finally {
+    await ground.close()
+  }
+}
+
+/** Every root field and node of every plane. */
+export async function proveFields(ownerUrl: string, house: Composed, progress: (what: string) => void = () => {}): Promise<Part> {
+  const ground = await RolledBackGround.open(ownerUrl)
+  const database = new BoundDatabase(ground)
+  try {
+    const tables = await readTables(ground.client)
+    progress('two throw-away tenants')
+    const side = async (): Promise<GraphSide> => {
+      const tenant = await makeThrowawayTenant(database, house, new Plot(ground, tables))
+      return { tenant, fingerprint: () => fingerprintOf(ground, tables, tenant.plot) }
+    }
+    const attacks = new GraphAttacks(database, house, await side(), await side())
+    for (const plane of planes) await attacks.attackPlane(plane, progress)
+    return { count: attacks.fields, findings: attacks.findings }
+  } finally {
+    await database.close()
+    await ground.close()
+  }
+}
+
+async function fingerprintOf(ground: RolledBackGround, tables: readonly Table[], plot: Plot): Promise<string> {
+  const sums = tables.map(({ name }) => `select '${name}' as name, sum(hashtextextended(t::text, 0)) as sum from ${name} t where tenant_id = $1`)
+  const outcome = await ground.run('owner', plot.settings(), `select string_agg(name || sum::text, ' ' order by name) as print from (${sums.join(' union all ')}) s`, [plot.tenantId], false)
+  if (!outcome.ok) throw new Error(`The rows of a throw-away tenant could not be read: ${outcome.message}`)
+  return String(outcome.rows[0]!['print'])
+}

@@ -1,0 +1,66 @@
+/** One running server: the ground, the modules, the listening; and the stop, which loses nothing. */
+import type { Config } from './platform/config.ts'
+import { layFoundation } from './platform/db/foundation.ts'
+import { createLog } from './platform/http/log.ts'
+import type { HttpServer } from './platform/http/server.ts'
+
+export interface Running {
+  readonly port: number
+  /** In order: no new requests, those in flight finish, then the database. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts everything, and is ready when it resolves.
+ * @param stopping breaks the start off between two of its steps.
+ * @throws its reason, or what stood in the way; nothing is left running then.
+ */
+export async function serve(config: Config, stopping: AbortSignal): Promise<Running> {
+  const log = createLog({ level: config.logLevel })
+  // The modules are loaded while Postgres starts.
+  const loading = Promise.all([import('./app.ts'), import('./operator/demo.ts')])
+  const foundation = await layFoundation(config, log)
+  let server: HttpServer | null = null
+  const stop = async () => {
+    await server?.close()
+    await foundation.stop()
+  }
+  try {
+    const [{ composeHouse, createHouse }, { seedDemo }] = await loading
+    stopping.throwIfAborted()
+    const composed = await composeHouse(config, foundation, log)
+    await composed.boot()
+    const house = createHouse(config, foundation, composed, log)
+    server = house.server
+    const { port } = await server.listen({ port: config.port, host: config.host })
+    stopping.throwIfAborted()
+    if (config.demo) await seedDemo({ config, foundation, house: composed, url: urlAt(config, port) })
+    stopping.throwIfAborted()
+    house.started()
+    return { port, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function urlAt({ host }: Config, port: number): string {
+  return `http://${host === '::1' ? '[::1]' : host}:${port}`
+}
+
+/** What a person who started the server in a terminal wants to know. */
+export function welcome(config: Config, port: number): string {
+  const at = urlAt(config, port)
+  const lines = [`Maristan is ready at ${at}`]
+  if (config.demo) {
+    lines.push(
+      '',
+      `  demo sign-ins     ${config.dataDir}/demo.json`,
+      `  console           http://cedar.localhost:${port}/graphql/console`,
+      `  clinician         http://cedar.localhost:${port}/graphql/clinician`,
+      `  family            http://zaytuna.localhost:${port}/graphql/consumer`,
+      `  readiness         ${at}/readyz`,
+    )
+  }
+  return `${lines.join('\n')}\n\nCtrl-C stops it.`
+}
