@@ -22,7 +22,7 @@ import { migrationNames } from './platform/db/migrate.ts'
 import { createEndpoint, localeOf, type Endpoint } from './platform/graphql/endpoint.ts'
 import { healthRoutes } from './platform/http/health.ts'
 import { createLog, type Log } from './platform/http/log.ts'
-import { createHttpMetrics, metricsRoute } from './platform/http/metrics.ts'
+import { createHttpMetrics, metricsRoute, type HttpMetrics } from './platform/http/metrics.ts'
 import type { RequestContext, Route } from './platform/http/router.ts'
 import { createHttpServer, type HttpServer } from './platform/http/server.ts'
 import { createTenantDoor } from './platform/http/tenant.ts'
@@ -67,6 +67,7 @@ export interface House {
   readonly composed: Composed
   /** Says that everything a start has to do is done; until then `/readyz` names `starting`. */
   started(): void
+  readonly metrics: HttpMetrics
 }
 
 /** The server over a composed house: one GraphQL endpoint a plane, the modules' routes, health and metrics. */
@@ -144,5 +145,5 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
     metricsRoute(metrics, config.metricsToken),
   ]
   const server = createHttpServer({ routes, log, metrics, trustedProxies: config.trustedProxies })
-  return { server, composed, started: () => void (starting = false) }
+  return { server, composed, metrics, started: () => void (starting = false) }
 }

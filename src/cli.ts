@@ -34,6 +34,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2
+    if (process.exitCode === 2) terminal.misused(error.message)
   } else {
     const usage = error instanceof BadConfiguration || (error instanceof Fault && error.kind === 'invalid')
     terminal.fail(error)

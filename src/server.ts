@@ -3,12 +3,18 @@ import type { Config } from './platform/config.ts'
 import { layFoundation } from './platform/db/foundation.ts'
 import { createLog } from './platform/http/log.ts'
 import type { HttpServer } from './platform/http/server.ts'
+import { createJobs, type Jobs } from './platform/jobs/jobs.ts'
+import { createOutbox, type Outbox } from './platform/outbox/deliver.ts'
+import { purgeJob } from './platform/outbox/purge.ts'
 
 export interface Running {
   readonly port: number
   /** In order: no new requests, those in flight finish, then the database. */
   stop(): Promise<void>
 }
+
+/** How long a running job may still work when the server stops. */
+const drainMs = 10_000
 
 /**
  * Starts everything, and is ready when it resolves.
@@ -21,8 +27,12 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
   const loading = Promise.all([import('./app.ts'), import('./operator/demo.ts')])
   const foundation = await layFoundation(config, log)
   let server: HttpServer | null = null
+  let jobs: Jobs | null = null
+  let outbox: Outbox | null = null
   const stop = async () => {
     await server?.close()
+    await jobs?.stop({ drainMs })
+    await outbox?.stop()
     await foundation.stop()
   }
   try {
@@ -31,11 +41,17 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     const composed = await composeHouse(config, foundation, log)
     await composed.boot()
     const house = createHouse(config, foundation, composed, log)
+    const { database, databaseUrl, loginSecret } = foundation
+    const { modules, made } = composed
+    outbox = createOutbox({ database, databaseUrl, loginSecret, modules, made, log, registry: house.metrics.registry })
+    jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs: [purgeJob(database)], log })
     server = house.server
     const { port } = await server.listen({ port: config.port, host: config.host })
     stopping.throwIfAborted()
     if (config.demo) await seedDemo({ config, foundation, house: composed, url: urlAt(config, port) })
     stopping.throwIfAborted()
+    outbox.start()
+    await jobs.start()
     house.started()
     return { port, stop }
   } catch (error) {

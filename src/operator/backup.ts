@@ -12,6 +12,7 @@ import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import { migrate, migrationNames } from '../platform/db/migrate.ts'
 import { withClient } from '../platform/db/provision.ts'
+import { queueSchema } from '../platform/jobs/install.ts'
 import { openStream, sealStream } from './sealed-stream.ts'
 
 interface TableSum {
@@ -46,12 +47,12 @@ export async function backupKey(path: string, mayCreate: boolean): Promise<Buffe
   return key
 }
 
-/** Every table of ours in an order in which what is referred to comes first. */
+/** Every table of ours in an order in which what is referred to comes first. The job queue is laid anew by each start. */
 const tablesSql = `
   with recursive ours as (
     select c.oid, format('%I.%I', n.nspname, c.relname) as name
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'public', 'pg_toast')
+    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'public', 'pg_toast', '${queueSchema}')
   ), depth (oid, level) as (
     select oid, 0 from ours
     union
@@ -123,8 +124,12 @@ export async function backup(options: { ownerUrl: string; file: string; key: Uin
     const tables = await tablesOf(client)
     if (tables.length === 0) throw new Error('There is nothing to back up: the database has no table of ours.')
     const taken = await tableSums(client, tables)
-    const gzip = Readable.from(dump(client, tables, taken, progress)).pipe(createGzip())
-    await pipeline(Readable.from(sealStream(gzip, key)), createWriteStream(part, { mode: 0o600, flags: 'wx', flush: true }))
+    await pipeline(
+      dump(client, tables, taken, progress),
+      createGzip(),
+      (zipped: AsyncIterable<Buffer>) => sealStream(zipped, key),
+      createWriteStream(part, { mode: 0o600, flags: 'wx', flush: true }),
+    )
     await client.query('commit')
     return taken
   }).catch(async (error: pg.DatabaseError) => {
@@ -154,8 +159,21 @@ export async function restore(options: { ownerUrl: string; file: string; key: Ui
   await withClient(ownerUrl, async (client) => {
     if ((await tablesOf(client)).length > 0) throw new Error('The database is not empty. Restore into a new one, then point the server to it.')
   })
-  const opened = Readable.from(openStream(createReadStream(file), key)).pipe(createGunzip())
-  const parts = frames(opened as AsyncIterable<Buffer>)
+  // Proven whole before the first row is written: a file cut short must not leave half a database.
+  progress('reading the whole backup')
+  await pipeline(createReadStream(file), opened(key), async (plain: AsyncIterable<Buffer>) => {
+    for await (const _ of plain);
+  })
+  return pipeline(createReadStream(file), opened(key), createGunzip(), (plain: AsyncIterable<Buffer>) => restoreRows(ownerUrl, frames(plain), progress))
+}
+
+const opened = (key: Uint8Array) => (sealed: AsyncIterable<Buffer>) => openStream(sealed, key)
+
+async function restoreRows(
+  ownerUrl: string,
+  parts: AsyncGenerator<{ kind: string; payload: Buffer }>,
+  progress: Progress,
+): Promise<{ tables: readonly TableSum[] }> {
   const first = await parts.next()
   if (first.done || first.value.kind !== 'H') throw new Error('This is not a Maristan backup.')
   const header = JSON.parse(first.value.payload.toString()) as { format: string; version: number; migrations: string[]; tables: TableSum[] }

@@ -2,32 +2,31 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { readConfig } from '../platform/config.ts'
-import { provision } from '../platform/db/provision.ts'
-import { reachFoundation } from '../platform/db/reach.ts'
-import { createLog } from '../platform/http/log.ts'
+import { secretIn } from '../platform/db/foundation.ts'
+import { provision, withClient } from '../platform/db/provision.ts'
 import { proveIsolation } from '../proof/isolation.ts'
 import { backup, backupKey, restore } from './backup.ts'
-import { withHouse } from './open.ts'
+import { mendLogins } from './mend-logins.ts'
+import { withHouse, withOwner } from './open.ts'
 import type { Terminal } from './terminal.ts'
 
 export function databaseCommands(program: Command, terminal: Terminal): void {
   program
     .command('migrate')
     .description('apply missing migrations and set the logins\' passwords')
-    .action(async () => {
+    .option('--mend-logins', 'also take from the logins every power they should not have')
+    .action(async (options: { mendLogins?: true }) => {
       const config = readConfig(process.env)
-      const foundation = await reachFoundation(config, createLog({ level: 'silent' }))
-      try {
-        if (foundation.ownerUrl === null) throw new Error('Set DATABASE_OWNER_URL: migrations run as the owner of the database.')
-        const applied = await provision({
-          ownerUrl: foundation.ownerUrl,
-          loginSecret: foundation.loginSecret,
+      const { applied, mended } = await withOwner(config, async (ownerUrl) => ({
+        applied: await provision({
+          ownerUrl,
+          loginSecret: config.databaseLoginSecret ?? (await secretIn(config.dataDir)),
           onProgress: (name, index, total) => terminal.progress(`${index + 1} of ${total}: ${name}`),
-        })
-        terminal.done({ applied }, applied.length === 0 ? 'Nothing to apply.' : applied.map(({ name, ms }) => `${name}  ${Math.round(ms)} ms`).join('\n'))
-      } finally {
-        await foundation.stop()
-      }
+        }),
+        mended: options.mendLogins ? await withClient(ownerUrl, mendLogins) : [],
+      }))
+      const lines = [...applied.map(({ name, ms }) => `${name}  ${ms} ms`), ...mended]
+      terminal.done({ applied, mended }, lines.length === 0 ? 'Nothing to apply.' : lines.join('\n'))
     })
 
   program
@@ -35,15 +34,15 @@ export function databaseCommands(program: Command, terminal: Terminal): void {
     .description('write a sealed backup of the whole database, proven by restoring it into a scratch database')
     .requiredOption('--file <path>', 'where to; must not exist')
     .option('--key-file <path>', 'the backup key; made once when it is missing (default: DATA_DIR/backup.key)')
-    .action(async (options: { file: string; keyFile?: string }) =>
-      withHouse(async ({ config, foundation }) => {
-        if (foundation.ownerUrl === null) throw new Error('Set DATABASE_OWNER_URL: a backup reads every table as the owner.')
+    .action(async (options: { file: string; keyFile?: string }) => {
+      const config = readConfig(process.env)
+      const report = await withOwner(config, async (ownerUrl) => {
         const key = await backupKey(options.keyFile ?? join(config.dataDir, 'backup.key'), true)
-        const report = await backup({ ownerUrl: foundation.ownerUrl, file: options.file, key, progress: terminal.progress })
-        const rows = report.tables.reduce((sum, one) => sum + one.rows, 0)
-        terminal.done(report, `${report.file}: ${rows} rows of ${report.tables.length} tables, ${report.bytes} bytes, verified by restoring it.`)
-      }),
-    )
+        return backup({ ownerUrl, file: options.file, key, progress: terminal.progress })
+      })
+      const rows = report.tables.reduce((sum, one) => sum + one.rows, 0)
+      terminal.done(report, `${report.file}: ${rows} rows of ${report.tables.length} tables, ${report.bytes} bytes, verified by restoring it.`)
+    })
 
   program
     .command('restore')

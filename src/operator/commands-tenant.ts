@@ -23,7 +23,7 @@ function roleNamed(name: string): Role {
   return name
 }
 
-/** 20 characters, 120 bits, none that a person reading it aloud mistakes for another. */
+/** 24 characters, 120 bits, none that a person reading it aloud mistakes for another. */
 function firstPassword(): string {
   const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789'
   return Array.from(randomBytes(24), (byte) => alphabet[byte % alphabet.length]).join('').replace(/(.{6})(?=.)/g, '$1-')

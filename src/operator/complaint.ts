@@ -1,5 +1,10 @@
 /** What went wrong, said to the operator: a sentence that says what to do. Only a mistake of ours comes with its stack. */
 
+import { UnsafeDatabase } from '../platform/db/provision.ts'
+
+/** How the logins are mended all at once, the embedded database's too. */
+export const mendLogins = 'Run these as the owner, or all at once: maristan migrate --mend-logins'
+
 const ours = [TypeError, RangeError, ReferenceError, SyntaxError]
 
 interface SystemError extends Error {
@@ -24,5 +29,6 @@ export function complaint(error: unknown): string {
   if (syscall === 'listen') return listenProblem({ host: address ?? 'this machine', port: port ?? 0, code })
   if (syscall === 'connect') return `Nothing answers at ${address}:${port} (${code}). Start it, or correct the address: DATABASE_URL, DATABASE_OWNER_URL.`
   if (syscall === 'getaddrinfo') return `The name of a host is unknown (${code}). Correct it: HOST, DATABASE_URL, DATABASE_OWNER_URL.`
+  if (error instanceof UnsafeDatabase) return `${error.message}\n${mendLogins}`
   return ours.some((kind) => error instanceof kind) ? (error.stack ?? error.message) : error.message
 }

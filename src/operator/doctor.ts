@@ -3,13 +3,17 @@ import { existsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import type pg from 'pg'
 import type { Composed } from '../platform/compose.ts'
 import { BadConfiguration, readConfig, type Config } from '../platform/config.ts'
 import { inspectDirectories } from '../platform/db/embedded.ts'
 import { runningEmbedded } from '../platform/db/reach.ts'
 import { migrationStatus } from '../platform/db/migrate.ts'
+import { authLogin, urlFor } from '../platform/db/logins.ts'
 import { inspectLogins, withClient } from '../platform/db/provision.ts'
 import { inspectCatalogue } from '../proof/catalogue.ts'
+import { complaint, listenProblem, mendLogins } from './complaint.ts'
+import { withOwner } from './open.ts'
 import { unbuilt, type Unbuilt } from './unbuilt.ts'
 
 export interface Finding {
@@ -27,16 +31,19 @@ export interface Diagnosis {
 
 const leastFreeBytes = 1024 ** 3
 const mostClockSkewMs = 5_000
+const privateFiles = ['kms.json', 'login.secret', 'owner.secret', 'backup.key', 'demo.json']
+
+type Check = (name: string, look: () => Promise<readonly string[]> | readonly string[]) => Promise<void>
 
 /** Examines everything that can be examined; one check's failure never hides the next. Changes nothing. */
 export async function diagnose(environment: Readonly<Record<string, string | undefined>>, house: Composed): Promise<Diagnosis> {
   const findings: Finding[] = []
-  const check = async (name: string, look: () => Promise<readonly string[]> | readonly string[]) => {
+  const check: Check = async (name, look) => {
     try {
       const problems = await look()
       findings.push({ check: name, ok: problems.length === 0, problems })
     } catch (error) {
-      findings.push({ check: name, ok: false, problems: [(error as Error).message] })
+      findings.push({ check: name, ok: false, problems: error instanceof BadConfiguration ? error.problems : [complaint(error)] })
     }
   }
 
@@ -46,54 +53,40 @@ export async function diagnose(environment: Readonly<Record<string, string | und
     return major >= 24 ? [] : [`This is Node ${process.version}; Maristan runs on 24. Repair the pinned one: npm ci --ignore-scripts`]
   })
   await check('configuration', () => {
-    try {
-      config = readConfig(environment)
-      return []
-    } catch (error) {
-      if (error instanceof BadConfiguration) return error.problems
-      throw error
-    }
+    config = readConfig(environment)
+    return []
   })
   if (config !== null) await examine(config, check)
   return { healthy: findings.every((finding) => finding.ok), findings, unbuilt: unbuilt(house) }
 }
 
-type Check = (name: string, look: () => Promise<readonly string[]> | readonly string[]) => Promise<void>
-
 async function examine(config: Config, check: Check): Promise<void> {
   const embedded = config.databaseUrl === null
-  const running = embedded ? runningEmbedded(config.dataDir) : null
+  const isRunning = embedded && runningEmbedded(config.dataDir) !== null
   if (embedded) await check('directory mode', () => inspectDirectories(config.dataDir))
   await check('disk', () => freeSpace(config.dataDir))
-  await check('port', () => (running === null ? portFree(config.host, config.port) : []))
-  await check('key file', () => keyFile(config))
-  const ownerUrl = embedded ? running : config.databaseOwnerUrl
-  if (ownerUrl === null) {
-    await check('database', () =>
-      embedded ? [] : ['DATABASE_OWNER_URL is not set, so migrations and rights could not be examined. Set it and repeat.'],
-    )
-    return
+  await check('port', () => (isRunning ? [] : portFree(config)))
+  await check('private files', () => exposedFiles(config))
+  if (embedded && !existsSync(join(config.dataDir, 'pg'))) {
+    // Nothing was ever started here, and to look would be to make it.
+    return check('database', () => [])
+  }
+  if (!embedded && config.databaseOwnerUrl === null) {
+    const asLogin = urlFor(authLogin, config.databaseUrl, config.databaseLoginSecret!)
+    await check('logins', () => withClient(asLogin, loginProblems))
+    return check('database', () => ['DATABASE_OWNER_URL is not set, so migrations and walls were not examined. Set it and repeat.'])
   }
   await check('database', () =>
-    withClient(ownerUrl, async (client) => {
-      const { rows } = await client.query<{ now: Date }>('select clock_timestamp() as now')
-      const skew = Math.abs(rows[0]!.now.getTime() - Date.now())
-      return skew > mostClockSkewMs
-        ? [`The database's clock is ${Math.round(skew / 1000)} s away from this machine's. Set both by NTP; tokens and locks depend on it.`]
-        : []
+    withOwner(config, async (ownerUrl) => {
+      await check('migrations', () => migrationProblems(ownerUrl))
+      return withClient(ownerUrl, async (client) => {
+        await check('logins', () => loginProblems(client))
+        await check('walls', async () => (await inspectCatalogue(client)).filter(({ rule }) => rule !== 'login-power').map((one) => one.message))
+        await check('keys', () => lostKeys(client, config))
+        return clockProblems(client)
+      })
     }),
   )
-  await check('migrations', async () => {
-    const status = await migrationStatus({ ownerUrl })
-    return [
-      ...status.pending.map((name) => `Migration ${name} is not applied: run maristan migrate.`),
-      ...status.edited.map((name) => `Migration ${name} was edited after it was applied: bring the file back as it was.`),
-      ...status.failed.map((name) => `Migration ${name} failed half-way: see maristan migrate.`),
-      ...status.unknown.map((name) => `Migration ${name} is applied but not in this version: run the version that has it.`),
-    ]
-  })
-  await check('logins', () => withClient(ownerUrl, inspectLogins))
-  await check('walls', () => withClient(ownerUrl, async (client) => (await inspectCatalogue(client)).map((one) => one.message)))
 }
 
 async function freeSpace(directory: string): Promise<string[]> {
@@ -104,24 +97,60 @@ async function freeSpace(directory: string): Promise<string[]> {
   return free < leastFreeBytes ? [`Only ${Math.round(free / 1024 ** 2)} MB are free at ${place}. Free some; below 1 GB Postgres may stop.`] : []
 }
 
-function portFree(host: string, port: number): Promise<string[]> {
+function portFree({ host, port, databaseUrl }: Config): Promise<string[]> {
   return new Promise((resolve) => {
     const probe = createServer()
-    probe.once('error', (error: NodeJS.ErrnoException) =>
-      resolve([
-        error.code === 'EADDRINUSE'
-          ? `Port ${port} on ${host} is taken by another program. Stop it, or set PORT to a free one.`
-          : `Port ${port} on ${host} cannot be used (${error.code}). Set PORT or HOST to others.`,
-      ]),
-    )
+    probe.once('error', async ({ code }: NodeJS.ErrnoException) => {
+      // Over a database of its own the server leaves no lock to know it by.
+      const isOurs = code === 'EADDRINUSE' && databaseUrl !== null && (await isMaristan(host, port))
+      resolve(isOurs ? [] : [listenProblem({ host, port, code })])
+    })
     probe.listen({ host, port }, () => probe.close(() => resolve([])))
   })
 }
 
-function keyFile(config: Config): string[] {
-  if (config.kmsProvider !== 'local') return []
+async function isMaristan(host: string, port: number): Promise<boolean> {
+  try {
+    const answer = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/healthz`, { signal: AbortSignal.timeout(1_000) })
+    return ((await answer.json()) as { alive?: unknown }).alive === true
+  } catch {
+    return false
+  }
+}
+
+/** Windows keeps no modes; there the directory's access list is the protection. */
+function exposedFiles({ dataDir }: Config): string[] {
+  if (process.geteuid === undefined) return []
+  const paths = privateFiles.map((name) => join(dataDir, name))
+  const exposed = paths.filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0)
+  return exposed.map((path) => `${path} can be read by others. Close it: chmod 600 ${path}`)
+}
+
+async function migrationProblems(ownerUrl: string): Promise<string[]> {
+  const status = await migrationStatus({ ownerUrl })
+  return [
+    ...status.pending.map((name) => `Migration ${name} is not applied: run maristan migrate.`),
+    ...status.edited.map((name) => `Migration ${name} was edited after it was applied: bring the file back as it was.`),
+    ...status.failed.map((name) => `Migration ${name} failed half-way: see maristan migrate.`),
+    ...status.unknown.map((name) => `Migration ${name} is applied but not in this version: run the version that has it.`),
+  ]
+}
+
+async function loginProblems(client: pg.Client): Promise<string[]> {
+  const problems = await inspectLogins(client)
+  return problems.length > 0 ? [...problems, mendLogins] : []
+}
+
+async function clockProblems(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ now: Date }>('select clock_timestamp() as now')
+  const skew = Math.abs(rows[0]!.now.getTime() - Date.now())
+  if (skew <= mostClockSkewMs) return []
+  return [`The database's clock is ${Math.round(skew / 1000)} s away from this machine's. Set both by NTP; tokens and locks depend on it.`]
+}
+
+async function lostKeys(client: pg.Client, config: Config): Promise<string[]> {
   const path = join(config.dataDir, 'kms.json')
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (!stat) return []
-  return (stat.mode & 0o077) !== 0 ? [`${path} can be read by others. Close it: chmod 600 ${path}`] : []
+  if (config.kmsProvider !== 'local' || existsSync(path)) return []
+  const { rows } = await client.query<{ sealed: boolean }>('select exists (select from vault.platform_key) as sealed')
+  return rows[0]!.sealed ? [`${path} is missing, and sealed values exist. Bring it back from your backup; without it they stay unreadable.`] : []
 }

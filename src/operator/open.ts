@@ -1,9 +1,10 @@
-/** What a command works with: the house over the database it could reach, closed again whatever happens. */
+/** What a command works with: the house, or the owner's connection alone, over the database it could reach; closed again whatever happens. */
 import { composeHouse } from '../app.ts'
 import type { Composed } from '../platform/compose.ts'
 import { readConfig, type Config } from '../platform/config.ts'
+import { startEmbedded } from '../platform/db/embedded.ts'
 import type { Foundation } from '../platform/db/foundation.ts'
-import { reachFoundation } from '../platform/db/reach.ts'
+import { reachFoundation, runningEmbedded } from '../platform/db/reach.ts'
 import { createLog, type Log } from '../platform/http/log.ts'
 
 export interface Opened {
@@ -27,9 +28,24 @@ export async function withHouse<T>(work: (opened: Opened) => Promise<T>): Promis
   }
 }
 
-/** How people reach this server, without a final slash. */
-export function publicUrlOf(config: Config): string {
-  return (config.publicUrl ?? `http://127.0.0.1:${config.port}`).replace(/\/$/, '')
+/**
+ * Runs `work` with the owner's address and changes nothing by itself: the configured database, the running server's, or the embedded
+ * one, started for as long as it takes.
+ * @throws when DATABASE_URL is set without DATABASE_OWNER_URL.
+ */
+export async function withOwner<T>(config: Config, work: (ownerUrl: string) => Promise<T>): Promise<T> {
+  if (config.databaseUrl !== null) {
+    if (config.databaseOwnerUrl === null) throw new Error('Set DATABASE_OWNER_URL: this needs the owner of the database.')
+    return work(config.databaseOwnerUrl)
+  }
+  const running = runningEmbedded(config.dataDir)
+  if (running !== null) return work(running)
+  const embedded = await startEmbedded({ dataDir: config.dataDir, durable: true, log: () => {} })
+  try {
+    return await work(embedded.ownerUrl)
+  } finally {
+    await embedded.stop()
+  }
 }
 
 /** A tenant's own address below the public one: `<slug>.localhost`, or `<slug>.<public host>`. */
@@ -37,4 +53,3 @@ export function hostOfTenant(config: Config, slug: string): string {
   const host = config.publicUrl === null ? 'localhost' : new URL(config.publicUrl).hostname
   return `${slug}.${host}`
 }
-

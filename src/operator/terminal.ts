@@ -1,6 +1,7 @@
 /** What a command says: progress and sentences for a person, one JSON document for a machine. Progress goes to stderr. */
 import ora, { type Ora } from 'ora'
 import { Fault } from '../kernel/fault.ts'
+import { complaint } from './complaint.ts'
 
 export class Terminal {
   readonly #json: () => boolean
@@ -25,14 +26,22 @@ export class Terminal {
 
   fail(error: unknown): void {
     this.#spinner?.stop()
-    const message = error instanceof Error ? error.message : String(error)
-    const code = error instanceof Fault ? error.code : 'FAILED'
-    if (this.#json()) console.log(JSON.stringify({ error: { code, message } }, null, 2))
-    else console.error(message)
+    const message = complaint(error)
+    if (!this.#json()) console.error(message)
+    else this.#refusal(error instanceof Fault ? error.code : 'FAILED', message)
+  }
+
+  /** A command line that is none. Whoever reads sentences has had one from the parser. */
+  misused(message: string): void {
+    if (this.#json()) this.#refusal('USAGE', message)
+  }
+
+  #refusal(code: string, message: string): void {
+    console.log(JSON.stringify({ error: { code, message } }, null, 2))
   }
 }
 
-/** Rows as aligned columns; Arabic and other wide text keeps its order, each cell isolated. */
+/** Rows as aligned columns. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
   for (const row of rows) row.forEach((cell, k) => (widths[k] = Math.max(widths[k] ?? 0, [...cell].length)))

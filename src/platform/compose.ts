@@ -1,6 +1,7 @@
 /** Puts modules together: contracts and graphs in the order of `needs`, then the schemas of all planes. Knows no module. */
 import { permissionGap, type AnyModule, type Built, type Services, inOrder, platformFor } from './module.ts'
 import type { Database } from './db/database.ts'
+import { assertDeclared } from './outbox/declared.ts'
 import { createBuilder } from './graphql/builder.ts'
 import { buildSchemas, type Schemas } from './graphql/planes.ts'
 import type { Route } from './http/router.ts'
@@ -31,6 +32,7 @@ const pick = (from: Readonly<Record<string, unknown>>, names: readonly string[])
 /** @throws when modules need each other in a circle, a field is unmarked, or a declared permission guards nothing. */
 export function compose({ modules, services, database, planesOf }: ComposeOptions): Composed {
   const ordered = inOrder(modules)
+  assertDeclared(ordered)
   const made: Record<string, Built> = {}
   const contracts: Record<string, unknown> = {}
   const graphs: Record<string, unknown> = {}

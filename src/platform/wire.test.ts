@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SignJWT } from 'jose'
 import { z } from 'zod'
-import { ConflictFault, Fault, fault, invalidInput, notFound } from '../kernel/fault.ts'
+import { ConflictFault, Fault, fault, invalidInput, notFound, overloaded } from '../kernel/fault.ts'
 import { newId } from '../kernel/id.ts'
 import type { Caller, Scope } from '../kernel/scope.ts'
 import { checked, type ContractOf, type Methods } from './contract.ts'
@@ -141,9 +141,21 @@ test('a bug over there, an answer out of shape and a silence are WIRE_FAILED, wi
     expect((failure as Fault).message).not.toContain('secret words')
   }
   expect(lines.join('')).not.toContain('secret words')
-  for (const change of [{ url: 'http://127.0.0.1:1' }, { secret: `${secret}!` }, { audience: 'other.test' }]) {
+  for (const change of [{ url: 'http://127.0.0.1:2' }, { secret: `${secret}!` }, { audience: 'other.test' }]) {
     await expect(connected(change).whoami(scope, { word: 'x' }), JSON.stringify(change)).rejects.toSatisfy(wireFailed.is)
   }
+})
+
+test('a server that refuses for load is OVERLOADED here too', async () => {
+  const busy = createServer((_, answer) => {
+    answer.writeHead(503, { 'content-type': 'application/json' })
+    answer.end(JSON.stringify({ error: { code: 'OVERLOADED', message: 'The server is busy.' }, requestId: 'x' }))
+  })
+  await new Promise<void>((resolve) => void busy.listen(0, '127.0.0.1', resolve))
+  const { port } = busy.address() as AddressInfo
+  await expect(connected({ url: `http://127.0.0.1:${port}` }).whoami(scope, { word: 'x' })).rejects.toSatisfy(overloaded.is)
+  busy.closeAllConnections()
+  await new Promise((resolve) => busy.close(resolve))
 })
 
 test('input out of shape is refused before it leaves, and again where it arrives', async () => {

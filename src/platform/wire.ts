@@ -14,6 +14,7 @@ import {
   InvalidFault,
   LimitedFault,
   notFound,
+  overloaded,
   UnavailableFault,
 } from '../kernel/fault.ts'
 import type { Caller, Scope } from '../kernel/scope.ts'
@@ -40,6 +41,8 @@ const faultClassOf = {
 }
 const envelope = z.union([
   z.strictObject({ output: z.json() }),
+  // The server's own refusal, before the wire was reached.
+  z.object({ error: z.object({ code: z.literal(overloaded.code) }) }),
   z.strictObject({
     fault: z.strictObject({
       kind: z.enum(faultKinds),
@@ -150,6 +153,7 @@ export function connectContract<Table extends Methods>(options: ConnectOptions<T
       } catch {
         throw failed()
       }
+      if ('error' in answer) throw overloaded()
       if ('fault' in answer) throw faultFrom(answer.fault) ?? failed()
       const output = shape.output.safeParse(answer.output)
       if (!output.success) throw failed()

@@ -4,8 +4,8 @@ import { newId } from '../kernel/id.ts'
 import type { Caller } from '../kernel/scope.ts'
 import type { Identity } from '../modules/identity/contract.ts'
 import type { Composed } from '../platform/compose.ts'
-import { authLogin } from '../platform/db/logins.ts'
 import { randomToken, sha256Hex } from '../platform/crypto/hash.ts'
+import { encodeGlobalId } from '../platform/graphql/global-id.ts'
 import type { BoundDatabase } from './bound-database.ts'
 import { throwawayPassword, type ThrowawayTenant } from './throwaway-tenant.ts'
 
@@ -36,13 +36,13 @@ function signIn(ask: Ask) {
 
 async function enrol(ask: Ask): Promise<string> {
   const unit = ask.database.unit(memberOf(ask))
-  return (await unit.command((scope) => ask.identity.enrolTotp(scope, {}), authLogin)).secret
+  return (await unit.read(() => ask.identity.enrolTotp(unit.scope, {}))).secret
 }
 
 async function confirm(ask: Ask): Promise<{ secret: string; recoveryCodes: readonly string[] }> {
   const secret = await enrol(ask)
   const unit = ask.database.unit(memberOf(ask))
-  const { recoveryCodes } = await unit.command((scope) => ask.identity.confirmTotp(scope, { code: codeFor(secret) }), authLogin)
+  const { recoveryCodes } = await unit.read(() => ask.identity.confirmTotp(unit.scope, { code: codeFor(secret) }))
   return { secret, recoveryCodes }
 }
 
@@ -85,8 +85,12 @@ const supplies: Readonly<Record<string, Supply>> = {
   },
   'mutation.chooseMembership': async (ask) => ({ input: { choiceToken: await oneTimeToken(ask, 'MEMBERSHIP_CHOICE') } }),
   'mutation.createApiToken': () => ({ input: { name: 'proof', permissions: ['tenant:read'] } }),
-  'mutation.inviteMember': ({ caller }) => ({
-    input: { email: `new-${newId().slice(-8)}@proof.invalid`, role: caller.plane === 'seller' ? 'provider_manager' : 'family' },
+  'mutation.inviteMember': ({ tenant, caller }) => ({
+    input: {
+      email: 'newcomer@proof.invalid',
+      role: caller.plane === 'seller' ? 'provider_manager' : 'family',
+      ...(caller.plane === 'consumer' ? { recipientId: encodeGlobalId('CareRecipient', tenant.ids.get('CareRecipient')![0]!) } : {}),
+    },
   }),
 }
 
@@ -102,8 +106,14 @@ export const suppliedSecrets: ReadonlySet<string> = new Set([
 
 /** Places whose ids name no row of any table, each with its reason: there is nothing of another tenant to be had by them. */
 export const exemptPlaces: Readonly<Record<string, string>> = {
-  'mutation.inviteMember input.providerOrgId': 'Organisations have no table: the id is a name that the tenant gives.',
+  'mutation.inviteMember input.providerOrgId on console': 'Organisations have no table: the id is a name that the tenant gives.',
+  'mutation.inviteMember input.providerOrgId on consumer': 'Family invites family, which belongs to no organisation.',
+  'mutation.inviteMember input.providerOrgId on seller': 'A seller invites into its own organisation, whatever it names.',
+  'mutation.inviteMember input.recipientId on seller': 'A seller\'s people help no recipient: an own one is as absent as any.',
 }
+
+/** What else a row may be called in a name: `actorId` is a membership's. */
+export const otherNames: Readonly<Record<string, string>> = { actor: 'membership', member: 'membership', grantee: 'party', link: 'edge' }
 
 /** What a field is given beside ids; `field` is `query.name` or `mutation.name`. Nothing for most. */
 export async function suppliedArguments(field: string, tenant: ThrowawayTenant, caller: Caller, database: BoundDatabase, house: Composed): Promise<Arguments> {

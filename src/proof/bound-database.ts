@@ -28,13 +28,14 @@ class BoundLane extends ReadLane {
   override run(prelude: Prelude, statement: Statement): Promise<QueryResult> {
     const { client } = this.#ground
     return this.#ground.alone(async () => {
-      await client.query(`savepoint statement; ${this.#ground.become(this.#as)}`)
+      const before = ['savepoint statement', this.#ground.become(this.#as)].map((text) => ({ text, values: [] }))
       try {
         const result = await new Promise<QueryResult>((resolve, reject) => {
           const cache = new StatementCache({ named: false, limit: 1 })
-          client.query(new GroupQuery([prelude], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never)
+          client.query(new GroupQuery([...before, prelude], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never)
         })
-        await client.query('release statement')
+        // Sent, and not waited for: whatever comes next on this connection comes after it.
+        client.query('release statement').catch(() => {})
         return result
       } catch (error) {
         await client.query('rollback to statement; release statement')

@@ -2,18 +2,18 @@
  * Every root field of every plane, executed for real inside the proof's transaction: each argument that takes an id or a cursor is given
  * the other tenant's. The answer must be the one that a random id gets, and nothing of the other tenant may show in it or change.
  */
-import { execute, parse, type DocumentNode, type ExecutionResult, type GraphQLField } from 'graphql'
+import { execute, getNamedType, isObjectType, parse, type DocumentNode, type ExecutionResult, type GraphQLField } from 'graphql'
 import { newId } from '../kernel/id.ts'
 import type { Caller, Plane } from '../kernel/scope.ts'
 import type { Composed } from '../platform/compose.ts'
 import type { Access } from '../platform/graphql/access.ts'
 import { createContext } from '../platform/graphql/context.ts'
 import { encodeGlobalId } from '../platform/graphql/global-id.ts'
-import { exemptPlaces, suppliedArguments, suppliedSecrets } from './arguments.ts'
+import { exemptPlaces, otherNames, suppliedArguments, suppliedSecrets } from './arguments.ts'
 import type { BoundDatabase } from './bound-database.ts'
 import { argumentsOf, documentOf, placesOf, type Place } from './graph-shape.ts'
 import { newFindings } from './table-attacks.ts'
-import type { ThrowawayTenant } from './throwaway-tenant.ts'
+import { encodeCursor, type ThrowawayTenant } from './throwaway-tenant.ts'
 
 /** A row of either tenant, by model and by its place among that model's rows. */
 interface Choice {
@@ -44,7 +44,7 @@ interface Answer {
 
 const refusedToAll = /"code":"(INVALID_INPUT|BAD_CURSOR)"/
 const mostCombinations = 120
-const mostChoicesAPlace = 40
+const mostChoicesAPlace = 60
 
 export interface GraphSide {
   readonly tenant: ThrowawayTenant
@@ -150,7 +150,7 @@ export class GraphAttacks {
       if (!mayAsk(target.field, caller)) continue
       for (const chosen of this.#combinations(target, places, fits)) {
         const answer = await this.#run(target, this.#victim, caller, this.#values(this.#victim, chosen))
-        const marked = places.length > 0 || target.kind === 'mutation' || [...this.#victim.tenant.marks].some((mark) => answer.text.includes(mark))
+        const marked = places.length > 0 || target.kind === 'mutation' || this.#shows(answer, null)
         if (answer.done && marked) return { callerIndex, chosen }
         last = answer.text.slice(0, 240)
         if (second || places.length === 0) continue
@@ -161,31 +161,39 @@ export class GraphAttacks {
     return second ?? last
   }
 
+  /** A caller and a row for which it matters to its owner what stands in the place; `closed` when every value is refused as such. */
+  async #difference(target: Target, control: Control, place: Place): Promise<Control | 'closed' | null> {
+    const callers = this.#victim.tenant.callers(target.plane)
+    const order = [control.callerIndex, ...callers.keys()].filter((index, i, all) => all.indexOf(index) === i && mayAsk(target.field, callers[index]!))
+    const choices = control.chosen.has(place) ? [control.chosen.get(place)!] : this.#choices(target, place).slice(0, mostChoicesAPlace)
+    let closed = true
+    for (const callerIndex of order) {
+      for (const choice of choices) {
+        const chosen = new Map([...control.chosen, [place, choice]])
+        const own = await this.#run(target, this.#victim, callers[callerIndex]!, this.#values(this.#victim, chosen))
+        const random = await this.#run(target, this.#victim, callers[callerIndex]!, this.#values(this.#victim, chosen, [place]))
+        if (own.text !== random.text) return { callerIndex, chosen }
+        closed &&= refusedToAll.test(own.text)
+        if (closed) break
+      }
+    }
+    return closed ? 'closed' : null
+  }
+
   /** One place given the other tenant's row, another caller's id or nobody's: all the same to a stranger. */
   async #place(target: Target, control: Control, place: Place): Promise<void> {
-    const { callerIndex } = control
-    const rightful = this.#victim.tenant.callers(target.plane)[callerIndex]!
-    const full = `${target.kind}.${target.field.name} ${place.path.join('.')}`
+    const full = `${target.kind}.${target.field.name} ${place.path.join('.')} on ${target.plane}`
     if (full in exemptPlaces) return
-    let proven: ReadonlyMap<Place, Choice> | null = null
-    let closed = true
-    for (const choice of control.chosen.has(place) ? [control.chosen.get(place)!] : this.#choices(target, place).slice(0, mostChoicesAPlace)) {
-      const chosen = new Map([...control.chosen, [place, choice]])
-      const own = await this.#run(target, this.#victim, rightful, this.#values(this.#victim, chosen))
-      const random = await this.#run(target, this.#victim, rightful, this.#values(this.#victim, chosen, [place]))
-      if (own.text !== random.text) {
-        proven = chosen
-        break
-      }
-      closed &&= refusedToAll.test(own.text)
-    }
+    const found = await this.#difference(target, control, place)
     // A place that takes no value from anybody, its owner included, has nothing to tell.
-    if (!proven && closed) return
-    if (!proven) {
+    if (found === 'closed') return
+    if (found === null) {
       this.findings.unproven.push(`${target.name}, ${place.path.join('.')}: a row of one's own answers like a random one.`)
       return
     }
     this.findings.controls++
+    const { callerIndex, chosen: proven } = found
+    const rightful = this.#victim.tenant.callers(target.plane)[callerIndex]!
     const choice = proven.get(place)!
     const theirs = this.#id(this.#victim, choice)
     const strangers = [this.#attacker.tenant.callers(target.plane)[callerIndex]!, { ...rightful, tenantId: this.#attacker.tenant.plot.tenantId }]
@@ -194,7 +202,7 @@ export class GraphAttacks {
       const others = this.#values(this.#attacker, proven).filter(([one]) => one !== place)
       const attack = await this.#run(target, this.#attacker, stranger, [...others, [place, written(place, choice.model, theirs)]])
       const random = await this.#run(target, this.#attacker, stranger, [...others, [place, written(place, choice.model, neighbourOf(theirs))]])
-      this.#judge(target, `${place.path.join('.')} of another tenant`, attack, random.text)
+      this.#judge(target, stranger, `${place.path.join('.')} of another tenant`, attack, random.text)
     }
   }
 
@@ -204,7 +212,7 @@ export class GraphAttacks {
     const strangers = [this.#attacker.tenant.callers(target.plane)[control.callerIndex]!, { ...rightful, tenantId: this.#attacker.tenant.plot.tenantId }]
     for (const stranger of strangers) {
       this.findings.attacks++
-      this.#judge(target, 'asked from another tenant', await this.#run(target, this.#attacker, stranger, this.#values(this.#attacker, control.chosen)), null)
+      this.#judge(target, stranger, 'asked from another tenant', await this.#run(target, this.#attacker, stranger, this.#values(this.#attacker, control.chosen)), null)
     }
   }
 
@@ -215,16 +223,21 @@ export class GraphAttacks {
     this.findings.attacks++
     const attack = await this.#run(target, this.#victim, stranger, this.#values(this.#attacker, control.chosen), rightful)
     if (attack.done) this.findings.leaks.push(`${target.name}: what was given to a member of one tenant was taken at another's door.`)
-    this.#judge(target, 'with a secret of another tenant', attack, null)
+    this.#judge(target, stranger, 'with a secret of another tenant', attack, null)
   }
 
-  #judge(target: Target, how: string, attack: Answer, expected: string | null): void {
-    const shown = [...this.#victim.tenant.marks].find((mark) => attack.text.includes(mark))
-    if (shown) this.findings.leaks.push(`${target.name}, ${how}: the answer holds something of the other tenant.`)
+  #judge(target: Target, stranger: Caller, how: string, attack: Answer, expected: string | null): void {
+    if (this.#shows(attack, stranger)) this.findings.leaks.push(`${target.name}, ${how}: the answer holds something of the other tenant.`)
     if (attack.changed) this.findings.leaks.push(`${target.name}, ${how}: rows of the other tenant changed.`)
     if (expected !== null && attack.text !== expected) {
       this.findings.leaks.push(`${target.name}, ${how}: it is answered unlike a random id (${attack.text.slice(0, 160)} instead of ${expected.slice(0, 160)}).`)
     }
+  }
+
+  /** Whether an answer holds something of the victim's that the caller did not bring along. */
+  #shows(answer: Answer, caller: Caller | null): boolean {
+    const brought = new Set<unknown>(Object.values(caller?.actor ?? {}))
+    return [...this.#victim.tenant.marks].some(([mark, id]) => !brought.has(id) && answer.text.includes(mark))
   }
 
   /** Executes the field once, undoes it, and tells what came and whether the victim's rows changed. */
@@ -234,13 +247,15 @@ export class GraphAttacks {
       const supplied = await suppliedArguments(wanted, side.tenant, suppliedTo ?? caller, this.#database, this.#house).catch((error: Error) => error)
       if (supplied instanceof Error) return { text: `its arguments could not be made: ${supplied.message}`, done: false, changed: false }
       const variables = argumentsOf(target.field, supplied, chosen)
-      const before = target.kind === 'mutation' ? await this.#victim.fingerprint() : ''
+      // What the rightful owner changes is nobody's loss; only a stranger's run is watched.
+      const watched = target.kind === 'mutation' && caller.tenantId !== this.#victim.tenant.plot.tenantId
+      const before = watched ? await this.#victim.fingerprint() : ''
       const unit = this.#database.unit(caller)
       const contextValue = createContext({ unit, plane: target.plane, locale: 'en', answer: { setCookie: () => {} } })
       const result = await unit
         .read(async () => execute({ schema: this.#house.schemas.plane[target.plane], document: target.document, variableValues: variables, contextValue }))
         .catch((error: unknown): ExecutionResult => ({ errors: [error as never] }))
-      const changed = target.kind === 'mutation' && (await this.#victim.fingerprint()) !== before
+      const changed = watched && (await this.#victim.fingerprint()) !== before
       return { ...answerOf(result, target.field.name, chosen.map(([, value]) => value)), changed }
     })
   }
@@ -258,10 +273,10 @@ export class GraphAttacks {
 
   /** Rows that could be meant in a place, likely ones first. */
   #choices(target: Target, place: Place): Choice[] {
-    const words = (name: string) => name.match(/[A-Z]?[a-z]+/g)?.map((word) => word.toLowerCase()).filter((word) => word.length > 3) ?? []
+    const words = (name: string) => name.match(/[A-Z]?[a-z]+/g)?.map((word) => otherNames[word.toLowerCase()] ?? word.toLowerCase()).filter((word) => word.length > 3) ?? []
     const score = (model: string) =>
       words(place.path.at(-1)!).filter((word) => model.toLowerCase().includes(word)).length * 3 +
-      words(`${target.field.name} ${String(target.field.type)}`).filter((word) => model.toLowerCase().includes(word.replace(/s$/, ''))).length
+      words(`${target.field.name} ${String(target.field.type)} ${nodeOf(target.field)}`).filter((word) => model.toLowerCase().includes(word.replace(/s$/, ''))).length
     const ids = this.#idsOf(this.#victim, target.plane)
     const models = [...ids.keys()].sort((a, b) => score(b) - score(a))
     return models.flatMap((model) => ids.get(model)!.map((_, index) => ({ model, index, plane: target.plane })))
@@ -289,8 +304,17 @@ function neighbourOf(id: string): string {
   return `${id.slice(0, -1)}${(last === 15 ? 14 : last + 1).toString(16)}`
 }
 
+/** The name of the type that a connection lists; empty for anything else. */
+function nodeOf(field: GraphQLField<unknown, unknown>): string {
+  const connection = getNamedType(field.type)
+  const edges = isObjectType(connection) ? connection.getFields()['edges'] : undefined
+  const edge = edges ? getNamedType(edges.type) : undefined
+  const node = isObjectType(edge) ? edge.getFields()['node'] : undefined
+  return node ? getNamedType(node.type).name : ''
+}
+
 const written = (place: Place, model: string, id: string): string =>
-  place.kind === 'id' ? encodeGlobalId(model, id) : Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')
+  place.kind === 'id' ? encodeGlobalId(model, id) : encodeCursor(id)
 
 function mayAsk(field: GraphQLField<unknown, unknown>, caller: Caller): boolean {
   const access = field.extensions['access'] as Access | undefined

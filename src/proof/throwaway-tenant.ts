@@ -12,6 +12,7 @@ import type { Vault } from '../modules/vault/contract.ts'
 import type { Composed } from '../platform/compose.ts'
 import { authLogin } from '../platform/db/logins.ts'
 import { Prisma } from '../platform/db/generated/client.ts'
+import { encodeGlobalId } from '../platform/graphql/global-id.ts'
 import type { BoundDatabase } from './bound-database.ts'
 import { Plot, type Row } from './planting.ts'
 
@@ -27,8 +28,8 @@ export interface ThrowawayTenant {
   callers(plane: Plane): readonly Caller[]
   /** Ids of the tenant's rows by Prisma model, oldest first: the same places in both throw-away tenants. */
   readonly ids: ReadonlyMap<string, readonly string[]>
-  /** Texts that occur in this tenant's rows only. */
-  readonly marks: ReadonlySet<string>
+  /** Texts that occur in this tenant's rows only, in every writing an answer may have; each with the id or text it stands for. */
+  readonly marks: ReadonlyMap<string, string>
 }
 
 const caller = (tenantId: string, plane: Plane | null, actor: Caller['actor'], held: ReadonlySet<string>): Caller => ({
@@ -50,6 +51,7 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
   const emailOf = (role: Role) => `${role}@${slug}.invalid`
   const orgOf = new Map<Role, string>([['provider_manager', newId()]])
   const membershipOf = new Map<Role, string>()
+  const secondOf = new Map<Role, string>()
 
   const operator = database.unit(caller(tenantId, null, { kind: 'operator', name: 'proof' }, new Set()))
   await operator.command(async (scope) => {
@@ -64,10 +66,16 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
           : await identity.operatorAddMember(scope, { ...newcomer, role, ...(providerOrgId ? { providerOrgId } : {}) })
       membershipOf.set(role, made.membershipId)
     }
+    // A relative who is nobody's recipient yet, and a colleague in the seller's organisation.
+    for (const role of ['family', 'provider_manager'] as const) {
+      const newcomer = { email: `second-${emailOf(role)}`, password: throwawayPassword, role }
+      const providerOrgId = orgOf.get(role)
+      const { membershipId } = await identity.operatorAddMember(scope, { ...newcomer, ...(providerOrgId ? { providerOrgId } : {}) })
+      secondOf.set(role, membershipId)
+    }
   })
   const identities = await database.asOwner(tenantId, (tx) => tx.membership.findMany({ where: { tenantId }, select: { id: true, identityId: true } }))
-  const member = (role: Role, sessionId = newId()): Caller => {
-    const membershipId = membershipOf.get(role)!
+  const member = (role: Role, sessionId = newId(), membershipId = membershipOf.get(role)!): Caller => {
     const identityId = identities.find(({ id }) => id === membershipId)!.identityId
     const actor = { kind: 'member', membershipId, identityId, role, sessionId, via: 'password', providerOrgId: orgOf.get(role) ?? null } as const
     return caller(tenantId, planeOf(role), actor, permissionsOf(role))
@@ -122,22 +130,24 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
     { kind: 'integration', tokenId: token.id, role: 'tenant_admin' },
     new Set(permissions.filter((permission) => planesOf(permission).includes('integrator'))),
   )
+  const ids = await idsOf(database, tenantId)
   return {
     plot,
     slug,
     emailOn: (plane) => emailOf(roles.find((role) => planeOf(role) === plane) ?? 'tenant_admin'),
     callers: (plane) => [
       ...roles.filter((role) => planeOf(role) === plane).map((role) => member(role, sessionOf.get(role))),
+      ...[...secondOf].filter(([role]) => planeOf(role) === plane).map(([role, membershipId]) => member(role, newId(), membershipId)),
       ...(plane === 'integrator' ? [integration] : []),
       caller(tenantId, plane, { kind: 'anonymous' }, new Set()),
     ],
-    ids: await idsOf(database, tenantId),
-    marks: marksOf([...plot.rows.values(), { slug }], tenantId),
+    ids,
+    marks: marksOf([...plot.rows.values(), { slug }], ids),
   }
 }
 
 /** At most this many rows a model are tried as arguments. */
-const idsAModel = 8
+const idsAModel = 24
 
 async function idsOf(database: BoundDatabase, tenantId: string): Promise<Map<string, string[]>> {
   const ids = new Map<string, string[]>()
@@ -158,12 +168,18 @@ async function idsOf(database: BoundDatabase, tenantId: string): Promise<Map<str
 }
 
 /** Ids and made-up texts, long enough to be nobody else's. */
-function marksOf(rows: readonly Row[], tenantId: string): Set<string> {
-  const marks = new Set<string>([tenantId])
+function marksOf(rows: readonly Row[], ids: ReadonlyMap<string, readonly string[]>): Map<string, string> {
+  const marks = new Map<string, string>()
   for (const row of rows) {
     for (const value of Object.values(row)) {
-      if (typeof value === 'string' && /^x[0-9a-f]{16}$|^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(value)) marks.add(value)
+      if (typeof value === 'string' && /^x[0-9a-f]{16}$|^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(value)) marks.set(value, value)
     }
+  }
+  for (const [model, some] of ids) {
+    for (const id of some) for (const written of [id, encodeGlobalId(model, id), encodeCursor(id)]) marks.set(written, id)
   }
   return marks
 }
+
+/** A row's cursor as the lists give it out. */
+export const encodeCursor = (id: string): string => Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')

@@ -77,7 +77,7 @@ export const memberOperations: Operations = {
       inside: () => ({}),
       check({ invitations: { byAdmin, ofOwnOrg, ofOtherOrg, byFamily }, foreign }, role, payload) {
         const all = [byAdmin, ofOwnOrg, ofOtherOrg, byFamily]
-        const seen = { T: all, O: [ofOwnOrg], N: [byFamily], S: [], G: [] }[reachIn(role, 'user:invite')]
+        const seen: readonly string[] = { T: all, O: [ofOwnOrg], N: [byFamily], S: [], G: [] }[reachIn(role, 'user:invite')]
         expectList(nodeIds(payload), seen, [foreign.invitation, ...all.filter((one) => !seen.includes(one))])
       },
     },

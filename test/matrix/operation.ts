@@ -50,10 +50,16 @@ export function onRecipient(
     },
     ...(capability === 'VIEW'
       ? {}
-      : { lacking: { code: lackingCode, variables: (world, role) => variables(world, world.lacking[capability], role) } }),
+      : {
+          lacking: {
+            code: lackingCode,
+            variables: (world, role) => variables(world, world.lacking[capability], role),
+          },
+        }),
   }
 }
 
+/** A mutation's document. `input`: its input type, or its variables as written. `result`: what a success selects. */
 export function mutation(field: string, input: string, result: string): Pick<Operation, 'kind' | 'field' | 'document'> {
   const named = input.startsWith('$') ? input : `$input: ${input}!`
   const passed = [...named.matchAll(/\$(\w+)/g)].map(([variable, name]) => `${name}: ${variable}`).join(', ')

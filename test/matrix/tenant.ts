@@ -3,8 +3,12 @@ import { expect } from 'vitest'
 import { expectList, mutation, nodeIds, query, type Operations } from './operation.ts'
 import { rawId, type World } from './world.ts'
 
-const tokenGoneOf = async (world: World, globalId: string) =>
-  (await world.house.at.owner<{ gone: boolean }>('select revoked_at is not null as gone from identity.api_token where id = $1', [rawId(globalId)]))[0]!.gone
+async function isRevoked({ house }: World, globalId: string): Promise<boolean> {
+  const [row] = await house.at.owner<{ gone: boolean }>('select revoked_at is not null as gone from identity.api_token where id = $1', [
+    rawId(globalId),
+  ])
+  return row!.gone
+}
 
 export const tenantOperations: Operations = {
   'tenant:read': [
@@ -18,7 +22,8 @@ export const tenantOperations: Operations = {
     {
       ...mutation('updateTenant', 'UpdateTenantInput', 'TenantSettings { slug timezone }'),
       async inside(world) {
-        const [row] = await world.house.at.owner<{ version: number }>('select version from tenancy.tenant where tenant_id = $1', [world.here.id])
+        const { house, here } = world
+        const [row] = await house.at.owner<{ version: number }>('select version from tenancy.tenant where tenant_id = $1', [here.id])
         return { input: { version: row!.version, timezone: 'Asia/Beirut' } }
       },
       async check(world, _, payload) {
@@ -39,7 +44,7 @@ export const tenantOperations: Operations = {
       inside: () => ({ input: { name: 'Another program', permissions: ['tenant:read'] } }),
       async check(world, _, { apiToken }) {
         const id = rawId((apiToken as { id: string }).id)
-        const rows = await world.house.at.owner<{ tenant: string }>('select tenant_id as tenant from identity.api_token where id = $1', [id])
+        const rows = await world.house.at.owner<object>('select tenant_id as tenant from identity.api_token where id = $1', [id])
         expect(rows).toEqual([{ tenant: world.here.id }])
       },
     },
@@ -48,8 +53,8 @@ export const tenantOperations: Operations = {
       inside: async (world) => ({ id: await world.plant.apiToken() }),
       outside: (world) => ({ 'a token of another tenant': { id: world.foreign.apiToken } }),
       async check(world, _, { id }) {
-        expect(await tokenGoneOf(world, String(id))).toBe(true)
-        expect(await tokenGoneOf(world, world.foreign.apiToken)).toBe(false)
+        expect(await isRevoked(world, String(id))).toBe(true)
+        expect(await isRevoked(world, world.foreign.apiToken)).toBe(false)
       },
     },
   ],

@@ -44,58 +44,62 @@ export const planted = {
   address: '12 Cedar Street',
 } as const
 
-const everything: readonly Capability[] = ['VIEW', 'PHI', 'EDIT', 'MANAGE']
+export const everything: readonly Capability[] = ['VIEW', 'PHI', 'EDIT', 'MANAGE']
+
+type LinkMore = { readonly legalGuardian?: boolean; readonly validFrom?: string; readonly validTo?: string }
+
+/** What a tenant's coordinator and administrator plant, through the contracts; every id it answers is global. */
+export function planter(house: TestHouse, tenant: TestTenant) {
+  const care = house.composed.made['care']!.contract as Care
+  const identity = house.composed.made['identity']!.contract as Identity
+  const coordinator = tenant.member.care_coordinator.caller
+  const command = <T>(caller: Caller, work: (scope: Scope) => Promise<T>, login?: typeof authLogin): Promise<T> =>
+    house.database.unit({ ...caller, requestId: newId() }).command(work, login)
+  return {
+    async person(): Promise<Person> {
+      const { id, partyId } = await command(coordinator, (scope) => care.createRecipient(scope, planted))
+      return { id: gid('CareRecipient', id), partyId: gid('CareParty', partyId) }
+    },
+    async party(kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN', membershipId?: string): Promise<string> {
+      const input = { kind, name: 'Somebody', phone: '01 234567', ...(membershipId ? { membershipId } : {}) }
+      return gid('CareParty', (await command(coordinator, (scope) => care.createParty(scope, input))).id)
+    },
+    async link(from: string, to: string, capabilities: readonly Capability[], more: LinkMore = {}): Promise<string> {
+      const ends = { fromPartyId: rawId(from), toPartyId: rawId(to) }
+      const input = { ...ends, relation: 'OTHER' as const, capabilities: [...capabilities], ...more }
+      return gid('CareLink', (await command(coordinator, (scope) => care.linkParty(scope, input))).id)
+    },
+    async consent(person: Person, grantee: string): Promise<string> {
+      const between = { recipientId: rawId(person.id), granteeId: rawId(grantee) }
+      const input = { ...between, purpose: 'TREATMENT' as const, fieldSet: ['phone' as const] }
+      return gid('Consent', (await command(coordinator, (scope) => care.grantConsent(scope, input))).id)
+    },
+    async apiToken(): Promise<string> {
+      const input = { name: 'A program', permissions: ['tenant:read' as const] }
+      const made = await command(tenant.member.tenant_admin.caller, (scope) => identity.createApiToken(scope, input), authLogin)
+      return gid('ApiToken', made.id)
+    },
+    async invitation(inviter: Role, role: Role, more: { providerOrgId?: string; recipientId?: string } = {}): Promise<string> {
+      const input = { email: `${newId()}@newcomer.test`, role, ...more }
+      const { id } = await command(tenant.member[inviter].caller, (scope) => identity.inviteMember(scope, input), authLogin)
+      // Letters of one invitation keep a pause between them: this one is old enough for the next.
+      await house.at.owner(`update identity.invitation set expires_at = expires_at - interval '10 minutes' where id = $1`, [id])
+      return gid('Invitation', id)
+    },
+  }
+}
 
 export type World = Awaited<ReturnType<typeof makeWorld>>
 
 export async function makeWorld() {
   const house = await freshHouse()
   const [here, there] = [await house.tenant(), await house.tenant()]
-  const care = house.composed.made['care']!.contract as Care
-  const identity = house.composed.made['identity']!.contract as Identity
-  const command = <T>(caller: Caller, work: (scope: Scope) => Promise<T>, login?: typeof authLogin): Promise<T> =>
-    house.database.unit({ ...caller, requestId: newId() }).command(work, login)
-
-  const plantIn = (tenant: TestTenant) => {
-    const coordinator = tenant.member.care_coordinator.caller
-    return {
-      async person(): Promise<Person> {
-        const { id, partyId } = await command(coordinator, (scope) => care.createRecipient(scope, planted))
-        return { id: gid('CareRecipient', id), partyId: gid('CareParty', partyId) }
-      },
-      async party(kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN', membershipId?: string): Promise<string> {
-        const input = { kind, name: 'Somebody', phone: '01 234567', ...(membershipId ? { membershipId } : {}) }
-        return gid('CareParty', (await command(coordinator, (scope) => care.createParty(scope, input))).id)
-      },
-      async link(from: string, to: string, capabilities: readonly Capability[], legalGuardian = false): Promise<string> {
-        const ends = { fromPartyId: rawId(from), toPartyId: rawId(to) }
-        const input = { ...ends, relation: 'OTHER' as const, capabilities: [...capabilities], legalGuardian }
-        return gid('CareLink', (await command(coordinator, (scope) => care.linkParty(scope, input))).id)
-      },
-      async consent(person: Person, grantee: string): Promise<string> {
-        const input = { recipientId: rawId(person.id), granteeId: rawId(grantee), purpose: 'TREATMENT' as const, fieldSet: ['phone' as const] }
-        return gid('Consent', (await command(coordinator, (scope) => care.grantConsent(scope, input))).id)
-      },
-      async apiToken(): Promise<string> {
-        const input = { name: 'A program', permissions: ['tenant:read' as const] }
-        const made = await command(tenant.member.tenant_admin.caller, (scope) => identity.createApiToken(scope, input), authLogin)
-        return gid('ApiToken', made.id)
-      },
-      async invitation(inviter: Role, role: Role, more: { providerOrgId?: string; recipientId?: string } = {}): Promise<string> {
-        const input = { email: `${newId()}@newcomer.test`, role, ...more }
-        const { id } = await command(tenant.member[inviter].caller, (scope) => identity.inviteMember(scope, input), authLogin)
-        // Letters of one invitation keep a pause between them: this one is old enough for the next.
-        await house.at.owner(`update identity.invitation set expires_at = expires_at - interval '10 minutes' where id = $1`, [id])
-        return gid('Invitation', id)
-      },
-    }
-  }
-  const [plant, plantThere] = [plantIn(here), plantIn(there)]
+  const [plant, plantThere] = [planter(house, here), planter(house, there)]
 
   const seller = here.member.provider_manager.caller.actor
   const ownOrg = (seller.kind === 'member' ? seller.providerOrgId : null)!
   const otherOrg = newId()
-  const spares = await importSpares(house, here, identity, { ownOrg, otherOrg })
+  const spares = await importSpares(house, here, { ownOrg, otherOrg })
 
   const mine = {
     clinician: await plant.party('CLINICIAN', here.member.clinician.membershipId),
@@ -106,7 +110,7 @@ export async function makeWorld() {
   const linked = async (capabilities: readonly Capability[]): Promise<Person> => {
     const person = await plant.person()
     for (const carer of [mine.clinician, mine.caregiver]) await plant.link(carer, person.partyId, capabilities)
-    await plant.link(mine.family, person.partyId, ['VIEW'], true)
+    await plant.link(mine.family, person.partyId, ['VIEW'], { legalGuardian: true })
     return person
   }
   const without = (one: Capability) => linked(everything.filter((other) => other !== one))
@@ -186,7 +190,8 @@ export async function makeWorld() {
 }
 
 /** Members to change and to end, with a hash that is there already: hashing a password for each would take seconds. */
-async function importSpares(house: TestHouse, tenant: TestTenant, identity: Identity, orgs: { ownOrg: string; otherOrg: string }) {
+async function importSpares(house: TestHouse, tenant: TestTenant, orgs: { ownOrg: string; otherOrg: string }) {
+  const identity = house.composed.made['identity']!.contract as Identity
   const [credential] = await house.at.owner<{ password_hash: string }>('select password_hash from identity.credential limit 1')
   const passwordHash = credential!.password_hash
   const add = (scope: Scope, role: Role, providerOrgId?: string) =>

@@ -110,7 +110,7 @@ const waysIn: Record<string, () => Audit> = {
       url: `http://127.0.0.1:${child.firstLine}`,
       secret: wireSecret,
       audience: 'audit.test',
-      timeoutMs: 10_000,
+      timeoutMs: 25_000,
     }),
 }
 

@@ -37,7 +37,8 @@ export function createAudit({ repo }: { repo: AuditRepo }): Audit {
       scope.unit.record({
         action: 'audit.read',
         resource: 'AuditEvent',
-        subjectId: equals.subjectId ?? null,
+        // Only of a recipient who has lines: an id that names nobody here must not get one by being asked for.
+        subjectId: rows.length > 0 ? (equals.subjectId ?? null) : null,
         outcome: 'done',
         detail: { rows: Math.min(rows.length, first), filters: Object.keys({ ...equals, ...at }) },
       })

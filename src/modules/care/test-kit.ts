@@ -15,8 +15,9 @@ import { Database } from '../../platform/db/database.ts'
 import { urlFor, type Login } from '../../platform/db/logins.ts'
 import { createContext } from '../../platform/graphql/context.ts'
 import { encodeGlobalId } from '../../platform/graphql/global-id.ts'
-import type { AnyModule, Services } from '../../platform/module.ts'
+import type { Services } from '../../platform/module.ts'
 import { permissionsOf, planeOf, planesOf, type Permission, type Role } from '../access/contract.ts'
+import type { Tenancy } from '../tenancy/contract.ts'
 import { tenancy } from '../tenancy/index.ts'
 import type { Vault } from '../vault/contract.ts'
 import { vault } from '../vault/index.ts'
@@ -25,7 +26,7 @@ import { care } from './index.ts'
 import type { Capability } from './rules.ts'
 
 export interface Answer {
-  readonly data: Record<string, any> | null | undefined
+  readonly data: Readonly<Record<string, unknown>> | null | undefined
   readonly codes: readonly string[]
   readonly errors: ExecutionResult['errors']
 }
@@ -52,6 +53,14 @@ export interface CareHouse {
 }
 
 export const gid = encodeGlobalId
+
+/** What lies at a path of an answer, `*` for each of a list: `pick(data, 'recipients.edges.*.node.id')`. */
+export function pick(value: unknown, path: string): unknown {
+  const [step, ...rest] = path.split('.')
+  if (path === '') return value
+  if (step === '*') return (value as unknown[]).map((one) => pick(one, rest.join('.')))
+  return pick((value as Record<string, unknown> | null | undefined)?.[step!], rest.join('.'))
+}
 
 /** What a test plants as a care coordinator, through the contract. */
 export interface Planting {
@@ -95,7 +104,7 @@ export async function careHouse(): Promise<CareHouse> {
   const database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true })
   const composeWith = (kms: Kms): Composed =>
     compose({
-      modules: [tenancy, vault, care] as unknown as AnyModule[],
+      modules: [tenancy, vault, care],
       services: { clock: systemClock, kms } as Services,
       database,
       planesOf: (permission) => planesOf(permission as Permission),
@@ -129,7 +138,7 @@ export async function careHouse(): Promise<CareHouse> {
       const tenantId = newId()
       const operator = caller(tenantId, { plane: null, actor: { kind: 'operator', name: 'test' }, permissions: new Set() })
       await house.command(operator, async (scope) => {
-        await (composed.made['tenancy']!.contract as any).provision(scope, { slug: `t${tenantId.slice(-10)}`, legalName: 'Test' })
+        await (composed.made['tenancy']!.contract as Tenancy).provision(scope, { slug: `t${tenantId.slice(-10)}`, legalName: 'Test' })
         await contract.vault.provisionTenant(scope, {})
       })
       return tenantId

@@ -4,7 +4,7 @@ import { newId } from '../../kernel/id.ts'
 import type { Caller } from '../../kernel/scope.ts'
 import type { Login } from '../../platform/db/logins.ts'
 import { capabilities } from './rules.ts'
-import { careHouse, daysFromNow, gid, membershipOf, planting, type CareHouse, type Planting } from './test-kit.ts'
+import { careHouse, daysFromNow, gid, membershipOf, pick, planting, type CareHouse, type Planting } from './test-kit.ts'
 
 const canary = 'Zanzibar-7341'
 const refusedByWall = { code: '42501' }
@@ -199,7 +199,7 @@ test('a sealed value moved to another row or tenant does not open, and its neigh
   await house.at.owner(move, [source.id, there.id])
   const read = async (who: Caller, id: string) => {
     const { data, codes } = await house.ask(who, `{ recipient(id: "${gid('CareRecipient', id)}") { givenName version } }`)
-    return [data!['recipient'].givenName, codes]
+    return [pick(data, 'recipient.givenName'), codes]
   }
   expect(await read(plant.coordinator, source.id)).toEqual(['Source', []])
   expect(await read(plant.coordinator, target.id)).toEqual([null, ['SEALED_VALUE_UNREADABLE']])

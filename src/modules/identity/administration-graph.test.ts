@@ -4,7 +4,7 @@ import { newId } from '../../kernel/id.ts'
 import { planes, type Plane } from '../../kernel/scope.ts'
 import { encodeGlobalId } from '../../platform/graphql/global-id.ts'
 import { permissionsOf, planesOf, roles, scopeOf } from '../access/contract.ts'
-import { administrationRig, password, type Person, type Rig, type Tenant } from './administration-kit.ts'
+import { administrationRig, password, type Answer, type Person, type Rig, type Tenant } from './administration-kit.ts'
 import { totpCode, totpStep } from './credentials/totp.ts'
 
 let rig: Rig
@@ -81,19 +81,30 @@ describe('the planes', () => {
 })
 
 describe('members', () => {
-  const list = 'query ($first: Int, $after: String, $role: Role, $plane: String) { members(first: $first, after: $after, role: $role, plane: $plane) { edges { cursor node { id role identity { email } } } pageInfo { hasNextPage endCursor } } }'
+  const list = `query ($first: Int, $after: String, $role: Role, $plane: String) {
+    members(first: $first, after: $after, role: $role, plane: $plane) {
+      edges { cursor node { id role identity { email } } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }`
+  interface Listed {
+    members: {
+      edges: { cursor: string; node: { id: string; role: string; identity: { email: string } } }[]
+      pageInfo: { hasNextPage: boolean; endCursor: string | null }
+    }
+  }
 
   it.each(roles)('a %s sees those whom its reach covers, and nobody of another tenant', async (role) => {
     const by = cedar.of[role]
     const letter = scopeOf(role, 'user:read')
-    const { data, codes } = await rig.ask(by.caller, list, { first: 100 })
+    const { data, codes } = await rig.ask<Listed>(by.caller, list, { first: 100 })
     if (letter === null) {
       expect(codes).not.toEqual([])
       return
     }
     expect(codes).toEqual([])
-    const emails = data!.members.edges.map(({ node }: any) => node.identity.email)
-    expect(emails.filter((email: string) => !email.endsWith(`@${cedar.slug}.test`))).toEqual([])
+    const emails = data!.members.edges.map(({ node }) => node.identity.email)
+    expect(emails.filter((email) => !email.endsWith(`@${cedar.slug}.test`))).toEqual([])
     if (letter === 'T') expect(emails).toEqual(expect.arrayContaining(roles.map((one) => cedar.of[one].email)))
     else expect(emails).toEqual([by.email])
   })
@@ -103,8 +114,8 @@ describe('members', () => {
     const seen: string[] = []
     let after: string | null = null
     do {
-      const { data } = await rig.ask(by, list, { first: 3, after })
-      const { edges, pageInfo } = data!.members
+      const answer: Answer<Listed> = await rig.ask(by, list, { first: 3, after })
+      const { edges, pageInfo }: Listed['members'] = answer.data!.members
       expect(edges.length).toBeLessThanOrEqual(3)
       for (const { cursor, node } of edges) {
         expect(Buffer.from(cursor, 'base64url').toString('hex')).not.toContain(cedar.id.replaceAll('-', ''))
@@ -114,21 +125,22 @@ describe('members', () => {
     } while (after)
     expect(new Set(seen).size).toBe(seen.length)
     expect(seen.length).toBeGreaterThanOrEqual(roles.length)
-    const clinicians = await rig.ask(by, list, { role: 'clinician' })
-    expect(new Set(clinicians.data!.members.edges.map(({ node }: any) => node.role))).toEqual(new Set(['clinician']))
-    const nobody = await rig.ask(by, list, { plane: '\u202e\'--' })
+    const clinicians = await rig.ask<Listed>(by, list, { role: 'clinician' })
+    expect(new Set(clinicians.data!.members.edges.map(({ node }) => node.role))).toEqual(new Set(['clinician']))
+    const nobody = await rig.ask<Listed>(by, list, { plane: '\u202e\'--' })
     expect(nobody.data!.members.edges).toEqual([])
   })
 })
 
 describe('a stranger\'s id', () => {
   const malformed = ['', 'x', encodeGlobalId('Membership', 'x'), '💥', 'a'.repeat(1_000)]
+  const memberOf = (tenant: Tenant) => encodeGlobalId('Membership', tenant.of.caregiver.membershipId)
   const mutations: [string, (id: string) => string, (tenant: Tenant) => string][] = [
-    ['deactivateMember', (id) => `deactivateMember(id: ${id})`, (tenant) => encodeGlobalId('Membership', tenant.of.caregiver.membershipId)],
-    ['suspendMember', (id) => `suspendMember(id: ${id})`, (tenant) => encodeGlobalId('Membership', tenant.of.caregiver.membershipId)],
-    ['resumeMember', (id) => `resumeMember(id: ${id})`, (tenant) => encodeGlobalId('Membership', tenant.of.caregiver.membershipId)],
-    ['updateMember', (id) => `updateMember(input: { id: ${id}, version: 1, locale: en })`, (tenant) => encodeGlobalId('Membership', tenant.of.caregiver.membershipId)],
-    ['assignRole', (id) => `assignRole(membershipId: ${id}, role: clinician)`, (tenant) => encodeGlobalId('Membership', tenant.of.caregiver.membershipId)],
+    ['deactivateMember', (id) => `deactivateMember(id: ${id})`, memberOf],
+    ['suspendMember', (id) => `suspendMember(id: ${id})`, memberOf],
+    ['resumeMember', (id) => `resumeMember(id: ${id})`, memberOf],
+    ['updateMember', (id) => `updateMember(input: { id: ${id}, version: 1, locale: en })`, memberOf],
+    ['assignRole', (id) => `assignRole(membershipId: ${id}, role: clinician)`, memberOf],
     ['resendInvitation', (id) => `resendInvitation(id: ${id})`, (tenant) => encodeGlobalId('Invitation', invitationOf.get(tenant)!)],
     ['revokeInvitation', (id) => `revokeInvitation(id: ${id})`, (tenant) => encodeGlobalId('Invitation', invitationOf.get(tenant)!)],
     ['revokeApiToken', (id) => `revokeApiToken(id: ${id})`, (tenant) => encodeGlobalId('ApiToken', tokenOf.get(tenant)!)],
@@ -136,7 +148,8 @@ describe('a stranger\'s id', () => {
   const admin = () => cedar.of.tenant_admin.caller
   const attempt = async (name: string, write: (id: string) => string, id: string): Promise<string> => {
     const { data, codes } = await rig.ask(admin(), `mutation { ${write(JSON.stringify(id))} { __typename ... on Fault { code } } }`)
-    return data?.[name].code ?? codes[0] ?? data?.[name].__typename
+    const answer = data?.[name]
+    return String(answer?.['code'] ?? codes[0] ?? answer?.['__typename'])
   }
 
   it.each(mutations)('%s finds nothing under it, nor under a malformed one or one of another type', async (name, write, idOf) => {
@@ -158,8 +171,10 @@ describe('a stranger\'s id', () => {
   })
 
   it('as the recipient or organisation of an invitation finds nothing either', async () => {
-    const send = async (by: Person, more: string) =>
-      (await rig.ask(by.caller, `mutation { inviteMember(input: { email: "n@example.org", ${more} }) { __typename ... on Fault { code } } }`)).data!.inviteMember
+    const send = async (by: Person, more: string) => {
+      const source = `mutation { inviteMember(input: { email: "n@example.org", ${more} }) { __typename ... on Fault { code } } }`
+      return (await rig.ask(by.caller, source)).data!['inviteMember']
+    }
     const foreign = encodeGlobalId('CareRecipient', newId())
     expect(await send(cedar.of.care_coordinator, `role: family, recipientId: "${foreign}"`)).toMatchObject({ code: 'NOT_FOUND' })
     expect(await send(cedar.of.care_coordinator, 'role: family, recipientId: "nonsense"')).toMatchObject({ code: 'NOT_FOUND' })
@@ -182,11 +197,13 @@ describe('from end to end', () => {
     const [letter] = rig.letters().filter(({ to }) => to === email.toLowerCase())
     const accepted = await rig.ask(
       { ...rig.nobody(cedar.id), plane: 'clinician' },
-      'mutation ($token: String!, $password: String!) { acceptInvitation(token: $token, password: $password) { ... on AcceptedInvitation { membershipId plane } ... on Fault { code } } }',
+      `mutation ($token: String!, $password: String!) {
+        acceptInvitation(token: $token, password: $password) { ... on AcceptedInvitation { membershipId plane } ... on Fault { code } }
+      }`,
       { token: letter!.tokens[0], password },
     )
     expect(accepted.data!.acceptInvitation).toMatchObject({ plane: 'clinician' })
-    const { membershipId } = accepted.data!.acceptInvitation
+    const membershipId = accepted.data!.acceptInvitation?.['membershipId']
     const [row] = await rig.owner('select * from identity.membership where tenant_id = $1 order by id desc limit 1', [cedar.id])
     const me = {
       ...cedar.of.clinician.caller,
@@ -194,12 +211,18 @@ describe('from end to end', () => {
       permissions: permissionsOf('clinician'),
     }
     const enrolled = await rig.ask(me, 'mutation { enrolTotp { ... on TotpEnrolment { secret otpauthUri } ... on Fault { code } } }')
-    const code = totpCode({ secret: enrolled.data!.enrolTotp.secret, step: totpStep(rig.clock.at) })
-    const confirmed = await rig.ask(me, 'mutation ($code: String!) { confirmTotp(code: $code) { ... on RecoveryCodes { recoveryCodes } ... on Fault { code } } }', { code })
-    expect(confirmed.data!.confirmTotp.recoveryCodes).toHaveLength(10)
-    const gone = await rig.ask(admin, 'mutation ($id: ID!) { deactivateMember(id: $id) { ... on Membership { status identity { email } } ... on Fault { code } } }', {
-      id: membershipId,
-    })
+    const code = totpCode({ secret: String(enrolled.data!.enrolTotp?.['secret']), step: totpStep(rig.clock.at) })
+    const confirmed = await rig.ask(
+      me,
+      'mutation ($code: String!) { confirmTotp(code: $code) { ... on RecoveryCodes { recoveryCodes } ... on Fault { code } } }',
+      { code },
+    )
+    expect(confirmed.data!.confirmTotp?.['recoveryCodes']).toHaveLength(10)
+    const gone = await rig.ask(
+      admin,
+      'mutation ($id: ID!) { deactivateMember(id: $id) { ... on Membership { status identity { email } } ... on Fault { code } } }',
+      { id: membershipId },
+    )
     expect(gone.data!.deactivateMember).toEqual({ status: 'ENDED', identity: { email: email.toLowerCase() } })
   })
 
@@ -207,10 +230,13 @@ describe('from end to end', () => {
     const admin = cedar.of.tenant_admin.caller
     const made = await rig.ask(
       admin,
-      'mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { ... on CreatedApiToken { token apiToken { id name permissions } } ... on Fault { code } } }',
+      `mutation ($input: CreateApiTokenInput!) {
+        createApiToken(input: $input) { ... on CreatedApiToken { token apiToken { id name permissions } } ... on Fault { code } }
+      }`,
       { input: { name: 'board', permissions: ['tenant:read'], expiresAt: '2999-01-01T00:00:00Z' } },
     )
-    expect(made.data!.createApiToken).toMatchObject({ token: expect.stringMatching(/^mst_/), apiToken: { name: 'board', permissions: ['tenant:read'] } })
+    const apiToken = { name: 'board', permissions: ['tenant:read'] }
+    expect(made.data!.createApiToken).toMatchObject({ token: expect.stringMatching(/^mst_/), apiToken })
     const refused = await rig.ask(
       admin,
       'mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { ... on DeniedFault { code message } } }',
@@ -220,10 +246,11 @@ describe('from end to end', () => {
   })
 
   it('a refusal is in the audit trail', async () => {
-    const { data } = await rig.ask(cedar.of.compliance_officer.caller, 'mutation { assignRole(membershipId: "x", role: clinician) { ... on Fault { code } } }')
+    const { caller, membershipId } = cedar.of.compliance_officer
+    const { data } = await rig.ask(caller, 'mutation { assignRole(membershipId: "x", role: clinician) { ... on Fault { code } } }')
     expect(data!.assignRole).toEqual({ code: 'FORBIDDEN' })
     expect(await rig.audited(cedar.id, 'access.denied')).toContainEqual(
-      expect.objectContaining({ actor_id: cedar.of.compliance_officer.membershipId, detail: { field: 'assignRole', permission: 'role:assign' } }),
+      expect.objectContaining({ actor_id: membershipId, detail: { field: 'assignRole', permission: 'role:assign' } }),
     )
   })
 })

@@ -1,4 +1,4 @@
-/** For the tests of identity's administration: the real modules over a fresh database, a clock of the test's own, and a mail spool to read. */
+/** For the tests of identity's administration: the real modules over a fresh database, the test's own clock, and a mail spool to read. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,8 +51,8 @@ export interface Letter {
   readonly tokens: readonly string[]
 }
 
-export interface Answer {
-  readonly data: Record<string, any> | null | undefined
+export interface Answer<Data> {
+  readonly data: Data | null | undefined
   readonly codes: readonly string[]
 }
 
@@ -64,9 +64,12 @@ function readLetter(raw: string): Letter {
   const body = rest.join('\n\n')
   const unfolded = head.replace(/\n[ \t]+/g, ' ')
   const header = (name: string) => new RegExp(`^${name}: (.*)$`, 'mi').exec(unfolded)?.[1] ?? ''
-  const quoted = (text: string) =>
-    Buffer.from(text.replace(/=\n/g, '').replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))), 'latin1').toString()
-  const decoders: Record<string, (text: string) => string> = { base64: (text) => Buffer.from(text, 'base64').toString(), 'quoted-printable': quoted }
+  const bytes = (text: string) => text.replace(/=\n/g, '').replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+  const quoted = (text: string) => Buffer.from(bytes(text), 'latin1').toString()
+  const decoders: Record<string, (text: string) => string> = {
+    base64: (text) => Buffer.from(text, 'base64').toString(),
+    'quoted-printable': quoted,
+  }
   const text = (decoders[header('Content-Transfer-Encoding')] ?? String)(body)
   const words = (value: string) =>
     value
@@ -87,7 +90,7 @@ export async function administrationRig(environment: Readonly<Record<string, str
   const client = new pg.Client({ connectionString: at.ownerUrl })
   await client.connect()
   /** SQL as the database's owner, on one connection. */
-  const owner = async <Row extends object = Record<string, any>>(sql: string, values: unknown[] = []): Promise<Row[]> =>
+  const owner = async <Row extends object = Record<string, unknown>>(sql: string, values: unknown[] = []): Promise<Row[]> =>
     (await client.query(sql, values)).rows
   const directory = mkdtempSync(join(tmpdir(), 'maristan-people-'))
   const spool = join(directory, 'mail')
@@ -142,13 +145,17 @@ export async function administrationRig(environment: Readonly<Record<string, str
     },
     nobody: (tenantId: string) => caller(tenantId, { plane: 'console', actor: { kind: 'anonymous' }, permissions: new Set() }),
 
-    async ask(who: Caller, source: string, variableValues: Record<string, unknown> = {}): Promise<Answer> {
+    async ask<Data = Record<string, Record<string, unknown>>>(
+      who: Caller,
+      source: string,
+      variableValues: Record<string, unknown> = {},
+    ): Promise<Answer<Data>> {
       const unit = database.unit(who)
       const contextValue = createContext({ unit, plane: who.plane!, locale: 'en', answer: { setCookie() {} } })
       const schema = composed.schemas.plane[who.plane!]
       const { data, errors } = await unit.read(() => graphql({ schema, source, contextValue, variableValues }))
       const codes = (errors ?? []).map(({ originalError, message }) => (originalError as { code?: string } | undefined)?.code ?? message)
-      return { data, codes }
+      return { data: data as Data | null | undefined, codes }
     },
 
     letters: (): Letter[] => {
@@ -179,7 +186,8 @@ export async function administrationRig(environment: Readonly<Record<string, str
           [id, identityId, email, passwordHash, membershipId, planeOf(role), role, org],
         )
         const actor = { kind: 'member', membershipId, identityId, role, sessionId: newId(), via: 'password', providerOrgId: org } as const
-        return { email, role, membershipId, identityId, caller: caller(id, { plane: planeOf(role), actor, permissions: permissionsOf(role) }) }
+        const who = caller(id, { plane: planeOf(role), actor, permissions: permissionsOf(role) })
+        return { email, role, membershipId, identityId, caller: who }
       }
       const people: [Role, Person][] = []
       for (const role of roles) people.push([role, await add(role)])
@@ -209,7 +217,7 @@ export async function administrationRig(environment: Readonly<Record<string, str
       return rows.map(({ payload }) => payload)
     },
 
-    async audited(tenantId: string, action: string): Promise<Record<string, any>[]> {
+    async audited(tenantId: string, action: string): Promise<Record<string, unknown>[]> {
       return owner('select * from audit.event where tenant_id = $1 and action = $2 order by id', [tenantId, action])
     },
 

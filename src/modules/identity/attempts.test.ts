@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => ground.close())
 
 const code = (name: string) => expect.objectContaining({ code: name })
-/** A quarter of an hour on, most windows are empty again; a tenant of one's own has no history at all. */
+/** A tenant of its own has no history. */
 const newTenant = () => newId()
 let addresses = 0
 const newAddress = () => `203.0.113.${(addresses = (addresses + 1) % 250)}`
@@ -76,7 +76,7 @@ test('a refused attempt is not counted: knocking does not keep the door shut', a
   expect(await guess(person, { address })).toBe('INVALID_CREDENTIALS')
 })
 
-test('strangers who guess at an account neither slow nor refuse the device that its owner signed in on, nor a new device for long', async () => {
+test('strangers who guess at an account neither slow nor refuse its owner\'s device, and a new device only a little', async () => {
   const person = await ground.person({ tenantId: newTenant() })
   const { deviceToken } = signedIn(await signIn(person, { address: newAddress() }))
   const hostile = newAddress()
@@ -147,8 +147,8 @@ test('counters name nobody, and go when no window reaches them any more', async 
   const person = await ground.person({ tenantId: newTenant() })
   const address = newAddress()
   await guess(person, { address })
-  const rows = () => ground.at.owner<{ key: string; member: string }>('select key, member from identity.throttle_count where tenant_id = $1', [person.tenantId])
-  const before = await rows()
+  const sql = 'select key, member from identity.throttle_count where tenant_id = $1'
+  const before = await ground.at.owner<{ key: string; member: string }>(sql, [person.tenantId])
   expect(before.length).toBeGreaterThan(3)
   for (const { key, member } of before) {
     expect(key).toMatch(/^[\w-]{43}$/)

@@ -91,7 +91,8 @@ describe('a sign-in', () => {
     for (const [person, trying] of tries) refusals.push(await tryIn(person, trying).catch((error: unknown) => error))
     for (const refusal of refusals) expect(refusal).toEqual(invalidCredentials())
     const reasons = (await ground.audit()).filter(({ action }) => action === 'signin.refused').map(({ detail }) => detail['reason'])
-    expect(reasons.slice(-6)).toEqual(['UNKNOWN_ACCOUNT', 'WRONG_PASSWORD', 'NO_MEMBERSHIP', 'ACCOUNT_DISABLED', 'NO_MEMBERSHIP', 'NO_MEMBERSHIP'])
+    const none = 'NO_MEMBERSHIP'
+    expect(reasons.slice(-6)).toEqual(['UNKNOWN_ACCOUNT', 'WRONG_PASSWORD', none, 'ACCOUNT_DISABLED', none, none])
   })
 
   it('costs an unknown account the statements and the hashing that a wrong password costs', async () => {
@@ -114,9 +115,11 @@ describe('a sign-in', () => {
 
   it('upgrades an imported bcrypt hash once its password was right, and not before', async () => {
     const person = await ground.person({ passwordHash: hashSync(password, 4) })
-    const stored = async () =>
-      (await ground.at.owner<{ password_hash: string }>('select password_hash from identity.credential where identity_id = $1', [person.identityId]))[0]!
-        .password_hash
+    const stored = async () => {
+      const sql = 'select password_hash as hash from identity.credential where identity_id = $1'
+      const [row] = await ground.at.owner<{ hash: string }>(sql, [person.identityId])
+      return row!.hash
+    }
     await expect(tryIn(person, { typed: 'not the password' })).rejects.toEqual(code('INVALID_CREDENTIALS'))
     expect(await stored()).toMatch(/^\$2/)
     await signIn(person)
@@ -137,7 +140,9 @@ describe('a sign-in', () => {
     if (asked.kind !== 'MEMBERSHIP_CHOICE_REQUIRED') throw new Error(asked.kind)
     expect(asked.memberships.map(({ role }) => role)).toEqual(['tenant_admin', 'care_coordinator'])
     const choose = (membershipId: string, choiceToken = asked.choiceToken) =>
-      here.as(ground.nobody('console'), (identity, scope) => identity.chooseMembership(scope, { plane: 'console', choiceToken, membershipId }))
+      here.as(ground.nobody('console'), (identity, scope) =>
+        identity.chooseMembership(scope, { plane: 'console', choiceToken, membershipId }),
+      )
     await expect(choose(person.membershipIds[2]!)).rejects.toEqual(code('NOT_FOUND'))
     await expect(choose(person.membershipIds[3]!)).rejects.toEqual(code('NOT_FOUND'))
     await expect(choose(person.membershipIds[0]!, 'b.guessed')).rejects.toEqual(code('SIGN_IN_OVER'))
@@ -152,7 +157,8 @@ describe('a sign-in', () => {
     expect(result.setCookie).toMatch(/^d_sid=/)
     expect(await identify({ cookie: cookieIn(result) })).toMatchObject({ kind: 'member', role: 'clinician' })
     const [tenant, session, secret] = cookieIn(result).split('.') as [string, string, string]
-    for (const forged of ['', 'x', `${tenant}.${session}`, `${tenant}.${session}.${secret.slice(0, -2)}AA`, `${tenant}.${session}.${secret}.x`]) {
+    const wrongSecret = `${tenant}.${session}.${secret.slice(0, -2)}AA`
+    for (const forged of ['', 'x', `${tenant}.${session}`, wrongSecret, `${tenant}.${session}.${secret}.x`]) {
       await expect(identify({ cookie: forged })).rejects.toEqual(code('SESSION_ENDED'))
     }
   })
@@ -229,11 +235,10 @@ describe('a second factor', () => {
     await ground.withTotp(here, person)
     const { codes, hashes } = newRecoveryCodes()
     for (const hash of hashes) {
-      await ground.at.owner('insert into identity.recovery_code (tenant_id, id, identity_id, code_hash) values ($1, gen_random_uuid(), $2, $3)', [
-        person.tenantId,
-        person.identityId,
-        hash,
-      ])
+      await ground.at.owner(
+        'insert into identity.recovery_code (tenant_id, id, identity_id, code_hash) values ($1, gen_random_uuid(), $2, $3)',
+        [person.tenantId, person.identityId, hash],
+      )
     }
     const many: string[] = []
     for (let i = 0; i < 5; i++) many.push(await challenged(person))
@@ -325,7 +330,8 @@ describe('a credential', () => {
       `insert into identity.api_token (tenant_id, id, name, hash, permissions) values ($1, gen_random_uuid(), 'lab', $2, $3)`,
       [ground.tenantId, hash, ['tenant:read', 'role:assign', 'no:such']],
     )
-    const ask = (bearer: string) => here.as(ground.nobody('integrator'), (identity, scope) => identity.identify(scope, { bearer, plane: 'integrator' }))
+    const ask = (bearer: string) =>
+      here.as(ground.nobody('integrator'), (identity, scope) => identity.identify(scope, { bearer, plane: 'integrator' }))
     expect(await ask(token)).toMatchObject({ kind: 'integration', permissions: ['tenant:read'] })
     await expect(ask(newApiToken(ground.tenantId).token)).rejects.toEqual(code('SESSION_ENDED'))
     await ground.at.owner('update identity.api_token set revoked_at = now() where hash = $1', [hash])
@@ -341,17 +347,22 @@ describe('a refresh token', () => {
     await expect(refresh(first.refreshToken!)).rejects.toEqual(code('SESSION_ENDED'))
     await expect(refresh(second.refreshToken!)).rejects.toEqual(code('SESSION_ENDED'))
     await expect(identify({ bearer: second.accessToken! })).rejects.toEqual(code('SESSION_ENDED'))
-    expect((await ground.audit()).slice(-3).map(({ action }) => action).sort()).toEqual(['refresh.refused', 'refresh.reused', 'session.revoked'])
-    const [event] = await ground.at.owner<{ name: string; payload: { reason: string } }>('select name, payload from outbox.event order by at desc limit 1')
+    const trace = (await ground.audit()).slice(-3).map(({ action }) => action)
+    expect(trace.toSorted()).toEqual(['refresh.refused', 'refresh.reused', 'session.revoked'])
+    const [event] = await ground.at.owner('select name, payload from outbox.event order by at desc limit 1')
     expect(event).toMatchObject({ name: 'identity.session.revoked', payload: { reason: 'REUSE' } })
   })
 
   it('presented by twenty at once is rotated once; the others get no successor', async () => {
-    const { refreshToken } = await signIn(await ground.person())
-    const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(refreshToken!)))
-    const successors = answers.map((one) => one.refreshToken).filter((one) => one !== null)
-    expect(successors).toHaveLength(1)
-    expect((await refresh(successors[0]!)).refreshToken).not.toBeNull()
+    let { refreshToken } = await signIn(await ground.person())
+    // Again with the successor: by then all connections are open, and the twenty really are at once.
+    for (let round = 0; round < 3; round++) {
+      const presented = refreshToken!
+      const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(presented)))
+      const successors = answers.map((one) => one.refreshToken).filter((one) => one !== null)
+      expect(successors).toHaveLength(1)
+      refreshToken = successors[0]!
+    }
   })
 
   it('is refused on another plane, unused for half an hour, after twelve, without its membership, and made up', async () => {
@@ -386,7 +397,7 @@ describe('the sessions of a member', () => {
     expect(await list(current)).toHaveLength(1)
     await here.as(current, (identity, scope) => identity.signOut(scope, { plane: 'clinician' }))
     expect(await list(current)).toEqual([])
-    await expect(here.as(ground.nobody('clinician'), (identity, scope) => identity.sessions(scope, {}))).rejects.toEqual(code('UNAUTHENTICATED'))
+    await expect(list(ground.nobody('clinician'))).rejects.toEqual(code('UNAUTHENTICATED'))
   })
 })
 

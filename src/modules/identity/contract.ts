@@ -141,7 +141,11 @@ export const identityMethods = {
    * @throws TOKEN_WRONG_PLANE, TOKEN_MALFORMED, TOKEN_UNKNOWN_KEY, TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED
    */
   identify: {
-    input: z.object({ bearer: z.string().max(4_096).optional(), cookie: z.string().max(200).optional(), plane: z.enum(planes).nullable() }),
+    input: z.object({
+      bearer: z.string().max(4_096).optional(),
+      cookie: z.string().max(200).optional(),
+      plane: z.enum(planes).nullable(),
+    }),
     output: identified,
   },
   /** Signs in with a password. Commits by itself. @throws INVALID_CREDENTIALS, TOO_MANY_REQUESTS */
@@ -152,7 +156,13 @@ export const identityMethods = {
   /** Goes on with the second factor. Commits by itself. @throws CODE_REFUSED, SIGN_IN_OVER, TOO_MANY_REQUESTS */
   verifySecondFactor: {
     input: z
-      .object({ plane, challengeToken: token, code: z.string().max(64).optional(), recoveryCode: z.string().max(64).optional(), deviceToken })
+      .object({
+        plane,
+        challengeToken: token,
+        code: z.string().max(64).optional(),
+        recoveryCode: z.string().max(64).optional(),
+        deviceToken,
+      })
       .refine(({ code, recoveryCode }) => (code === undefined) !== (recoveryCode === undefined), 'give code or recoveryCode'),
     output: signInResult,
   },

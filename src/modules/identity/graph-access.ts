@@ -57,7 +57,7 @@ export function accessGraph(
       subGraphs: people,
       errors: mayFail,
       args: { password: t.arg.string(), code: t.arg.string() },
-      resolve: (_, given, { scope }) => contract.enrolTotp(scope, withoutNulls({ password: given.password ?? null, code: given.code ?? null })),
+      resolve: (_, { password, code }, { scope }) => contract.enrolTotp(scope, withoutNulls({ password: password ?? null, code: code ?? null })),
     }),
   )
   for (const name of ['confirmTotp', 'regenerateRecoveryCodes'] as const) {

@@ -85,7 +85,10 @@ export function membersGraph(
       args: { role: t.arg({ type: Role }), status: t.arg({ type: Status }), plane: t.arg.string() },
       resolve: (query, _, { role, status, plane }, { scope }) =>
         repo.listMembers(scope, query, {
-          AND: [membersWithin(reachOf(scope, 'user:read')), withoutNulls({ role: role ?? null, status: status ?? null, plane: plane ?? null })],
+          AND: [
+            membersWithin(reachOf(scope, 'user:read')),
+            withoutNulls({ role: role ?? null, status: status ?? null, plane: plane ?? null }),
+          ],
         }),
     }),
   )

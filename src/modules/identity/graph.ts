@@ -47,7 +47,8 @@ export function identityGraph(builder: Builder, refs: { tenancy: TenancyGraph },
       }),
       deviceToken: t.exposeString('deviceToken', {
         nullable: true,
-        description: 'Keep it and hand it in with the next sign-in: it opens nothing, but others\' guessing does not slow this device down.',
+        description:
+          'Keep it and hand it in with the next sign-in: it opens nothing, but others\' guessing does not slow this device down.',
       }),
       membership: t.field({ type: SignedInMembership, resolve: ({ membership }) => membership }),
     }),

@@ -15,7 +15,8 @@ const kids = async () => (await ground.at.owner<{ kid: string }>('select kid fro
 
 const bearerOf = async (at: Process): Promise<string> => {
   const { email } = await ground.person()
-  const result = await at.as(ground.nobody('clinician'), (identity, scope) => identity.signIn(scope, { email, password, plane: 'clinician' }))
+  const given = { email, password, plane: 'clinician' } as const
+  const result = await at.as(ground.nobody('clinician'), (identity, scope) => identity.signIn(scope, given))
   return signedIn(result).accessToken!
 }
 const identify = (at: Process, bearer: string) =>
@@ -36,8 +37,8 @@ test('the published list holds every key and no private part; the stored private
   for (const key of keys) expect(Object.keys(key).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x'])
   const rows = await ground.at.owner<{ private_jwk: string }>('select private_jwk from identity.signing_key')
   for (const row of rows) expect(row.private_jwk).toMatch(/^v1\|/)
-  await ground.at.owner(`update identity.signing_key set private_jwk = (select private_jwk from identity.signing_key where plane = 'console')
-    where plane = 'seller'`)
+  await ground.at.owner(`update identity.signing_key
+    set private_jwk = (select private_jwk from identity.signing_key where plane = 'console') where plane = 'seller'`)
   await expect(ground.process()).rejects.toEqual(code('SEALED_VALUE_UNREADABLE'))
 })
 

@@ -100,7 +100,8 @@ export function createKeys({ repo, vault, clock }: { repo: KeyRepo; vault: Secre
       expiresAt: new Date(key.expiresAtMs),
     }
     await repo.add(scope, row)
-    scope.unit.record({ action: 'signing_key.created', resource: 'SigningKey', outcome: 'done', detail: { plane: key.plane, kid: key.kid } })
+    const detail = { plane: key.plane, kid: key.kid }
+    scope.unit.record({ action: 'signing_key.created', resource: 'SigningKey', outcome: 'done', detail })
     return row
   }
 

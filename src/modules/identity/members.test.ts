@@ -13,8 +13,22 @@ let zaytuna: Tenant
 const deactivate = (by: Person, id: string) => rig.act(by.caller, (scope) => rig.contract.deactivateMember(scope, { id }))
 const assign = (by: Person, membershipId: string, role: Role) =>
   rig.act(by.caller, (scope) => rig.contract.assignRole(scope, { membershipId, role }))
-const row = async (id: string) =>
-  (await rig.owner<{ status: MembershipState; role: Role; plane: string; version: number }>('select * from identity.membership where id = $1', [id]))[0]!
+interface Row {
+  status: MembershipState
+  role: Role
+  plane: string
+  version: number
+}
+const row = async (id: string): Promise<Row> => (await rig.owner<Row>('select * from identity.membership where id = $1', [id]))[0]!
+/** One more membership of a person. */
+async function second(tenant: Tenant, { identityId }: Person, role: Role): Promise<string> {
+  const id = newId()
+  await rig.owner(
+    "insert into identity.membership (tenant_id, id, identity_id, plane, role, status) values ($1, $2, $3, $4, $5, 'ACTIVE')",
+    [tenant.id, id, identityId, planeOf(role), role],
+  )
+  return id
+}
 const liveSessions = async (membershipId: string) =>
   (await rig.owner('select id from identity.session where membership_id = $1 and revoked_at is null', [membershipId])).map(({ id }) => id)
 
@@ -67,11 +81,15 @@ describe('reach', () => {
 
   it('a change over a stale version is refused', async () => {
     const { membershipId: id } = await cedar.add('clinician')
-    const update = (version: number) => codeOf(rig.act(cedar.of.tenant_admin.caller, (scope) => rig.contract.updateMember(scope, { id, version, locale: 'ar' })))
+    const admin = cedar.of.tenant_admin.caller
+    const update = (version: number) => codeOf(rig.act(admin, (scope) => rig.contract.updateMember(scope, { id, version, locale: 'ar' })))
     expect(await update(2)).toBe('STALE_VERSION')
     expect(await update(1)).toBe('done')
     expect(await update(1)).toBe('STALE_VERSION')
-    const [person] = await rig.owner('select i.locale from identity.identity i join identity.membership m on m.identity_id = i.id where m.id = $1', [id])
+    const [person] = await rig.owner(
+      'select i.locale from identity.identity i join identity.membership m on m.identity_id = i.id where m.id = $1',
+      [id],
+    )
     expect(person).toEqual({ locale: 'ar' })
   })
 })
@@ -80,7 +98,8 @@ describe('leaving', () => {
   it('ends the membership and every session of it in one transaction, and tells', async () => {
     const person = await cedar.add('clinician')
     const bystander = await cedar.add('clinician')
-    const sessions = [await rig.session(cedar, person.membershipId, 'clinician'), await rig.session(cedar, person.membershipId, 'clinician')]
+    const sessions: string[] = []
+    for (let i = 0; i < 2; i++) sessions.push(await rig.session(cedar, person.membershipId, 'clinician'))
     const kept = await rig.session(cedar, bystander.membershipId, 'clinician')
     expect(await deactivate(cedar.of.tenant_admin, person.membershipId)).toMatchObject({ status: 'ENDED' })
     expect(await liveSessions(person.membershipId)).toEqual([])
@@ -97,7 +116,8 @@ describe('leaving', () => {
     const [invitation, other] = [newId(), newId()]
     for (const [id, role] of [[invitation, 'clinician'], [other, 'caregiver']]) {
       await rig.owner(
-        "insert into identity.invitation (tenant_id, id, email, plane, role, token_hash, state, expires_at) values ($1, $2::uuid, $3, 'clinician', $4, $2::text, 'SENT', now() + interval '1 day')",
+        `insert into identity.invitation (tenant_id, id, email, plane, role, token_hash, state, expires_at)
+         values ($1, $2::uuid, $3, 'clinician', $4, $2::text, 'SENT', now() + interval '1 day')`,
         [cedar.id, id, person.email, role],
       )
     }
@@ -107,7 +127,9 @@ describe('leaving', () => {
   })
 
   const acts = { end: 'deactivateMember', suspend: 'suspendMember', resume: 'resumeMember' } as const
-  const known = [...cells(membershipMachine)].flatMap(({ state, event, to }) => (event === 'activate' ? [] : [{ state, event, to, method: acts[event] }]))
+  const known = [...cells(membershipMachine)].flatMap(({ state, event, to }) =>
+    event === 'activate' ? [] : [{ state, event, to, method: acts[event] }],
+  )
 
   it.each(known)('$method of a $state member leads to $to', async ({ state, to, method }) => {
     const { membershipId: id } = await cedar.add('clinician')
@@ -127,19 +149,16 @@ describe('assigning a role', () => {
     const { membershipId } = await cedar.add(target === 'caregiver' ? 'clinician' : 'caregiver')
     const before = await row(membershipId)
     expect(await codeOf(assign(cedar.of[assigner], membershipId, target))).toBe(allowed ? 'done' : 'FORBIDDEN')
-    expect(await row(membershipId)).toMatchObject(allowed ? { role: target, plane: planeOf(target), version: 2 } : { role: before.role, version: 1 })
+    const after = allowed ? { role: target, plane: planeOf(target), version: 2 } : { role: before.role, version: 1 }
+    expect(await row(membershipId)).toMatchObject(after)
     if (allowed) expect(await rig.events(cedar.id, 'access.role.assigned')).toContainEqual({ membershipId, role: target })
   })
 
   it('nobody assigns to themselves, not even to another membership of their own', async () => {
     const admin = await cedar.add('tenant_admin')
-    const second = newId()
-    await rig.owner(
-      "insert into identity.membership (tenant_id, id, identity_id, plane, role, status) values ($1, $2, $3, 'clinician', 'clinician', 'ACTIVE')",
-      [cedar.id, second, admin.identityId],
-    )
-    for (const id of [admin.membershipId, second]) expect(await codeOf(assign(admin, id, 'care_coordinator'))).toBe('OWN_ROLE')
-    expect(await codeOf(assign(cedar.of.tenant_admin, second, 'care_coordinator'))).toBe('done')
+    const other = await second(cedar, admin, 'clinician')
+    for (const id of [admin.membershipId, other]) expect(await codeOf(assign(admin, id, 'care_coordinator'))).toBe('OWN_ROLE')
+    expect(await codeOf(assign(cedar.of.tenant_admin, other, 'care_coordinator'))).toBe('done')
   })
 
   it('a program assigns no role', async () => {
@@ -160,10 +179,7 @@ describe('assigning a role', () => {
 
   it('a role held already, by this membership or another of the person, and an ended membership are refused', async () => {
     const person = await cedar.add('clinician')
-    await rig.owner(
-      "insert into identity.membership (tenant_id, id, identity_id, plane, role, status) values ($1, $2, $3, 'courier', 'caregiver', 'ACTIVE')",
-      [cedar.id, newId(), person.identityId],
-    )
+    await second(cedar, person, 'caregiver')
     expect(await codeOf(assign(cedar.of.tenant_admin, person.membershipId, 'clinician'))).toBe('ALREADY_MEMBER')
     expect(await codeOf(assign(cedar.of.tenant_admin, person.membershipId, 'caregiver'))).toBe('ALREADY_MEMBER')
     await deactivate(cedar.of.tenant_admin, person.membershipId)
@@ -176,16 +192,18 @@ describe('the last administrator', () => {
   beforeEach(async () => {
     house = await rig.tenant()
   })
-  const activeAdmins = async () =>
-    (await rig.owner("select count(*)::int as n from identity.membership where tenant_id = $1 and role = 'tenant_admin' and status = 'ACTIVE'", [house.id]))[0]!.n
+  const activeAdmins = async () => {
+    const sql = "select id from identity.membership where tenant_id = $1 and role = 'tenant_admin' and status = 'ACTIVE'"
+    return (await rig.owner(sql, [house.id])).length
+  }
 
   it('neither leaves, nor is suspended, nor is demoted; with a second one, each of these goes', async () => {
     const admin = house.of.tenant_admin
     const suspend = (id: string) => rig.act(admin.caller, (scope) => rig.contract.suspendMember(scope, { id }))
     expect(await codeOf(deactivate(admin, admin.membershipId))).toBe('LAST_ADMIN')
     expect(await codeOf(suspend(admin.membershipId))).toBe('LAST_ADMIN')
-    const second = await house.add('tenant_admin')
-    expect(await codeOf(assign(admin, second.membershipId, 'clinician'))).toBe('done')
+    const other = await house.add('tenant_admin')
+    expect(await codeOf(assign(admin, other.membershipId, 'clinician'))).toBe('done')
     expect(await codeOf(deactivate(admin, admin.membershipId))).toBe('LAST_ADMIN')
     const third = await house.add('tenant_admin')
     expect(await codeOf(deactivate(third, admin.membershipId))).toBe('done')

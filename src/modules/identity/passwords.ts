@@ -82,7 +82,8 @@ export function createPasswords({ repo, sessions, attempts, clock, config, mail,
         checkNewPassword(newPassword, { email: account.email })
         await repo.setPassword(inside, account.id, await hashPassword(newPassword), at)
         await repo.killTokens(inside, account.id, at)
-        recordRevoked(inside, await sessions.revoke(inside, { identityId: account.id }, { reason: 'PASSWORD_RESET', now: at }), 'PASSWORD_RESET')
+        const ended = await sessions.revoke(inside, { identityId: account.id }, { reason: 'PASSWORD_RESET', now: at })
+        recordRevoked(inside, ended, 'PASSWORD_RESET')
         inside.unit.record({ action: 'password.reset', resource: 'Identity', resourceId: account.id, outcome: 'done' })
         return true
       })
@@ -123,11 +124,21 @@ function resetLetter(locale: Locale, tenant: string, link: string): { subject: s
   if (locale === 'ar') {
     return {
       subject: `${tenant}: كلمة مرور جديدة`,
-      text: `طلب أحدهم كلمة مرور جديدة لحسابك لدى ${tenant}.\n\nافتح هذا الرابط خلال نصف ساعة لاختيارها:\n${link}\n\nإن لم تطلب ذلك فلا تفعل شيئًا؛ كلمة مرورك لم تتغيّر.\n`,
+      text: paragraphs(
+        `طلب أحدهم كلمة مرور جديدة لحسابك لدى ${tenant}.`,
+        `افتح هذا الرابط خلال نصف ساعة لاختيارها:\n${link}`,
+        'إن لم تطلب ذلك فلا تفعل شيئًا؛ كلمة مرورك لم تتغيّر.',
+      ),
     }
   }
   return {
     subject: `${tenant}: a new password`,
-    text: `Somebody asked for a new password for your account at ${tenant}.\n\nOpen this link within half an hour to choose one:\n${link}\n\nIf it was not you, do nothing: your password has not changed.\n`,
+    text: paragraphs(
+      `Somebody asked for a new password for your account at ${tenant}.`,
+      `Open this link within half an hour to choose one:\n${link}`,
+      'If it was not you, do nothing: your password has not changed.',
+    ),
   }
 }
+
+const paragraphs = (...all: readonly string[]): string => `${all.join('\n\n')}\n`

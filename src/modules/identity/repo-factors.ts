@@ -12,7 +12,8 @@ export function createFactorsRepo(db: ModuleDb<'TotpDevice' | 'RecoveryCode'>, s
      */
     async enrol(scope: Scope, identityId: string, { sealed, mayReplace }: { sealed: string; mayReplace: boolean }): Promise<boolean> {
       const count = await sql(scope).$executeRaw`
-        insert into identity.totp_device as d (tenant_id, identity_id, secret) values (${scope.tenantId}::uuid, ${identityId}::uuid, ${sealed})
+        insert into identity.totp_device as d (tenant_id, identity_id, secret)
+        values (${scope.tenantId}::uuid, ${identityId}::uuid, ${sealed})
         on conflict (tenant_id, identity_id) do update set
           secret = case when d.confirmed_at is null then excluded.secret else d.secret end,
           pending_secret = case when d.confirmed_at is null then null else excluded.secret end

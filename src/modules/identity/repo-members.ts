@@ -37,7 +37,8 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
 
     /** For the selection of a mutation's answer, after its commit. */
     showMember: (scope: Scope, query: object, id: string) => db(scope).membership.findUniqueOrThrow({ ...query, where: key(scope, id) }),
-    showInvitation: (scope: Scope, query: object, id: string) => db(scope).invitation.findUniqueOrThrow({ ...query, where: key(scope, id) }),
+    showInvitation: (scope: Scope, query: object, id: string) =>
+      db(scope).invitation.findUniqueOrThrow({ ...query, where: key(scope, id) }),
     showToken: (scope: Scope, query: object, id: string) => db(scope).apiToken.findUniqueOrThrow({ ...query, where: key(scope, id) }),
 
     /** The changed membership, or null when its version is not the one that was read. */
@@ -68,7 +69,10 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
       db(scope).identity.findUnique({ where: { tenantId_email: { tenantId: scope.tenantId, email } } }),
 
     /** The person of an address, made if there is none. Two that make it at once get the same one, and one of them has made it. */
-    async ensureIdentity(scope: Scope, made: { id: string; email: string; locale: string }): Promise<{ identity: Identity; isNew: boolean }> {
+    async ensureIdentity(
+      scope: Scope,
+      made: { id: string; email: string; locale: string },
+    ): Promise<{ identity: Identity; isNew: boolean }> {
       await db(scope).identity.createMany({ data: { ...made, tenantId: scope.tenantId }, skipDuplicates: true })
       const where = { tenantId_email: { tenantId: scope.tenantId, email: made.email } }
       const identity = await db(scope).identity.findUniqueOrThrow({ where })
@@ -100,7 +104,11 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
       db(scope).invitation.create({ data: { ...data, tenantId: scope.tenantId } }),
 
     /** The moved invitation, or null when somebody else moved it first. */
-    async moveInvitation(scope: Scope, { id, version }: Invitation, data: Prisma.InvitationUpdateManyMutationInput): Promise<Invitation | null> {
+    async moveInvitation(
+      scope: Scope,
+      { id, version }: Invitation,
+      data: Prisma.InvitationUpdateManyMutationInput,
+    ): Promise<Invitation | null> {
       const where = mine(scope, { id, version })
       const [moved] = await db(scope).invitation.updateManyAndReturn({ where, data: { ...data, version: { increment: 1 } } })
       return moved ?? null

@@ -38,7 +38,10 @@ export interface NewSession {
 }
 
 /** Whose sessions to end. */
-export type SessionsOf = { readonly id: string; readonly membershipId?: string } | { readonly membershipId: string } | { readonly identityId: string }
+export type SessionsOf =
+  | { readonly id: string; readonly membershipId?: string }
+  | { readonly membershipId: string }
+  | { readonly identityId: string }
 
 export function createSessionRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
   return {

@@ -39,7 +39,8 @@ export function inAuthCommand<T>(scope: Scope, work: (inside: Scope) => Promise<
 
 export function createRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
   const holderColumns = { identityId: true, plane: true, attempts: true } as const
-  const holder = (rows: readonly { identityId: string; plane: string | null; attempts: number }[]) => (rows[0] as TokenHolder | undefined) ?? null
+  const holder = (rows: readonly { identityId: string; plane: string | null; attempts: number }[]): TokenHolder | null =>
+    (rows[0] as TokenHolder | undefined) ?? null
 
   return {
     /** The account with its password hash, in one statement, so that an unknown one takes no fewer. */
@@ -134,7 +135,8 @@ export function createRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
               and t.purpose = 'PASSWORD_RESET' and t.created_at > ${hourAgo}::timestamptz) < ${data.most}::int
         ), added as (
           insert into identity.one_time_token (tenant_id, id, identity_id, purpose, hash, expires_at, created_at)
-          select o.tenant_id, ${data.id}::uuid, o.id, 'PASSWORD_RESET', ${data.hash}, ${data.expiresAt}::timestamptz, ${data.now}::timestamptz
+          select o.tenant_id, ${data.id}::uuid, o.id, 'PASSWORD_RESET', ${data.hash},
+            ${data.expiresAt}::timestamptz, ${data.now}::timestamptz
           from owner o
         )
         select o.id as "identityId", o.email, o.locale from owner o`

@@ -28,7 +28,10 @@ export function jwksRoute(keys: Pick<Keys, 'published'>): Route {
  * `/session`: whoever is signed in, else 401.
  * @param ask answers the unit of work of the one who asks; whoever is refused, or unknown, is 401 here.
  */
-export function sessionRoute(ask: (request: IncomingMessage, http: RequestContext) => Promise<Unit>, identity: Pick<Identity, 'self'>): Route {
+export function sessionRoute(
+  ask: (request: IncomingMessage, http: RequestContext) => Promise<Unit>,
+  identity: Pick<Identity, 'self'>,
+): Route {
   return {
     method: 'GET',
     path: '/session',

@@ -92,7 +92,7 @@ export function createAcceptService(parts: Parts & { members: MembersRepo }, { p
         const account = await repo.accountBy(inside, { email: invitation.email })
         if (account && !account.isActive) throw invitationInvalid()
         inside.unit.record({ action: 'invitation.opened', resource: 'Invitation', resourceId: invitation.id, outcome: 'done' })
-        return { email: invitation.email, hasPassword: account?.passwordHash != null }
+        return { email: invitation.email, hasPassword: account !== null && account.passwordHash !== null }
       })
       if (!hasPassword) {
         checkNewPassword(password, { email })

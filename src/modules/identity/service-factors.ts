@@ -108,7 +108,8 @@ export function createFactorService(
       return inAuthCommand(scope, async (inside) => {
         const waiting = await factors.unconfirmed(inside, identityId)
         if (!waiting) throw totpNotEnrolled()
-        const { values } = await vault.openSecrets(inside, { items: [{ ...totpSecretPlace(inside.tenantId, identityId), sealed: waiting }] })
+        const place = totpSecretPlace(inside.tenantId, identityId)
+        const { values } = await vault.openSecrets(inside, { items: [{ ...place, sealed: waiting }] })
         const step = checkTotp({ secret: values[0]!, code, nowMs: clock.nowMs(), lastStep: null })
         // Whose secret was replaced or confirmed meanwhile is told the same as who mistyped.
         if (step === null || !(await factors.confirm(inside, identityId, { sealed: waiting, step, at: now() }))) throw codeRefused()

@@ -1,4 +1,5 @@
 /** Invitations' use cases for people. Who may invite whom says `access`; the link's secret exists in the letter only. */
+import type { Clock } from '../../kernel/clock.ts'
 import { forbidden, invalidInput, notFound, tooMany } from '../../kernel/fault.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import type { ServiceOf } from '../../platform/contract.ts'
@@ -32,7 +33,7 @@ export function stateAt({ state, expiresAt }: Pick<Invitation, 'state' | 'expire
   return isOver && invitationMachine.can(state, 'expire') ? invitationMachine.next(state, 'expire') : state
 }
 
-export function createInvitationService(parts: { repo: MembersRepo; sender: InvitationSender; clock: { nowMs(): number } }): InvitationService {
+export function createInvitationService(parts: { repo: MembersRepo; sender: InvitationSender; clock: Clock }): InvitationService {
   const { repo, sender, clock } = parts
 
   const shown = (invitation: Invitation): InvitationShown =>
@@ -64,7 +65,7 @@ export function createInvitationService(parts: { repo: MembersRepo; sender: Invi
 
   const checkRecipient = async (scope: Scope, reach: MemberReach, recipientId: string | undefined): Promise<void> => {
     if (recipientId === undefined) {
-      if (reach.rows === 'own') throw invalidInput({ issues: [{ path: 'recipientId', message: 'name the recipient this person is to help' }] })
+      if (reach.rows === 'own') throw invalidInput({ issues: [{ path: 'recipientId', message: 'name whom this person is to help' }] })
     } else if (!(await repo.mayInviteFor(scope, recipientId))) throw notFound()
   }
 
@@ -88,7 +89,8 @@ export function createInvitationService(parts: { repo: MembersRepo; sender: Invi
     async resendInvitation(scope, { id }) {
       const invitation = await mine(scope, id)
       // An open one expires early: that is what makes its link dead.
-      const ended = invitationMachine.can(invitation.state, 'expire') ? invitationMachine.next(invitation.state, 'expire') : invitation.state
+      const isOpen = invitationMachine.can(invitation.state, 'expire')
+      const ended = isOpen ? invitationMachine.next(invitation.state, 'expire') : invitation.state
       const state = invitationMachine.next(ended, 'resend')
       const sinceMs = clock.nowMs() - (invitation.expiresAt.getTime() - invitationLifeMs)
       if (sinceMs < resendPauseMs) throw tooMany({ retryAfterSeconds: Math.ceil((resendPauseMs - sinceMs) / 1_000) })

@@ -81,7 +81,8 @@ export function createOperatorService(parts: {
       const { member, place } = await join(scope, newcomer, 'PENDING')
       const { plane, id: membershipId } = member
       const { locale } = newcomer
-      const { invitation, url } = await sender.send(scope, { ...place, plane, recipientId: null, invitedBy: null, ...(locale ? { locale } : {}) })
+      const wanted = { ...place, plane, recipientId: null, invitedBy: null, ...(locale ? { locale } : {}) }
+      const { invitation, url } = await sender.send(scope, wanted)
       scope.unit.record({
         action: 'invitation.sent',
         resource: 'Invitation',

@@ -31,7 +31,8 @@ export function createTokenService({ repo, clock }: { repo: MembersRepo; clock: 
       const { token, hash } = newApiToken(scope.tenantId)
       const unique = [...new Set(permissions)]
       const { membershipId } = scope.actor
-      const { id } = await repo.addToken(scope, { name, hash, permissions: unique, expiresAt: expiry, createdBy: membershipId, createdAt: now })
+      const data = { name, hash, permissions: unique, expiresAt: expiry, createdBy: membershipId, createdAt: now }
+      const { id } = await repo.addToken(scope, data)
       scope.unit.record({
         action: 'api_token.created',
         resource: 'ApiToken',
@@ -46,7 +47,8 @@ export function createTokenService({ repo, clock }: { repo: MembersRepo; clock: 
       need(scope, 'token:manage')
       existing(await repo.findToken(scope, id))
       const isFirst = await repo.revokeToken(scope, id, new Date(clock.nowMs()))
-      scope.unit.record({ action: 'api_token.revoked', resource: 'ApiToken', resourceId: id, outcome: 'done', detail: { repeated: !isFirst } })
+      const detail = { repeated: !isFirst }
+      scope.unit.record({ action: 'api_token.revoked', resource: 'ApiToken', resourceId: id, outcome: 'done', detail })
       return { id }
     },
   }

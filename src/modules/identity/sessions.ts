@@ -114,7 +114,8 @@ export function createSessions(
       const { membershipId, sessionId } = memberOf(scope)
       const count = await inAuthCommand(scope, async (inside) => {
         const ended = await sessions.revoke(inside, { membershipId }, { reason: 'REVOKED', now: now(), except: sessionId })
-        inside.unit.record({ action: 'sessions.revoked', resource: 'Membership', resourceId: membershipId, outcome: 'done', detail: { count: ended.length } })
+        const detail = { count: ended.length }
+        inside.unit.record({ action: 'sessions.revoked', resource: 'Membership', resourceId: membershipId, outcome: 'done', detail })
         recordRevoked(inside, ended, 'REVOKED')
         return ended.length
       })

@@ -68,7 +68,7 @@ export interface Ground {
   withTotp(process: Process, person: TestPerson): Promise<string>
   /** Nobody yet, at a tenant's door. */
   nobody(plane: Plane, from?: { address?: string; tenantId?: string }): Caller
-  audit(): Promise<{ action: string; outcome: string; detail: Record<string, unknown>; actor_id: string | null; session_id: string | null }[]>
+  audit(): Promise<{ action: string; detail: Record<string, unknown>; actor_id: string | null; session_id: string | null }[]>
   close(): Promise<void>
 }
 
@@ -82,7 +82,10 @@ export async function layGround(): Promise<Ground> {
   let nowMs = startMs
   const clock = { nowMs: () => nowMs, set: (ms: number) => void (nowMs = ms), advance: (ms: number) => void (nowMs += ms) }
   const addTenant = (id: string) =>
-    at.owner('insert into tenancy.tenant (tenant_id, slug, legal_name) values ($1, $2, $2) on conflict do nothing', [id, `t${id.slice(-8)}`])
+    at.owner('insert into tenancy.tenant (tenant_id, slug, legal_name) values ($1, $2, $2) on conflict do nothing', [
+      id,
+      `t${id.slice(-8)}`,
+    ])
   await addTenant(tenantId)
 
   return {
@@ -142,7 +145,9 @@ export async function layGround(): Promise<Ground> {
       return process
     },
 
-    async person({ memberships = [{ plane: 'clinician', role: 'clinician' }], passwordHash = storedHash, status = 'ACTIVE', tenantId: home = tenantId } = {}) {
+    async person(of = {}) {
+      const { memberships = [{ plane: 'clinician', role: 'clinician' }], passwordHash = storedHash, status = 'ACTIVE' } = of
+      const home = of.tenantId ?? tenantId
       if (home !== tenantId) await addTenant(home)
       const identityId = newId()
       const email = `p${identityId.slice(-10)}@ward.test`

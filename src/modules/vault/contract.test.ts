@@ -9,7 +9,7 @@ import { compose } from '../../platform/compose.ts'
 import { openLocalKms } from '../../platform/crypto/kms-local.ts'
 import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
 import { Database } from '../../platform/db/database.ts'
-import type { AnyModule, Services } from '../../platform/module.ts'
+import type { Services } from '../../platform/module.ts'
 import { planesOf, type Permission } from '../access/contract.ts'
 import { tenancy } from '../tenancy/index.ts'
 import type { Vault } from './contract.ts'
@@ -29,7 +29,7 @@ async function processWith(file: string) {
     unwrap: (...input) => (kmsIsDown ? Promise.reject(keysUnavailable({ reason: 'The KMS is down.' })) : local.unwrap(...input)),
   }
   const composed = compose({
-    modules: [tenancy, vault] as unknown as AnyModule[],
+    modules: [tenancy, vault],
     services: { kms } as Services,
     database,
     planesOf: (permission) => planesOf(permission as Permission),
@@ -97,12 +97,16 @@ test('the operator gives a tenant one data key, once, even when two try at the s
   const tenantId = newId()
   const attempt = () => commanding(operator(tenantId), (scope) => keys.provisionTenant(scope, {}))
   const outcomes = await Promise.allSettled([attempt(), attempt()])
-  expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  const codes = outcomes.map((one) => (one.status === 'fulfilled' ? 'MADE' : (one.reason as { code?: string }).code))
+  expect(codes.sort()).toEqual(['MADE', 'TENANT_KEY_EXISTS'])
   await expect(attempt()).rejects.toMatchObject({ code: 'TENANT_KEY_EXISTS' })
   const byAnother = commanding(coordinator(newId()), (scope) => keys.provisionTenant(scope, {}))
   await expect(byAnother).rejects.toMatchObject({ code: 'FORBIDDEN' })
   const rows = await at.owner('select version, state from vault.tenant_key where tenant_id = $1', [tenantId])
   expect(rows).toEqual([{ version: 1, state: 'ACTIVE' }])
+  // Rotated meanwhile: another first key would still be a second one.
+  await at.owner('update vault.tenant_key set version = 2 where tenant_id = $1', [tenantId])
+  await expect(attempt()).rejects.toMatchObject({ code: 'TENANT_KEY_EXISTS' })
 })
 
 test('a data key under which subjects have their keys cannot go away', async () => {

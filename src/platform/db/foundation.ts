@@ -50,7 +50,7 @@ export async function layFoundation(config: Config, log: Log): Promise<Foundatio
 }
 
 /** Embedded mode's own login secret, made once. */
-async function secretIn(dataDir: string): Promise<string> {
+export async function secretIn(dataDir: string): Promise<string> {
   const path = join(dataDir, 'login.secret')
   try {
     return (await readFile(path, 'utf8')).trim()

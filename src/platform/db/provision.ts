@@ -4,6 +4,7 @@
  */
 import pg from 'pg'
 import { deriveLoginPassword } from '../crypto/hash.ts'
+import { installQueue } from '../jobs/install.ts'
 import { authLogin, logins, urlFor } from './logins.ts'
 import { migrate, type AppliedMigration } from './migrate.ts'
 
@@ -16,9 +17,10 @@ export interface ProvisionOptions {
   readonly onProgress?: (name: string, index: number, total: number) => void
 }
 
-/** Applies missing migrations and sets every login's derived password. Safe to repeat and to run twice at once. */
+/** Applies missing migrations, installs the job queue and sets every login's derived password. Safe to repeat and to run twice at once. */
 export async function provision({ ownerUrl, loginSecret, onProgress }: ProvisionOptions): Promise<readonly AppliedMigration[]> {
   const applied = await migrate({ ownerUrl, ...(onProgress ? { onProgress } : {}) })
+  await installQueue(ownerUrl)
   await withClient(ownerUrl, async (client) => {
     await client.query('begin')
     // Logins belong to the whole cluster: two databases of one cluster provisioned at once must not collide.

@@ -116,7 +116,7 @@ function mask(error: unknown, log: Log): Error {
     const status = at.path ? {} : { http: { status: statusOf(original) } }
     return new GraphQLError(original.message, { ...at, extensions: { code: original.code, kind: original.kind, ...status } })
   }
-  if (error instanceof GraphQLError && isComplaint(error, original)) return withoutQuote(error)
+  if (error instanceof GraphQLError && isComplaint(error, original)) return complaintOf(error)
   const requestId = requestIds.getStore()
   log.error('graphql.failed', { requestId, error: original })
   return new GraphQLError('Something went wrong on our side. Quote the request id when you report it.', {
@@ -134,11 +134,18 @@ function isComplaint(error: GraphQLError, original: unknown): boolean {
   return error.path === undefined || error.message.startsWith('Argument "')
 }
 
-/** Yoga repeats the JSON parser's words, which quote the body. */
+/** Yoga repeats the JSON parser's words, which quote the body, and answers 200 to clients of the older JSON type. */
 function withoutQuote(error: GraphQLError): GraphQLError {
-  if (!('originalError' in error.extensions)) return error
   const { originalError: _, ...extensions } = error.extensions
-  return new GraphQLError(error.message, { extensions })
+  return new GraphQLError(error.message, { extensions: { ...extensions, http: { status: 400 } } })
+}
+
+/** A complaint as it leaves: none without a code. */
+function complaintOf(error: GraphQLError): GraphQLError {
+  if ('originalError' in error.extensions) return withoutQuote(error)
+  error.extensions['code'] ??= 'BAD_REQUEST'
+  if (!error.path) error.extensions['http'] ??= { status: 400, spec: true }
+  return error
 }
 
 /** The reader's language out of `Accept-Language` (RFC 9110 §12.5.4); the tenant's own where it names none of ours. */

@@ -22,7 +22,11 @@ export interface SessionCookie {
 }
 
 /** A new value with the hash to store. */
-export function newSessionCookie(tenantId: string, sessionId: string, plane: SignInPlane): { readonly value: string; readonly hash: string } {
+export function newSessionCookie(
+  tenantId: string,
+  sessionId: string,
+  plane: SignInPlane,
+): { readonly value: string; readonly hash: string } {
   const secret = `${planeLetters[plane]}${randomToken()}`
   return { value: `${packId(tenantId)}.${sessionId}.${secret}`, hash: hashOf(secret) }
 }
@@ -40,19 +44,21 @@ export function readSessionCookie(value: string): SessionCookie | null {
   return { tenantId, sessionId, plane, hash: hashOf(secret) }
 }
 
-/** True for the stored hash of a session that lives in a cookie. */
-export function isCookieHash(hash: string): boolean {
-  return hash.startsWith('cookie:')
-}
-
 function hashOf(secret: string): string {
   return `cookie:${sha256Hex(`maristan-cookie|${secret}`)}`
 }
 
-/** The Set-Cookie header that starts a session (RFC 6265 §4.1). @param isSecure false only where we are reached by plain http on loopback. */
-export function cookieHeader(plane: SignInPlane, value: string, options: { readonly maxAgeSeconds: number; readonly isSecure: boolean }): string {
-  const parts = [`${planeLetters[plane]}_sid=${value}`, 'Path=/', 'HttpOnly', 'SameSite=Lax', `Max-Age=${options.maxAgeSeconds}`]
-  return [...parts, ...(options.isSecure ? ['Secure'] : [])].join('; ')
+/**
+ * The Set-Cookie header that starts a session (RFC 6265 §4.1).
+ * @param isSecure false only where we are reached by plain http on loopback.
+ */
+export function cookieHeader(
+  plane: SignInPlane,
+  value: string,
+  { maxAgeSeconds, isSecure }: { readonly maxAgeSeconds: number; readonly isSecure: boolean },
+): string {
+  const parts = [`${planeLetters[plane]}_sid=${value}`, 'Path=/', 'HttpOnly', 'SameSite=Lax', `Max-Age=${maxAgeSeconds}`]
+  return [...parts, ...(isSecure ? ['Secure'] : [])].join('; ')
 }
 
 /** The Set-Cookie header that makes a browser forget the plane's session. */

@@ -1,0 +1,258 @@
+/** The first of the two commands, as a stranger meets it: the real server, its own Postgres, signals, crashes and mistakes. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { roles, planeOf } from '../src/modules/access/contract.ts'
+import { withClient } from '../src/platform/db/provision.ts'
+import { runningEmbedded } from '../src/platform/db/reach.ts'
+import {
+  freePort, isAlive, maristan, postmasterOf, root, ServerProcess, startServer, temporaryDirectory, until,
+  type Demo, type Ended, type Environment,
+} from './kit/server.ts'
+
+interface FirstStart {
+  /** Every answer of `/readyz` until the first that said ready. */
+  readonly answers: readonly { status: number; failing: string[] }[]
+  /** What the demo file was at the moment the server first said ready. */
+  readonly demo: Demo
+  readonly demoMode: number
+  readonly signIns: readonly { role: string; plane: string; answer: string }[]
+  readonly viewers: readonly { asked: string; email: string; role: string; plane: string }[]
+  readonly integrators: readonly string[]
+  readonly postmaster: number
+  readonly ended: Ended
+}
+
+const place = temporaryDirectory()
+let first: FirstStart
+
+async function graphql(url: string, headers: Record<string, string>, query: string): Promise<{ data: Record<string, never> | null }> {
+  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query }) })
+  return (await answer.json()) as never
+}
+
+/** The access token, or what came instead of one. */
+async function signIn(demo: Demo, slug: string, { email, password, plane }: { email: string; password: string; plane: string }): Promise<string> {
+  const query = `mutation { signIn(input: { email: "${email}", password: "${password}" }) { __typename ... on SignedIn { accessToken } } }`
+  const { data } = await graphql(`${demo.url}/graphql/${plane}`, { 'x-maristan-tenant': slug }, query)
+  const made = data?.['signIn'] as { __typename: string; accessToken?: string } | undefined
+  return made?.accessToken ?? `no token: ${made?.__typename}`
+}
+
+/** The very first start on this directory, watched from its first breath, used, and stopped. */
+async function startFirst(): Promise<FirstStart> {
+  const server = startServer({ PORT: String(await freePort()), DATA_DIR: place.dataDir })
+  const answers: FirstStart['answers'][number][] = []
+  await until('the first start', async () => {
+    if (server.hasEnded) throw new Error(server.said)
+    const answer = await server.readiness()
+    if (answer) answers.push(answer)
+    return answer?.status === 200
+  })
+  const demoMode = statSync(join(place.dataDir, 'demo.json')).mode & 0o777
+  const demo = server.demo()
+  const signIns: FirstStart['signIns'][number][] = []
+  const viewers: FirstStart['viewers'][number][] = []
+  const integrators: string[] = []
+  for (const { slug, host, members, apiToken } of demo.tenants) {
+    for (const member of members) {
+      const token = await signIn(demo, slug, member)
+      signIns.push({ role: member.role, plane: member.plane, answer: token })
+      const answer = await fetch(`${demo.url}/session`, { headers: { authorization: `Bearer ${token}` } })
+      viewers.push({ asked: member.email, ...((await answer.json()) as Omit<FirstStart['viewers'][number], 'asked'>) })
+    }
+    const { data } = await graphql(`${demo.url}/graphql`, { authorization: `Bearer ${apiToken}` }, '{ tenant { slug } }')
+    integrators.push(`${host} ${(data?.['tenant'] as { slug?: string } | undefined)?.slug}`)
+  }
+  const postmaster = postmasterOf(place.dataDir)!
+  return { answers, demo, demoMode, signIns, viewers, integrators, postmaster, ended: await server.end('SIGTERM') }
+}
+
+beforeAll(async () => {
+  first = await startFirst()
+}, 120_000)
+afterAll(() => place.remove())
+
+/** A copy of the stopped server's directory, for one test. What still runs on it at the end is stopped. */
+async function copy(more: Environment = {}): Promise<{ dataDir: string; environment: Environment & { PORT: string; DATA_DIR: string }; start(): ServerProcess }> {
+  const { parent, dataDir, remove } = temporaryDirectory()
+  execFileSync('cp', ['-a', place.dataDir, parent])
+  const environment = { PORT: String(await freePort()), DATA_DIR: dataDir, ...more }
+  const started: ServerProcess[] = []
+  onTestFinished(async () => {
+    for (const server of started) if (!server.hasEnded) await server.end('SIGTERM')
+    remove()
+  })
+  const start = () => {
+    const server = startServer(environment)
+    started.push(server)
+    return server
+  }
+  return { dataDir, environment, start }
+}
+
+const owner = <T>(dataDir: string, sql: string): Promise<T[]> =>
+  withClient(runningEmbedded(dataDir)!, async (client) => (await client.query(sql)).rows as T[])
+
+/** Why a start was refused: it ended with 1, said a sentence without a stack, and left no Postgres behind. */
+async function refusal(server: ServerProcess, dataDir: string): Promise<string> {
+  const { code, stderr } = await server.ended
+  expect(code).toBe(1)
+  expect(stderr).not.toMatch(/^ +at /m)
+  const postmaster = postmasterOf(dataDir)
+  expect(postmaster === null || !isAlive(postmaster)).toBe(true)
+  return stderr
+}
+
+describe('the first start', () => {
+  test('is not ready before the demo is there, and says that it is starting', () => {
+    const before = first.answers.slice(0, -1)
+    expect(before.every(({ status, failing }) => status === 503 && failing.includes('starting'))).toBe(true)
+    expect(first.answers.at(-1)).toEqual({ status: 200, failing: [] })
+  })
+
+  test('writes a whole demo file that nobody else reads: two tenants, one member of every role', () => {
+    expect(first.demoMode).toBe(0o600)
+    expect(first.demo.tenants.map(({ slug, host }) => [slug, host])).toEqual([
+      ['cedar', 'cedar.localhost'],
+      ['zaytuna', 'zaytuna.localhost'],
+    ])
+    for (const { members } of first.demo.tenants) {
+      expect(members.map(({ role }) => role).sort()).toEqual([...roles].sort())
+      for (const { role, plane, totpSecret } of members) expect([plane, totpSecret]).toEqual([planeOf(role as never), null])
+    }
+  })
+
+  test('lets every listed member in on the listed plane, and the API token at /graphql', () => {
+    expect(first.signIns.map(({ answer }) => answer.split('.').length)).toEqual(first.signIns.map(() => 3))
+    expect(first.signIns).toHaveLength(2 * roles.length)
+    for (const [k, { asked, email, role, plane }] of first.viewers.entries()) {
+      expect([email, role, plane]).toEqual([asked, first.signIns[k]!.role, first.signIns[k]!.plane])
+    }
+    expect(first.integrators).toEqual(['cedar.localhost cedar', 'zaytuna.localhost zaytuna'])
+  })
+
+  test('stops on SIGTERM with 0, and takes its Postgres along', () => {
+    expect(first.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(isAlive(first.postmaster)).toBe(false)
+    expect(existsSync(join(place.dataDir, 'server.lock'))).toBe(false)
+  })
+})
+
+test('a second start keeps every row, the keys and the demo', async () => {
+  const { dataDir, start } = await copy()
+  const server = await start().ready()
+  const again = server.demo()
+  expect(again.tenants).toEqual(first.demo.tenants)
+  const member = again.tenants[0]!.members.find(({ role }) => role === 'care_coordinator')!
+  const token = await signIn(again, 'cedar', member)
+  const query = '{ recipients(first: 50) { edges { node { givenName } } } }'
+  const { data } = await graphql(`${again.url}/graphql/console`, { authorization: `Bearer ${token}` }, query)
+  const names = (data?.['recipients'] as { edges: { node: { givenName: string | null } }[] } | undefined)?.edges.map(({ node }) => node.givenName)
+  expect(names).toHaveLength(10)
+  expect(names).toContain('Ada')
+  expect(await owner(dataDir, 'select count(*)::int as made from tenancy.tenant')).toEqual([{ made: 2 }])
+})
+
+test('a start after SIGKILL finds the orphaned Postgres and recovers', async () => {
+  const { dataDir, start } = await copy()
+  const killed = await start().ready()
+  const orphan = postmasterOf(dataDir)!
+  await killed.end('SIGKILL')
+  expect(isAlive(orphan)).toBe(true)
+  const server = await start().ready()
+  expect(isAlive(orphan)).toBe(false)
+  expect(await signIn(server.demo(), 'cedar', server.demo().tenants[0]!.members[0]!)).toMatch(/^ey/)
+})
+
+test('a start that is broken off leaves nothing running', async () => {
+  const { dataDir, start } = await copy()
+  const server = start()
+  await until('Postgres runs', () => server.hasEnded || (existsSync(join(dataDir, 'server.lock')) && isAlive(postmasterOf(dataDir) ?? 0)))
+  const postmaster = postmasterOf(dataDir)!
+  expect((await server.end('SIGINT')).code).toBe(0)
+  expect(isAlive(postmaster)).toBe(false)
+})
+
+test('SIGTERM to npm stops the server that npm started', async () => {
+  const { dataDir, environment } = await copy()
+  const server = new ServerProcess(['npm', 'start', '--silent'], environment)
+  try {
+    await server.ready()
+  } finally {
+    await server.end('SIGTERM')
+  }
+  await until('the server is gone', () => !existsSync(join(dataDir, 'server.lock')))
+  expect(await server.readiness()).toBe(null)
+  expect(isAlive(postmasterOf(dataDir) ?? 0)).toBe(false)
+})
+
+test('a second server on the same directory is refused, and the first serves on', async () => {
+  const { dataDir, start, environment } = await copy()
+  const server = await start().ready()
+  const second = await startServer({ ...environment, PORT: String(await freePort()) }).ended
+  expect(second.code).toBe(1)
+  expect(second.stderr).toContain(`${dataDir} is in use by the running Maristan of process ${server.child.pid}.`)
+  expect((await server.readiness())?.status).toBe(200)
+})
+
+test('a taken port is said, and leaves no Postgres running', async () => {
+  const { dataDir, start, environment } = await copy()
+  const stranger = createServer()
+  await new Promise<void>((resolve) => stranger.listen(Number(environment.PORT), '127.0.0.1', resolve))
+  try {
+    expect(await refusal(start(), dataDir)).toContain(`Port ${environment.PORT} on 127.0.0.1 is taken by another program.`)
+  } finally {
+    stranger.close()
+  }
+})
+
+describe('a wrong variable stops the start and is named', () => {
+  const wrong: [string, Environment][] = [
+    ['PORT', { PORT: '70000' }],
+    ['LOG_LEVEL', { LOG_LEVEL: 'loud' }],
+    ['HOST', { HOST: '0.0.0.0' }],
+    ['DATABASE_LOGIN_SECRET', { DATABASE_URL: 'postgres://127.0.0.1:1/none' }],
+  ]
+  test.each(wrong)('%s', async (name, environment) => {
+    const { parent, dataDir, remove } = temporaryDirectory()
+    onTestFinished(remove)
+    const { code, stderr } = await startServer({ PORT: '0', DATA_DIR: dataDir, ...environment }).ended
+    expect(code).toBe(1)
+    expect(stderr).toMatch(new RegExp(`^ {2}${name}: `, 'm'))
+    expect(stderr).not.toMatch(/^ +at /m)
+    expect(existsSync(join(parent, '.data'))).toBe(false)
+  })
+})
+
+test('a login with too much power stops the start, named with the command that mends it, and the command mends it', async () => {
+  const { dataDir, environment, start } = await copy()
+  const server = await start().ready()
+  await owner(dataDir, 'alter role maristan_console bypassrls; grant pg_read_all_data to maristan_seller_read')
+  await server.end('SIGTERM')
+  const said = await refusal(start(), dataDir)
+  expect(said).toContain('alter role maristan_console nobypassrls')
+  expect(said).toContain('revoke pg_read_all_data from maristan_seller_read')
+  expect(said).toContain('maristan migrate --mend-logins')
+  const mended = await maristan(['migrate', '--mend-logins', '--json'], environment)
+  expect([mended.code, JSON.parse(mended.stdout)]).toEqual([
+    0,
+    { applied: [], mended: ['alter role "maristan_console" nobypassrls', 'revoke "pg_read_all_data" from "maristan_seller_read"'] },
+  ])
+  await start().ready()
+})
+
+test('a lost key file stops the start where sealed rows exist; a new key is never made in its place', async () => {
+  const { dataDir, start } = await copy()
+  rmSync(join(dataDir, 'kms.json'))
+  expect(await refusal(start(), dataDir)).toContain('a key is never made where sealed rows already exist')
+  expect(existsSync(join(dataDir, 'kms.json'))).toBe(false)
+})
+
+test('npm start and npm test are the two commands, and each prepares the checkout first', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  expect([scripts['prestart'], scripts['pretest']]).toEqual(['node scripts/ensure.mjs', 'node scripts/ensure.mjs'])
+  expect(scripts['start']).toMatch(/node src\/main\.ts$/)
+})
