@@ -29,8 +29,10 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
   let server: HttpServer | null = null
   let jobs: Jobs | null = null
   let outbox: Outbox | null = null
+  let settle = async () => {}
   const stop = async () => {
     await server?.close()
+    await settle()
     await jobs?.stop({ drainMs })
     await outbox?.stop()
     await foundation.stop()
@@ -40,6 +42,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     stopping.throwIfAborted()
     const composed = await composeHouse(config, foundation, log)
     await composed.boot()
+    settle = composed.settle
     const house = createHouse(config, foundation, composed, log)
     const { database, databaseUrl, loginSecret } = foundation
     const { modules, made } = composed

@@ -170,10 +170,10 @@ test('a start after SIGKILL finds the orphaned Postgres and recovers', async () 
 test('a start that is broken off leaves nothing running', async () => {
   const { dataDir, start } = await copy()
   const server = start()
-  await until('Postgres runs', () => server.hasEnded || (existsSync(join(dataDir, 'server.lock')) && isAlive(postmasterOf(dataDir) ?? 0)))
-  const postmaster = postmasterOf(dataDir)!
+  let postmaster: number | null = null
+  await until('Postgres runs', () => (postmaster = postmasterOf(dataDir)) !== null && isAlive(postmaster))
   expect((await server.end('SIGINT')).code).toBe(0)
-  expect(isAlive(postmaster)).toBe(false)
+  expect(isAlive(postmaster!)).toBe(false)
 })
 
 test('SIGTERM to npm stops the server that npm started', async () => {
@@ -182,11 +182,13 @@ test('SIGTERM to npm stops the server that npm started', async () => {
   try {
     await server.ready()
   } finally {
-    await server.end('SIGTERM')
+    server.child.kill('SIGTERM')
   }
+  const postmaster = postmasterOf(dataDir)!
+  await server.ended
   await until('the server is gone', () => !existsSync(join(dataDir, 'server.lock')))
   expect(await server.readiness()).toBe(null)
-  expect(isAlive(postmasterOf(dataDir) ?? 0)).toBe(false)
+  expect(isAlive(postmaster)).toBe(false)
 })
 
 test('a second server on the same directory is refused, and the first serves on', async () => {

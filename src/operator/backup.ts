@@ -2,7 +2,7 @@
  * Backup and restore of the whole database as one sealed file. A backup counts only once it was restored into a scratch database and
  * every table had the same rows there. Restore goes into an empty database and nowhere else.
  */
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
@@ -116,6 +116,7 @@ async function* frames(source: AsyncIterable<Buffer>): AsyncGenerator<{ kind: st
  */
 export async function backup(options: { ownerUrl: string; file: string; key: Uint8Array; progress: Progress }): Promise<BackupReport> {
   const { ownerUrl, file, key, progress } = options
+  if (existsSync(file)) throw new Error(`${file} exists. A backup never replaces another: name a new file.`)
   const part = `${file}.part`
   const sums = await withClient(ownerUrl, async (client) => {
     // Off means: refuse rather than filter.

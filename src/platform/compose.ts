@@ -16,6 +16,8 @@ export interface Composed {
   readonly routes: readonly Route[]
   /** Runs every module's `boot`, in order. */
   boot(): Promise<void>
+  /** Waits for what modules left running behind their answers. */
+  settle(): Promise<void>
 }
 
 export interface ComposeOptions {
@@ -69,6 +71,9 @@ export function compose({ modules, services, database, planesOf }: ComposeOption
     routes,
     async boot() {
       for (const module of ordered) await module.boot?.(made[module.name]!, open)
+    },
+    async settle() {
+      await Promise.all(ordered.map((module) => module.settle?.(made[module.name]!)))
     },
   }
 }

@@ -55,11 +55,12 @@ export interface EventHandler<Made extends Built> {
   handle(made: Made, scope: Scope, event: DeliveredEvent): Promise<void>
 }
 
-/** Work on a schedule, run in every tenant with the worker's login. */
+/** Work on a schedule with the worker's login, in every tenant or once outside all of them. */
 export interface ScheduledJob<Made extends Built> {
   readonly name: string
   /** Five cron fields, UTC. */
   readonly cron: string
+  readonly inEveryTenant: boolean
   run(made: Made, scope: Scope): Promise<void>
 }
 
@@ -90,6 +91,8 @@ export interface Module<
    * outside every tenant. Two processes may boot at once.
    */
   boot?(made: Made, open: () => Unit): Promise<void>
+  /** Resolves when what answered requests left running is done (letters being spooled). Called on stop, after the last answer. */
+  settle?(made: Made): Promise<void>
   build(platform: Platform<Models>, needs: Pick<Contracts, Needs>): Made
   graph?(builder: Builder, refs: Pick<Graphs, Needs & keyof Graphs>, made: Made): Graph
   routes?(platform: Platform<Models>, made: Made, needs: Pick<Contracts, Needs>): readonly Route[]

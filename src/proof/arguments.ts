@@ -113,7 +113,7 @@ export const exemptPlaces: Readonly<Record<string, string>> = {
 }
 
 /** What else a row may be called in a name: `actorId` is a membership's. */
-export const otherNames: Readonly<Record<string, string>> = { actor: 'membership', member: 'membership', grantee: 'party', link: 'edge' }
+export const otherNames: Readonly<Record<string, string>> = { actor: 'membership', member: 'membership', grantee: 'party' }
 
 /** What a field is given beside ids; `field` is `query.name` or `mutation.name`. Nothing for most. */
 export async function suppliedArguments(field: string, tenant: ThrowawayTenant, caller: Caller, database: BoundDatabase, house: Composed): Promise<Arguments> {

@@ -9,7 +9,9 @@ import { faultOf } from '../platform/db/errors.ts'
 import { PrismaClient } from '../platform/db/generated/client.ts'
 import { GroupQuery, StatementCache, type Prelude, type Statement } from '../platform/db/group-query.ts'
 import { authLogin, authReadLogin, operatorLogin, readLoginOf, workerLogin, writeLoginOf, type Login } from '../platform/db/logins.ts'
-import { OperationPool, startingWith, type Settings } from '../platform/db/operation.ts'
+import { Database } from '../platform/db/database.ts'
+import { Gate } from '../platform/db/gate.ts'
+import { OperationPool, startingWith, WritePool, type Settings } from '../platform/db/operation.ts'
 import { ReadLane } from '../platform/db/read-lane.ts'
 import { Unit, type Transactions, type Tx } from '../platform/db/unit.ts'
 import type { RolledBackGround } from './ground.ts'
@@ -45,17 +47,39 @@ class BoundLane extends ReadLane {
   }
 }
 
-export class BoundDatabase {
+/** A pool for the questions asked before a tenant is known. */
+class BoundPool extends WritePool {
+  readonly #ground: RolledBackGround
+  readonly #as: Login
+
+  constructor(ground: RolledBackGround, as: Login) {
+    super('postgres://nowhere.invalid', { connections: 1, waiting: 1, connectTimeoutMs: 1, statements: { named: false, limit: 1 } })
+    this.#ground = ground
+    this.#as = as
+  }
+
+  override async bare<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> {
+    const none = { tenantId: '', membershipId: null, role: null, providerOrgId: null }
+    const outcome = await this.#ground.run(this.#as, none, text, values, true)
+    if (!outcome.ok) throw new Error(outcome.message)
+    return outcome.rows as Row[]
+  }
+}
+
+export class BoundDatabase extends Database {
+  override readonly gate: Gate
   readonly #ground: RolledBackGround
   readonly #prisma = new PrismaClient({ adapter: new PrismaPg(new OperationPool()) })
   readonly #lanes = new Map<string, BoundLane>()
   #savepoints = 0
 
   constructor(ground: RolledBackGround) {
+    super({ url: 'postgres://nowhere.invalid', loginSecret: 'unused: no connection is ever opened', preparedStatements: false })
     this.#ground = ground
+    this.gate = new Gate((login) => new BoundPool(ground, login))
   }
 
-  unit(caller: Caller): Unit {
+  override unit(caller: Caller): Unit {
     return new Unit({ caller, signal: null, transactions: this.#transactions, ...loginsFor(caller) })
   }
 
@@ -101,7 +125,8 @@ export class BoundDatabase {
     )
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
+    await super.close()
     await this.#prisma.$disconnect()
   }
 }

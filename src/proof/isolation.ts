@@ -6,9 +6,11 @@ import type { Composed } from '../platform/compose.ts'
 import type { Foundation } from '../platform/db/foundation.ts'
 import { planes } from '../kernel/scope.ts'
 import { BoundDatabase } from './bound-database.ts'
-import { GraphAttacks, type GraphSide } from './graph-attacks.ts'
+import { GraphAttacks } from './graph-attacks.ts'
+import type { GraphSide } from './graph-runner.ts'
 import { RolledBackGround } from './ground.ts'
 import { Plot } from './planting.ts'
+import { RouteAttacks } from './route-attacks.ts'
 import { TableAttacks, type Findings } from './table-attacks.ts'
 import { readTables, type Table } from './tables.ts'
 import { makeThrowawayTenant } from './throwaway-tenant.ts'
@@ -42,16 +44,16 @@ export async function proveIsolation({ foundation, house, progress = () => {} }:
   }
   const tables = await proveTables(ownerUrl, progress)
   const fields = await proveFields(ownerUrl, house, progress)
-  const parts = [tables, fields].map(({ findings }) => findings)
-  const routes = house.routes.map(({ method, path }) => `${method} ${path}: no attack on this route is built.`)
+  const routes = await proveRoutes(ownerUrl, house, progress)
+  const parts = [tables, fields, routes].map(({ findings }) => findings)
   return {
     tables: tables.count,
     fields: fields.count,
-    routes: 0,
+    routes: routes.count,
     attacks: parts.reduce((sum, { attacks }) => sum + attacks, 0),
     controls: parts.reduce((sum, { controls }) => sum + controls, 0),
     leaks: parts.flatMap(({ leaks }) => leaks),
-    unproven: [...parts.flatMap(({ unproven }) => unproven), ...routes],
+    unproven: parts.flatMap(({ unproven }) => unproven),
   }
 }
 
@@ -80,7 +82,30 @@ export async function proveTables(ownerUrl: string, progress: (what: string) => 
 }
 
 /** Every root field and node of every plane. */
-export async function proveFields(ownerUrl: string, house: Composed, progress: (what: string) => void = () => {}): Promise<Part> {
+export function proveFields(ownerUrl: string, house: Composed, progress: (what: string) => void = () => {}): Promise<Part> {
+  return betweenTenants(ownerUrl, house, progress, async (database, victim, attacker) => {
+    const attacks = new GraphAttacks(database, house, victim, attacker)
+    for (const plane of planes) await attacks.attackPlane(plane, progress)
+    return { count: attacks.fields, findings: attacks.findings }
+  })
+}
+
+/** The door of every route that asks who is calling. */
+export function proveRoutes(ownerUrl: string, house: Composed, progress: (what: string) => void = () => {}): Promise<Part> {
+  return betweenTenants(ownerUrl, house, progress, async (database, victim, attacker) => {
+    const attacks = new RouteAttacks(database, house)
+    await attacks.attack(victim.tenant, attacker.tenant, progress)
+    return { count: attacks.routes, findings: attacks.findings }
+  })
+}
+
+/** Makes two throw-away tenants, lets `work` do what it likes between them, and undoes all of it. */
+async function betweenTenants<T>(
+  ownerUrl: string,
+  house: Composed,
+  progress: (what: string) => void,
+  work: (database: BoundDatabase, victim: GraphSide, attacker: GraphSide) => Promise<T>,
+): Promise<T> {
   const ground = await RolledBackGround.open(ownerUrl)
   const database = new BoundDatabase(ground)
   try {
@@ -90,9 +115,7 @@ export async function proveFields(ownerUrl: string, house: Composed, progress: (
       const tenant = await makeThrowawayTenant(database, house, new Plot(ground, tables))
       return { tenant, fingerprint: () => fingerprintOf(ground, tables, tenant.plot) }
     }
-    const attacks = new GraphAttacks(database, house, await side(), await side())
-    for (const plane of planes) await attacks.attackPlane(plane, progress)
-    return { count: attacks.fields, findings: attacks.findings }
+    return await work(database, await side(), await side())
   } finally {
     await database.close()
     await ground.close()

@@ -24,6 +24,8 @@ export interface ThrowawayTenant {
   readonly slug: string
   /** The address of a member who signs in to this plane. */
   emailOn(plane: Plane): string
+  /** An API token of the integrator plane. */
+  readonly apiToken: string
   /** Everybody who can ask on a plane: its roles' members, an API token, and nobody. */
   callers(plane: Plane): readonly Caller[]
   /** Ids of the tenant's rows by Prisma model, oldest first: the same places in both throw-away tenants. */
@@ -134,6 +136,7 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
   return {
     plot,
     slug,
+    apiToken: token.token,
     emailOn: (plane) => emailOf(roles.find((role) => planeOf(role) === plane) ?? 'tenant_admin'),
     callers: (plane) => [
       ...roles.filter((role) => planeOf(role) === plane).map((role) => member(role, sessionOf.get(role))),

@@ -42,6 +42,7 @@ export function wardModule(who: string, before: (event: { n: number }, scope: Sc
       {
         name: 'round',
         cron: '* * * * *',
+        inEveryTenant: true,
         async run(_made, scope) {
           await write(scope, scope.requestId, 0)
           await before({ n: 0 }, scope)

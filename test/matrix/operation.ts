@@ -22,6 +22,8 @@ export interface Operation {
   check?(world: World, role: Role, payload: Payload): Maybe<void>
 }
 
+type Call = Pick<Operation, 'kind' | 'field' | 'document'>
+
 export type Operations = Readonly<Partial<Record<Permission, readonly Operation[]>>>
 
 export const reachIn = (role: Role, permission: Permission): Reach => {
@@ -34,7 +36,7 @@ export const reachIn = (role: Role, permission: Permission): Reach => {
 export function onRecipient(
   permission: Permission,
   capability: Capability,
-  operation: Pick<Operation, 'kind' | 'field' | 'document' | 'below' | 'check'> & {
+  operation: Call & Pick<Operation, 'below' | 'check'> & {
     readonly lackingCode?: string
     variables(world: World, person: Person, role: Role): Maybe<Variables>
   },
@@ -60,14 +62,14 @@ export function onRecipient(
 }
 
 /** A mutation's document. `input`: its input type, or its variables as written. `result`: what a success selects. */
-export function mutation(field: string, input: string, result: string): Pick<Operation, 'kind' | 'field' | 'document'> {
+export function mutation(field: string, input: string, result: string): Call {
   const named = input.startsWith('$') ? input : `$input: ${input}!`
   const passed = [...named.matchAll(/\$(\w+)/g)].map(([variable, name]) => `${name}: ${variable}`).join(', ')
   const document = `mutation (${named}) { ${field}(${passed}) { __typename ... on ${result} ... on Fault { code } } }`
   return { kind: 'mutation', field, document }
 }
 
-export const query = (field: string, document: string): Pick<Operation, 'kind' | 'field' | 'document'> => ({ kind: 'query', field, document })
+export const query = (field: string, document: string): Call => ({ kind: 'query', field, document })
 
 /** Every code of an answer: of its errors, and of a mutation's typed failure. */
 export function codesOf(answer: Answer, field: string): readonly string[] {

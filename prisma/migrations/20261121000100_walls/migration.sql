@@ -261,10 +261,7 @@ grant select on care.recipient, care.party, care.edge, care.consent to
   maristan_courier, maristan_courier_read;
 grant insert, update on care.recipient, care.consent to maristan_console, maristan_consumer;
 grant update on care.recipient to maristan_clinician, maristan_courier;
-grant insert, update on care.edge to maristan_console, maristan_clinician, maristan_consumer;
-grant insert on care.party to maristan_console, maristan_clinician, maristan_consumer;
--- Which member and which recipient a party is, nobody changes: whoever could would take over what its edges grant.
-grant update (phi, updated_at, version) on care.party to maristan_console, maristan_clinician, maristan_consumer;
+grant insert, update on care.party, care.edge to maristan_console, maristan_clinician, maristan_consumer;
 
 grant usage on schema audit, outbox to
   maristan_console, maristan_clinician, maristan_consumer, maristan_courier, maristan_seller, maristan_integrator,
@@ -381,6 +378,16 @@ begin
 end $$;
 revoke all on function care.refuse_more() from public;
 create trigger only_ends before update on care.edge for each row execute function care.refuse_more();
+-- Which member and which recipient a party is never changes: whoever could change it would take over what its edges grant.
+create function care.refuse_other() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if to_jsonb(new) - array['phi', 'updated_at', 'version'] <> to_jsonb(old) - array['phi', 'updated_at', 'version'] then
+    raise exception 'A party stays who it is.' using errcode = 'insufficient_privilege';
+  end if;
+  return new;
+end $$;
+revoke all on function care.refuse_other() from public;
+create trigger stays_itself before update on care.party for each row execute function care.refuse_other();
 alter table identity.totp_device add constraint totp_secret_sealed check (secret like 'v1|%');
 alter table identity.totp_device add constraint totp_pending_sealed check (pending_secret like 'v1|%');
 alter table identity.signing_key add constraint signing_key_sealed check (private_jwk like 'v1|%');

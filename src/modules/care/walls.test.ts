@@ -169,21 +169,27 @@ test('no login makes an edge say more than it said, or a party somebody else\'s'
   }
   await house.asLogin('maristan_console', plant.coordinator, 'update care.edge set valid_to = valid_from where id = $1', [link])
   for (const column of ['membership_id', 'recipient_id', 'created_by', 'kind']) {
-    const attempt = house.asLogin('maristan_consumer', guardian, `update care.party set ${column} = null`)
-    await expect(attempt, column).rejects.toMatchObject(refusedByWall)
+    for (const [login, who] of [['maristan_consumer', guardian], ['maristan_console', plant.coordinator]] as const) {
+      const attempt = house.asLogin(login, who, `update care.party set ${column} = null where ${column} is not null`)
+      await expect(attempt, `${login} ${column}`).rejects.toMatchObject(refusedByWall)
+    }
   }
 })
 
 test('a value that is not sealed, an edge without VIEW, a second self and a foreign key across tenants cannot be written', async () => {
   const away = planting(house, await house.tenant())
   const foreign = await away.party('FAMILY')
+  const bare = newId()
+  await house.at.owner("insert into care.recipient (tenant_id, id, phi) values ($1, $2, 'v1|x')", [tenantId, bare])
+  const secondSelf = `insert into care.party (tenant_id, id, kind, phi, membership_id, recipient_id)
+    values ($1, $2, 'RECIPIENT', 'v1|x', $3, $4)`
   const bad: [string, unknown[]][] = [
     ["update care.recipient set phi = 'Amal'", []],
     ["update care.party set phi = '{}'", []],
     [insertEdge.replace('{VIEW,PHI}', '{PHI}'), [tenantId, newId(), clinicianParty, mine.partyId, false]],
     [insertEdge, [tenantId, newId(), foreign, mine.partyId, false]],
     [insertEdge, [tenantId, newId(), mine.partyId, mine.partyId, false]],
-    ['update care.party set membership_id = $1 where id = $2', [membershipOf(herself), strangers.partyId]],
+    [secondSelf, [tenantId, newId(), membershipOf(herself), bare]],
     ['update care.consent set grantee_id = $1', [foreign]],
   ]
   const refused = { code: expect.stringMatching(/^23/) }

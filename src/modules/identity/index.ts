@@ -50,8 +50,9 @@ export const identity = defineModule({
     const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts) })
     return { contract, settled, keys, clock, members, nodes: createNodeRepo(db) }
   },
-  jobs: [{ name: 'rotate-keys', cron: '17 3 * * *', run: ({ keys }) => keys.keepFresh() }],
+  jobs: [{ name: 'rotate-keys', cron: '17 3 * * *', inEveryTenant: false, run: ({ keys }) => keys.keepFresh() }],
   boot: ({ keys }, open) => keys.boot(open),
+  settle: ({ settled }) => settled(),
   graph: (builder, refs, made) => {
     const graph = identityGraph(builder, refs, made)
     membersGraph(builder, { ...graph, Locale: refs.tenancy.Locale }, made)

@@ -238,6 +238,16 @@ describe('a link', () => {
     }
   })
 
+  it('is taken by exactly one of two who come with it at once and both know the account\'s password', async () => {
+    for (let round = 0; round < 3; round++) {
+      const { email } = await cedar.add('clinician')
+      await invite(cedar.of.tenant_admin, { email, role: 'caregiver' })
+      const token = letterTo(email).tokens[0]!
+      const answers = await Promise.all([codeOf(accept(cedar.id, token)), codeOf(accept(cedar.id, token))])
+      expect(answers.filter((one) => one === 'done')).toHaveLength(1)
+    }
+  })
+
   it('two links of one new person at once make one account, and the second wants its password', async () => {
     const email = address()
     const tokens: string[] = []

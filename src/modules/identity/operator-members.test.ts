@@ -78,6 +78,15 @@ describe('a member whom the operator adds', () => {
     expect(await codeOf(add())).toBe('ALREADY_MEMBER')
   })
 
+  it('with an account that has no password is given none', async () => {
+    const email = address()
+    await run((scope) => rig.contract.operatorInvite(scope, { email, role: 'clinician' }))
+    const { isNewAccount } = await run((scope) => rig.contract.operatorAddMember(scope, { email, role: 'caregiver', password }))
+    expect(isNewAccount).toBe(false)
+    const sql = 'select 1 from identity.credential c join identity.identity i on i.id = c.identity_id where i.email = $1'
+    expect(await rig.owner(sql, [email])).toEqual([])
+  })
+
   it('has a password that may be had, and an organisation only as a seller', async () => {
     const add = (more: object) =>
       codeOf(run((scope) => rig.contract.operatorAddMember(scope, { email: address(), role: 'clinician', password, ...more })))

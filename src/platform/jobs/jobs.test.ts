@@ -1,6 +1,7 @@
 /** Jobs on the real queue: installed by the owner, run by the worker login, once whatever the number of processes. */
 import { PgBoss } from 'pg-boss'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { noTenant } from '../../kernel/scope.ts'
 import { newId } from '../../kernel/id.ts'
 import { Database } from '../db/database.ts'
 import { urlFor, workerLogin } from '../db/logins.ts'
@@ -80,7 +81,7 @@ test('a job runs once in every tenant that is not suspended, though two processe
 })
 
 test('the schedule is what the modules declare, in UTC and once, and lets go of what they no longer declare', async () => {
-  const purge: TenantJob = { name: 'outbox.purge', cron: '17 3 * * *', run: async () => {} }
+  const purge: TenantJob = { name: 'outbox.purge', cron: '17 3 * * *', inEveryTenant: true, run: async () => {} }
   const first = jobsOf({ platformJobs: [purge] })
   await first.start()
   const both = [
@@ -111,7 +112,7 @@ test('an occasion that passed while no process ran is made up for by one run, wh
     [cron],
   )
   const ran: string[] = []
-  const hourly: TenantJob = { name: 'test.hourly', cron, run: async (tenantId) => void ran.push(tenantId) }
+  const hourly: TenantJob = { name: 'test.hourly', cron, inEveryTenant: true, run: async (tenantId) => void ran.push(tenantId) }
   await Promise.all([1, 2].map(() => jobsOf({ platformJobs: [hourly] }).start()))
   await until(async () => ran.length >= active.length)
   const open = () => at.owner(`select from ${queueSchema}.job where state < 'completed'`)
@@ -119,11 +120,32 @@ test('an occasion that passed while no process ran is made up for by one run, wh
   expect(ran.toSorted()).toEqual(active.toSorted())
 })
 
+test('a job of the building runs once, outside every tenant', async () => {
+  const ran: string[] = []
+  const job: TenantJob = {
+    name: 'test.building',
+    cron: '0 0 29 2 *',
+    inEveryTenant: false,
+    async run(tenantId) {
+      ran.push(tenantId)
+    },
+  }
+  const jobs = jobsOf({ platformJobs: [job] })
+  await jobs.start()
+  await noCalendar()
+  await jobs.runNow('test.building')
+  await until(async () => ran.length > 0)
+  const open = () => at.owner(`select from ${queueSchema}.job where state < 'completed'`)
+  await until(async () => (await open()).length === 0)
+  expect(ran).toEqual([noTenant])
+})
+
 test('one tenant’s failure is nobody else’s: it is tried again, then kept as a dead run that says no word of it', async () => {
   const tries = new Map<string, number>()
   const job: TenantJob = {
     name: 'test.fails',
     cron: '0 0 29 2 *',
+    inEveryTenant: true,
     async run(tenantId) {
       tries.set(tenantId, (tries.get(tenantId) ?? 0) + 1)
       if (tenantId === active[0]) throw new Error('words that must not be kept')
@@ -164,6 +186,7 @@ test('stopping lets a run in hand finish; one that does not is cut off and due a
   const job: TenantJob = {
     name: 'test.slow',
     cron: '0 0 29 2 *',
+    inEveryTenant: true,
     async run(tenantId) {
       // The first never ends, the second ends when it is told to.
       if (entered.push(tenantId) === 1) await new Promise(() => {})
@@ -233,7 +256,7 @@ test('the worker login may do all the upkeep that the queue does by itself', asy
 })
 
 test('a job without a proper name or with a taken one stops the start', () => {
-  const job = (name: string, cron = '* * * * *'): TenantJob => ({ name, cron, run: async () => {} })
+  const job = (name: string, cron = '* * * * *'): TenantJob => ({ name, cron, inEveryTenant: true, run: async () => {} })
   for (const bad of [[job('Round')], [job('a.b.c')], [job('x.y', '* * * *')], [job('x.y'), job('x.y')], [job('ward.round')]]) {
     expect(() => jobsOf({ platformJobs: bad }), JSON.stringify(bad)).toThrow()
   }

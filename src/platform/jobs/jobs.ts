@@ -1,11 +1,12 @@
 /**
  * Runs what modules schedule: once an occasion whatever the number of processes, in every tenant that is not suspended, each
- * tenant on its own so that one's failure is nobody else's. Built on pg-boss; its tables are the history of runs.
+ * on its own so that one's failure is nobody else's, or once outside them all. Built on pg-boss; its tables are the history of runs.
  *
  * An occasion (`tick`) becomes one run a tenant. A run that fails is tried again with growing pauses and then kept as a dead
  * letter. Occasions missed while no process ran are made up for by one.
  */
 import { PgBoss, type Job } from 'pg-boss'
+import { noTenant } from '../../kernel/scope.ts'
 import type { Database } from '../db/database.ts'
 import { urlFor, workerLogin } from '../db/logins.ts'
 import type { Log } from '../http/log.ts'
@@ -89,13 +90,13 @@ export function createJobs(options: JobsOptions): Jobs {
   }
 
   async function fanOut({ data: { job } }: Job<Tick>): Promise<void> {
-    jobNamed(job)
+    const { inEveryTenant } = jobNamed(job)
     let page: { data: Run; singletonKey: string }[] = []
     const send = async () => {
       if (page.length > 0) await boss.insert(queues.runs, page)
       page = []
     }
-    for await (const tenantId of database.gate.activeTenants()) {
+    for await (const tenantId of inEveryTenant ? database.gate.activeTenants() : [noTenant]) {
       // One run of a job a tenant, waiting or at work: a slow one does not pile up.
       page.push({ data: { job, tenantId }, singletonKey: `${job}/${tenantId}` })
       if (page.length === tenantsAnInsert) await send()
@@ -167,6 +168,7 @@ function moduleJobs({ modules, made, database }: JobsOptions): TenantJob[] {
       return {
         name,
         cron: job.cron,
+        inEveryTenant: job.inEveryTenant,
         run: (tenantId, requestId, signal) => {
           const unit = database.unit(systemCaller(tenantId, name, requestId), signal)
           return unit.command(async (scope) => {

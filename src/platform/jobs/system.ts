@@ -15,8 +15,10 @@ export function systemCaller(tenantId: string, job: string, requestId: string): 
   }
 }
 
-/** A job of one tenant. It may run twice for one occasion, never twice at a time for one tenant. */
+/** A job, of each tenant or of the building. It may run twice for one occasion, never twice at a time in one place. */
 export interface TenantJob {
+  /** False: it runs once an occasion outside every tenant. */
+  readonly inEveryTenant: boolean
   /** `<module>.<name>`, or the platform part's. */
   readonly name: string
   /** Five cron fields, UTC. */

@@ -13,6 +13,7 @@ export function purgeJob(database: Database): TenantJob {
   return {
     name: 'outbox.purge',
     cron: '17 3 * * *',
+    inEveryTenant: true,
     async run(tenantId, requestId, signal) {
       for (let i = 0; i < maxBatches && !signal.aborted; i++) {
         const unit = database.unit(systemCaller(tenantId, 'outbox.purge', requestId))
