@@ -5,6 +5,7 @@ import { BadConfiguration } from './platform/config.ts'
 import { databaseCommands } from './operator/commands-database.ts'
 import { doctorCommand } from './operator/commands-doctor.ts'
 import { tenantCommands } from './operator/commands-tenant.ts'
+import { tokenCommands } from './operator/commands-token.ts'
 import { Terminal } from './operator/terminal.ts'
 
 const program = new Command('maristan')
@@ -20,7 +21,7 @@ program
   .action(async () => void (await import('./main.ts')))
 
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
-for (const add of [databaseCommands, doctorCommand, tenantCommands]) add(program, terminal)
+for (const add of [databaseCommands, doctorCommand, tenantCommands, tokenCommands]) add(program, terminal)
 
 // `--json` may stand anywhere: before the command or after it.
 const everyCommand = (command: Command): Command[] => command.commands.flatMap((one) => [one, ...everyCommand(one)])

@@ -112,6 +112,11 @@ export const exemptPlaces: Readonly<Record<string, string>> = {
   'mutation.inviteMember input.recipientId on seller': 'A seller\'s people help no recipient: an own one is as absent as any.',
 }
 
+/** Routes that ask nobody who they are and hold nothing of any tenant, each with its reason. */
+export const exemptRoutes: Readonly<Record<string, string>> = {
+  'GET /.well-known/jwks.json': 'The platform\'s public keys: the same for everybody.',
+}
+
 /** What else a row may be called in a name: `actorId` is a membership's. */
 export const otherNames: Readonly<Record<string, string>> = { actor: 'membership', member: 'membership', grantee: 'party' }
 

@@ -85,6 +85,15 @@ const byId = z.object({ id: uuid })
 const recoveryCodes = z.object({ recoveryCodes: z.array(z.string()) })
 const newcomer = { email: emailInput, role: roleInput, locale: z.enum(locales).optional(), providerOrgId: uuid.optional() }
 
+const apiToken = {
+  input: z.object({
+    name: line(100),
+    permissions: z.array(permissionInput).min(1).max(58),
+    expiresAt: z.iso.datetime({ offset: true }).optional(),
+  }),
+  output: z.object({ id: z.string(), token: z.string() }),
+}
+
 export const memberMethods = {
   /** One member within reach. Needs `user:read`. @throws NOT_FOUND */
   member: { input: byId, output: memberShape },
@@ -133,14 +142,7 @@ export const memberMethods = {
   removeTotp: { input: z.object({ password, code }), output: z.object({}) },
 
   /** Makes a token; it is shown once. Needs `token:manage`. `expiresAt`: RFC 3339. @throws TOKEN_PERMISSION_REFUSED, TOKEN_LIMIT */
-  createApiToken: {
-    input: z.object({
-      name: line(100),
-      permissions: z.array(permissionInput).min(1).max(58),
-      expiresAt: z.iso.datetime({ offset: true }).optional(),
-    }),
-    output: z.object({ id: z.string(), token: z.string() }),
-  },
+  createApiToken: apiToken,
   /** Kills a token at once. Repeating it changes nothing. Needs `token:manage`. @throws NOT_FOUND */
   revokeApiToken: { input: byId, output: z.object({ id: z.string() }) },
 
@@ -159,6 +161,8 @@ export const memberMethods = {
     input: z.object({ ...newcomer, password }),
     output: z.object({ membershipId: z.string(), isNewAccount: z.boolean() }),
   },
+  /** The operator makes a token as a tenant_admin could. @throws TOKEN_PERMISSION_REFUSED, TOKEN_LIMIT, TENANT_APPROVAL_NEEDED */
+  operatorCreateApiToken: apiToken,
   /** As operatorAddMember, with a bcrypt or argon2 hash of the earlier system. @throws INVALID_INPUT for any other text */
   importMember: {
     input: z.object({ ...newcomer, passwordHash: z.string().max(200) }),

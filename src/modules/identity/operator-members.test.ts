@@ -3,7 +3,7 @@ import { hashSync } from 'bcryptjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '../../kernel/id.ts'
 import type { Caller, Scope } from '../../kernel/scope.ts'
-import { planeOf, roles } from '../access/contract.ts'
+import { planeOf, roles, type Permission } from '../access/contract.ts'
 import { administrationRig, codeOf, password, type Rig, type Tenant } from './administration-kit.ts'
 import { verifyPassword } from './credentials/password.ts'
 
@@ -33,6 +33,7 @@ const uses: [string, (scope: Scope) => Promise<unknown>][] = [
   ['provisionAdmin', (scope) => rig.contract.provisionAdmin(scope, { email: address(), password })],
   ['operatorInvite', (scope) => rig.contract.operatorInvite(scope, { email: address(), role: 'clinician' })],
   ['operatorAddMember', (scope) => rig.contract.operatorAddMember(scope, { email: address(), role: 'clinician', password })],
+  ['operatorCreateApiToken', (scope) => rig.contract.operatorCreateApiToken(scope, { name: 'bridge', permissions: ['user:read'] })],
   ['importMember', (scope) => importing(hashSync(password, 4))(scope)],
 ]
 
@@ -55,6 +56,18 @@ describe.each(uses)('%s', (_name, use) => {
     await rig.owner("update identity.membership set status = 'ENDED' where id = $1", [tenant.of.tenant_admin.membershipId])
     expect(await codeOf(run(use, tenant))).toBe('TENANT_APPROVAL_NEEDED')
   })
+})
+
+it('a token of the operator carries what a tenant_admin may hand on, and nothing beyond', async () => {
+  const make = (permissions: Permission[]) => run((scope) => rig.contract.operatorCreateApiToken(scope, { name: 'bridge', permissions }))
+  const { id, token } = await make(['user:read', 'tenant:read'])
+  expect(token).toMatch(/^mst_/)
+  const [row] = await rig.owner('select permissions, created_by, hash from identity.api_token where id = $1', [id])
+  expect(row).toMatchObject({ permissions: ['user:read', 'tenant:read'], created_by: null })
+  expect(row!['hash']).not.toContain(token)
+  for (const beyond of ['phi:read', 'role:assign', 'phi:break_glass'] as const) {
+    expect(await codeOf(make([beyond]))).toBe('TOKEN_PERMISSION_REFUSED')
+  }
 })
 
 describe('a member whom the operator adds', () => {

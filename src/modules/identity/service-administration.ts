@@ -11,7 +11,7 @@ import { createAcceptService } from './service-accept.ts'
 import { createFactorService } from './service-factors.ts'
 import { createInvitationService } from './service-invitations.ts'
 import { createMemberService } from './service-members.ts'
-import { createOperatorService } from './service-operator.ts'
+import { createOperatorGuard, createOperatorService } from './service-operator.ts'
 import { createTokenService } from './service-tokens.ts'
 import { createSignIn } from './sign-in.ts'
 
@@ -25,12 +25,13 @@ export function createAdministration(parts: AdministrationParts): Members {
   const { members: repo, config } = parts
   const sender = createInvitationSender({ ...parts, repo })
   const signIn = createSignIn(parts)
+  const onlyOperator = createOperatorGuard({ repo, isDemo: config.demo })
   return checked(memberMethods, {
     ...createMemberService({ ...parts, repo }),
     ...createInvitationService({ ...parts, repo, sender }),
     ...createAcceptService(parts, signIn),
     ...createFactorService({ ...parts, codes: createCodes(parts) }, signIn),
-    ...createTokenService({ ...parts, repo }),
-    ...createOperatorService({ ...parts, repo, sender, isDemo: config.demo }),
+    ...createTokenService({ ...parts, repo, onlyOperator }),
+    ...createOperatorService({ ...parts, repo, sender, onlyOperator }),
   })
 }

@@ -25,20 +25,24 @@ interface Newcomer {
   readonly providerOrgId?: string | undefined
 }
 
+/** Lets the operator pass, and only until the tenant can decide for itself. @throws FORBIDDEN, TENANT_APPROVAL_NEEDED */
+export type OperatorGuard = (scope: Scope) => Promise<void>
+
+/** @param isDemo a demo's operator is whoever tries it out, and its tenants are nobody's. */
+export function createOperatorGuard({ repo, isDemo }: { repo: MembersRepo; isDemo: boolean }): OperatorGuard {
+  return async (scope) => {
+    if (scope.actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
+    if (!isDemo && (await repo.adminHasSignedIn(scope))) throw tenantApprovalNeeded()
+  }
+}
+
 export function createOperatorService(parts: {
   repo: MembersRepo
   sender: InvitationSender
   tenancy: Pick<Tenancy, 'front'>
-  /** A demo's operator is whoever tries it out, and its tenants are nobody's. */
-  isDemo: boolean
+  onlyOperator: OperatorGuard
 }): OperatorService {
-  const { repo, sender, tenancy, isDemo } = parts
-
-  /** @throws FORBIDDEN, TENANT_APPROVAL_NEEDED */
-  const onlyOperator = async (scope: Scope): Promise<void> => {
-    if (scope.actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
-    if (!isDemo && (await repo.adminHasSignedIn(scope))) throw tenantApprovalNeeded()
-  }
+  const { repo, sender, tenancy, onlyOperator } = parts
 
   const join = async (scope: Scope, newcomer: Newcomer, status: 'PENDING' | 'ACTIVE') => {
     const { email, role } = newcomer

@@ -3,44 +3,58 @@ import { forbidden, invalidInput } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { ServiceOf } from '../../platform/contract.ts'
 import { need } from '../../platform/authorise.ts'
-import { tokenPermissions } from '../access/contract.ts'
+import type { Scope } from '../../kernel/scope.ts'
+import { tokenPermissions, type Role } from '../access/contract.ts'
 import { tokenLimit, tokenPermissionRefused, type memberMethods } from './contract-members.ts'
 import { actingRole, existing } from './reach.ts'
+import type { OperatorGuard } from './service-operator.ts'
 import type { MembersRepo } from './repo-members.ts'
 import { newApiToken } from './tokens/api-token.ts'
 
-type TokenService = Pick<ServiceOf<typeof memberMethods>, 'createApiToken' | 'revokeApiToken'>
+type TokenService = Pick<ServiceOf<typeof memberMethods>, 'createApiToken' | 'operatorCreateApiToken' | 'revokeApiToken'>
 
 /** Live tokens a tenant may have. */
 export const mostTokens = 200
 
-export function createTokenService({ repo, clock }: { repo: MembersRepo; clock: Clock }): TokenService {
+type Wanted = Parameters<TokenService['createApiToken']>[1]
+
+export function createTokenService(parts: { repo: MembersRepo; clock: Clock; onlyOperator: OperatorGuard }): TokenService {
+  const { repo, clock, onlyOperator } = parts
+
+  const issue = async (scope: Scope, wanted: Wanted, holder: Role, createdBy: string | null) => {
+    const { name, expiresAt } = wanted
+    const permissions = [...new Set(wanted.permissions)]
+    const allowed = tokenPermissions(holder)
+    const beyond = permissions.filter((one) => !allowed.has(one))
+    if (beyond.length > 0) throw tokenPermissionRefused({ permissions: beyond })
+    const now = new Date(clock.nowMs())
+    const expiry = expiresAt === undefined ? null : new Date(expiresAt)
+    if (expiry && expiry <= now) throw invalidInput({ issues: [{ path: 'expiresAt', message: 'is over already' }] })
+    if ((await repo.countTokens(scope, now)) >= mostTokens) throw tokenLimit()
+    const { token, hash } = newApiToken(scope.tenantId)
+    const { id } = await repo.addToken(scope, { name, hash, permissions, expiresAt: expiry, createdBy, createdAt: now })
+    scope.unit.record({
+      action: 'api_token.created',
+      resource: 'ApiToken',
+      resourceId: id,
+      outcome: 'done',
+      detail: { permissions, expires: expiry !== null },
+    })
+    return { id, token }
+  }
+
   return {
-    async createApiToken(scope, { name, permissions, expiresAt }) {
+    async createApiToken(scope, wanted) {
       need(scope, 'token:manage')
       const role = actingRole(scope)
       // A token that makes tokens would outlive its own expiry.
       if (scope.actor.kind !== 'member' || !role) throw forbidden({ permission: 'token:manage' })
-      const allowed = tokenPermissions(role)
-      const beyond = permissions.filter((one) => !allowed.has(one))
-      if (beyond.length > 0) throw tokenPermissionRefused({ permissions: beyond })
-      const now = new Date(clock.nowMs())
-      const expiry = expiresAt === undefined ? null : new Date(expiresAt)
-      if (expiry && expiry <= now) throw invalidInput({ issues: [{ path: 'expiresAt', message: 'is over already' }] })
-      if ((await repo.countTokens(scope, now)) >= mostTokens) throw tokenLimit()
-      const { token, hash } = newApiToken(scope.tenantId)
-      const unique = [...new Set(permissions)]
-      const { membershipId } = scope.actor
-      const data = { name, hash, permissions: unique, expiresAt: expiry, createdBy: membershipId, createdAt: now }
-      const { id } = await repo.addToken(scope, data)
-      scope.unit.record({
-        action: 'api_token.created',
-        resource: 'ApiToken',
-        resourceId: id,
-        outcome: 'done',
-        detail: { permissions: unique, expires: expiry !== null },
-      })
-      return { id, token }
+      return issue(scope, wanted, role, scope.actor.membershipId)
+    },
+
+    async operatorCreateApiToken(scope, wanted) {
+      await onlyOperator(scope)
+      return issue(scope, wanted, 'tenant_admin', null)
     },
 
     async revokeApiToken(scope, { id }) {
