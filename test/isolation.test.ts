@@ -56,7 +56,7 @@ describe('a planted leak in a table is found', () => {
     ['another permissive policy', 'create policy guests on care.party for select to maristan_console_read using (true)', /^SELECT as maristan_console_read on care\.party/],
     ['a tenant policy that checks nothing written', 'alter policy tenant on identity.identity with check (true)', /^INSERT as maristan_auth on identity\.identity/],
     ['Row Level Security switched off', 'alter table outbox.event disable row level security', /^DELETE as maristan_worker on outbox\.event/],
-    ['a row that may be pushed over', 'alter policy tenant on care.recipient with check (true)', /^UPDATE of tenant_id as maristan_console on care\.recipient/],
+    ['a row that may be pushed over', 'create policy guests on care.recipient to maristan_console using (true) with check (true)', /^UPDATE of tenant_id as maristan_console on care\.recipient/],
     ['a reference to a row of anybody', `alter table care.consent drop constraint consent_tenant_id_recipient_id_fkey;
       create unique index whole on care.recipient (id); alter table care.consent add constraint loose foreign key (recipient_id) references care.recipient (id)`, /referred to another tenant's row \(loose\)/],
   ]
@@ -131,7 +131,8 @@ describe('a planted leak in a field is found', () => {
         return 'done'
       })
     const findings = await leaking(open, planted('mutation', change))
-    // The answer tells own and random ids not apart, so the place is told as unproven: nobody may take it for clean.
-    expect(findings.leaks.length + findings.unproven.length).toBeGreaterThan(0)
+    expect(findings.leaks).toContain('Mutation.planted on console, id of another tenant: rows of the other tenant changed.')
+    // The answer tells own and random ids not apart: that alone would not count as clean either.
+    expect(findings.unproven.some((one) => one.startsWith('Mutation.planted on console, id:'))).toBe(true)
   })
 })

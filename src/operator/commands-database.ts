@@ -4,7 +4,6 @@ import type { Command } from 'commander'
 import { readConfig } from '../platform/config.ts'
 import { secretIn } from '../platform/db/foundation.ts'
 import { provision, withClient } from '../platform/db/provision.ts'
-import { proveIsolation } from '../proof/isolation.ts'
 import { backup, backupKey, restore } from './backup.ts'
 import { mendLogins } from './mend-logins.ts'
 import { withHouse, withOwner } from './open.ts'
@@ -64,6 +63,7 @@ export function databaseCommands(program: Command, terminal: Terminal): void {
     .description('attack every table, field and route as another tenant, against the live database; exit 1 on any leak')
     .action(async () =>
       withHouse(async ({ foundation, house }) => {
+        const { proveIsolation } = await import('../proof/isolation.ts')
         const report = await proveIsolation({ foundation, house, progress: terminal.progress })
         const { tables, fields, routes, attacks, controls, leaks, unproven } = report
         const sentence = [

@@ -1,6 +1,5 @@
 /** `doctor`. */
 import type { Command } from 'commander'
-import { drawHouse } from '../app.ts'
 import { diagnose } from './doctor.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -9,6 +8,7 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
     .command('doctor')
     .description('tell what is wrong and how to mend it')
     .action(async () => {
+      const { drawHouse } = await import('../app.ts')
       const diagnosis = await diagnose(process.env, drawHouse())
       const lines = diagnosis.findings.flatMap(({ check, ok, problems }) => [
         `${ok ? 'ok   ' : 'WRONG'}  ${check}`,

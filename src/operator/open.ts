@@ -1,5 +1,4 @@
 /** What a command works with: the house, or the owner's connection alone, over the database it could reach; closed again whatever happens. */
-import { composeHouse } from '../app.ts'
 import type { Composed } from '../platform/compose.ts'
 import { readConfig, type Config } from '../platform/config.ts'
 import { startEmbedded } from '../platform/db/embedded.ts'
@@ -20,9 +19,14 @@ export async function withHouse<T>(work: (opened: Opened) => Promise<T>): Promis
   const log = createLog({ level: config.logLevel === 'info' ? 'silent' : config.logLevel })
   const foundation = await reachFoundation(config, log)
   try {
+    const { composeHouse } = await import('../app.ts')
     const house = await composeHouse(config, foundation, log)
     await house.boot()
-    return await work({ config, foundation, house, log })
+    try {
+      return await work({ config, foundation, house, log })
+    } finally {
+      await house.settle()
+    }
   } finally {
     await foundation.stop()
   }

@@ -96,12 +96,11 @@ export class GraphAttacks {
     const found = await this.#search.difference(target, control, place)
     // A place that takes no value from anybody, its owner included, has nothing to tell.
     if (found === 'closed') return
-    if (found === null) {
-      this.findings.unproven.push(`${target.name}, ${place.path.join('.')}: a row of one's own answers like a random one.`)
-      return
-    }
-    this.findings.controls++
-    const { callerIndex, chosen: proven } = found
+    if (found === null) this.findings.unproven.push(`${target.name}, ${place.path.join('.')}: a row of one's own answers like a random one.`)
+    else this.findings.controls++
+    // What answers the same to everybody may still change something: it is attacked all the same.
+    const { callerIndex, chosen: proven } = found ?? control
+    if (!proven.has(place)) return
     const rightful = this.#victim.tenant.callers(target.plane)[callerIndex]!
     const choice = proven.get(place)!
     const theirs = this.#runner.id(this.#victim, choice)

@@ -3,6 +3,7 @@ import type { Care } from '../../src/modules/care/contract.ts'
 import { roles, tokenPermissions } from '../../src/modules/access/contract.ts'
 import type { Identity } from '../../src/modules/identity/contract.ts'
 import { newId } from '../../src/kernel/id.ts'
+import type { Caller } from '../../src/kernel/scope.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { authLogin } from '../../src/platform/db/logins.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
@@ -56,7 +57,13 @@ export async function plant(house: TestHouse, tenant: TestTenant): Promise<Plant
     }
     for (const role of ['tenant_admin', 'care_coordinator'] as const) await identity.operatorAddMember(scope, { email: twofold, password, role })
   })
-  const recipientId = await house.database.unit(tenant.member.care_coordinator.caller).command(async (scope) => {
+  const [spare] = await house.at.owner<{ id: string; person: string }>(
+    `select id, identity_id as person from identity.membership where tenant_id = $1 and role = 'care_coordinator' and id <> $2 order by id`,
+    [tenant.id, tenant.member.care_coordinator.membershipId],
+  )
+  const { caller } = tenant.member.care_coordinator
+  const actor = { ...caller.actor, membershipId: spare!.id, identityId: spare!.person } as Caller['actor']
+  const recipientId = await house.database.unit({ ...caller, actor }).command(async (scope) => {
     const recipients = [
       await care.createRecipient(scope, { givenName: 'Amal', membershipId: tenant.member.family.membershipId }),
       await care.createRecipient(scope, { givenName: 'Basma' }),

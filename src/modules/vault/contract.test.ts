@@ -9,6 +9,7 @@ import { compose } from '../../platform/compose.ts'
 import { openLocalKms } from '../../platform/crypto/kms-local.ts'
 import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
 import { Database } from '../../platform/db/database.ts'
+import { withClient } from '../../platform/db/provision.ts'
 import type { Services } from '../../platform/module.ts'
 import { planesOf, type Permission } from '../access/contract.ts'
 import { tenancy } from '../tenancy/index.ts'
@@ -96,7 +97,16 @@ afterAll(async () => {
 test('the operator gives a tenant one data key, once, even when two try at the same moment', async () => {
   const tenantId = newId()
   const attempt = () => commanding(operator(tenantId), (scope) => keys.provisionTenant(scope, {}))
-  const outcomes = await Promise.allSettled([attempt(), attempt()])
+  // Both have seen that there is none when the table becomes free to write.
+  const outcomes = await withClient(at.ownerUrl, async (client) => {
+    await client.query('begin')
+    await client.query('lock table vault.tenant_key in share mode')
+    const both = Promise.allSettled([attempt(), attempt()])
+    const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    await expect.poll(async () => (await at.owner(waiting)).length, { timeout: 4_000 }).toBe(2)
+    await client.query('commit')
+    return both
+  })
   const codes = outcomes.map((one) => (one.status === 'fulfilled' ? 'MADE' : (one.reason as { code?: string }).code))
   expect(codes.sort()).toEqual(['MADE', 'TENANT_KEY_EXISTS'])
   await expect(attempt()).rejects.toMatchObject({ code: 'TENANT_KEY_EXISTS' })

@@ -1,0 +1,44 @@
+/** The commands of the operator's door and how each ends. A command loads the house only when it needs it. */
+import { Command, CommanderError } from 'commander'
+import { Fault } from '../kernel/fault.ts'
+import { BadConfiguration } from '../platform/config.ts'
+import { databaseCommands } from './commands-database.ts'
+import { doctorCommand } from './commands-doctor.ts'
+import { tenantCommands } from './commands-tenant.ts'
+import { tokenCommands } from './commands-token.ts'
+import { Terminal } from './terminal.ts'
+
+const program = new Command('maristan')
+  .description('Run and look after a Maristan server.')
+  .option('--json', 'print one JSON document')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .showSuggestionAfterError(true)
+
+program
+  .command('serve')
+  .description('start the server (what npm start does)')
+  .action(async () => void (await import('../main.ts')))
+
+const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
+for (const add of [databaseCommands, doctorCommand, tenantCommands, tokenCommands]) add(program, terminal)
+
+// `--json` may stand anywhere: before the command or after it.
+const everyCommand = (command: Command): Command[] => command.commands.flatMap((one) => [one, ...everyCommand(one)])
+for (const command of everyCommand(program)) {
+  if (!command.options.some((option) => option.long === '--json')) command.option('--json', 'print one JSON document')
+  command.exitOverride()
+}
+
+try {
+  await program.parseAsync(process.argv)
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+    if (process.exitCode === 2) terminal.misused(error.message)
+  } else {
+    const usage = error instanceof BadConfiguration || (error instanceof Fault && error.kind === 'invalid')
+    terminal.fail(error)
+    process.exitCode = usage ? 2 : 1
+  }
+}

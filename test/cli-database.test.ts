@@ -1,0 +1,155 @@
+/** What the command line does for the whole database: doctor, backup, restore; against a running server with planted faults. */
+import { chmodSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { withClient } from '../src/platform/db/provision.ts'
+import { runningEmbedded } from '../src/platform/db/reach.ts'
+import { done, run } from './kit/command-line.ts'
+import { freePort, startServer, temporaryDirectory, type Environment, type ServerProcess } from './kit/server.ts'
+
+const place = temporaryDirectory()
+let environment: Environment & { PORT: string; DATA_DIR: string }
+let server: ServerProcess
+
+const owner = <T>(sql: string, database?: string): Promise<T[]> => {
+  const url = new URL(runningEmbedded(place.dataDir)!)
+  if (database) url.pathname = `/${database}`
+  return withClient(url.href, async (client) => (await client.query(sql)).rows as T[])
+}
+
+beforeAll(async () => {
+  environment = { PORT: String(await freePort()), DATA_DIR: place.dataDir, MARISTAN_DEMO: '0' }
+  server = await startServer(environment).ready()
+}, 120_000)
+afterAll(async () => {
+  await server.end('SIGTERM')
+  place.remove()
+})
+
+describe('doctor', () => {
+  const problemsOf = ({ findings }: Record<string, any>, check: string): string =>
+    (findings as { check: string; problems: string[] }[]).find((one) => one.check === check)!.problems.join('\n')
+
+  test('finds a well server well, and counts what is not built', async () => {
+    const document = await done(environment, ['doctor'])
+    expect(document['findings'].filter(({ ok }: { ok: boolean }) => !ok)).toEqual([])
+    expect(document).toMatchObject({ healthy: true, unbuilt: { permissions: expect.any(Array), planeTests: { total: 103 } } })
+    const checks = document['findings'].map(({ check }: { check: string }) => check)
+    expect(checks).toEqual(
+      expect.arrayContaining(['runtime', 'configuration', 'directory mode', 'disk', 'port', 'private files', 'database', 'migrations', 'logins', 'walls', 'keys']),
+    )
+  })
+
+  test('names every planted fault with what mends it', { timeout: 60_000 }, async () => {
+    const key = join(place.dataDir, 'kms.json')
+    const [{ applied }] = (await owner<{ applied: object[] }>('select json_agg(m) as applied from _prisma_migrations m')) as [{ applied: object[] }]
+    onTestFinished(async () => {
+      chmodSync(key, 0o600)
+      const rows = JSON.stringify(applied).replaceAll("'", "''")
+      await owner(`alter role maristan_console nosuperuser; truncate _prisma_migrations;
+        insert into _prisma_migrations select * from json_populate_recordset(null::_prisma_migrations, '${rows}')`)
+    })
+    chmodSync(key, 0o644)
+    await owner(`alter role maristan_console superuser; delete from _prisma_migrations where migration_name like '%_walls'`)
+    const { code, document } = await run(environment, ['doctor'])
+    expect([code, document['healthy']]).toEqual([1, false])
+    expect(problemsOf(document, 'private files')).toContain(`chmod 600 ${key}`)
+    expect(problemsOf(document, 'logins')).toContain('alter role maristan_console nosuperuser')
+    expect(problemsOf(document, 'migrations')).toMatch(/_walls is not applied: run maristan migrate/)
+  })
+
+  test('names a taken port, and makes nothing where nothing was', async () => {
+    const { dataDir, remove } = temporaryDirectory()
+    const stranger = createServer()
+    await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      stranger.close()
+      remove()
+    })
+    const { port } = stranger.address() as AddressInfo
+    const { code, document } = await run({ DATA_DIR: dataDir, PORT: String(port) }, ['doctor'])
+    expect([code, problemsOf(document, 'port')]).toEqual([1, `Port ${port} on 127.0.0.1 is taken by another program. Stop it, or set PORT to a free one.`])
+    expect(existsSync(dataDir)).toBe(false)
+  })
+
+  test('says which variable is wrong', async () => {
+    const { code, document } = await run({ ...environment, HOST: '0.0.0.0', MARISTAN_DEMO: '1' }, ['doctor'])
+    expect([code, problemsOf(document, 'configuration')]).toEqual([1, expect.stringContaining('HOST: ')])
+  })
+})
+
+describe('backup and restore', () => {
+  const file = join(place.parent, 'house.backup')
+  const targetUrl = (database: string): string => {
+    const url = new URL(runningEmbedded(place.dataDir)!)
+    url.pathname = `/${database}`
+    return url.href
+  }
+  const tablesIn = async (database: string) => {
+    const [row] = await owner<{ count: number }>("select count(*)::int as count from pg_class where relnamespace = to_regnamespace('tenancy')", database)
+    return row!.count
+  }
+  let report: Record<string, any>
+  beforeAll(async () => {
+    await done(environment, ['tenant', 'create', '--slug', 'clinic-one', '--name', 'Clinic One'])
+    await owner('create database empty')
+    report = await done(environment, ['backup', '--file', file])
+  }, 60_000)
+
+  test('a backup is sealed, private, and proven before it counts', async () => {
+    expect(report).toMatchObject({ file, bytes: statSync(file).size, verified: true })
+    const rows = Object.fromEntries(report['tables'].map(({ table, rows }: { table: string; rows: number }) => [table, rows]))
+    expect(rows['tenancy.tenant']).toBe((await owner<{ n: number }>('select count(*)::int as n from tenancy.tenant'))[0]!.n)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(statSync(join(place.dataDir, 'backup.key')).mode & 0o777).toBe(0o600)
+    expect(readFileSync(file).includes('clinic')).toBe(false)
+    expect(await owner("select datname from pg_database where datname like 'maristan_scratch%'")).toEqual([])
+  })
+
+  test('never replaces another', async () => {
+    const { code, document } = await run(environment, ['backup', '--file', file])
+    expect([code, document['error'].message]).toEqual([1, expect.stringContaining('A backup never replaces another')])
+  })
+
+  test('a restored database has the same rows', { timeout: 60_000 }, async () => {
+    await owner('create database restored')
+    const { tables } = await done(environment, ['restore', '--file', file, '--into', targetUrl('restored')])
+    expect(tables).toEqual(report['tables'])
+    const rows = 'select * from tenancy.tenant order by slug'
+    const restored = await owner<{ slug: string }>(rows, 'restored')
+    expect(restored.length).toBeGreaterThan(0)
+    expect(await owner(rows)).toEqual(expect.arrayContaining(restored))
+  })
+
+  const refusals: [string, () => string[]][] = [
+    ['the wrong key', () => {
+      const key = join(place.parent, 'other.key')
+      writeFileSync(key, `${Buffer.alloc(32, 7).toString('base64url')}\n`, { mode: 0o600 })
+      return ['--file', file, '--into', targetUrl('empty'), '--key-file', key]
+    }],
+    ['a file cut short', () => {
+      const short = join(place.parent, 'short.backup')
+      writeFileSync(short, readFileSync(file))
+      truncateSync(short, statSync(short).size - 1)
+      return ['--file', short, '--into', targetUrl('empty')]
+    }],
+    ['a file with one bit turned', () => {
+      const bent = readFileSync(file)
+      bent[bent.length >> 1]! ^= 1
+      writeFileSync(join(place.parent, 'bent.backup'), bent)
+      return ['--file', join(place.parent, 'bent.backup'), '--into', targetUrl('empty')]
+    }],
+    ['no file', () => ['--file', join(place.parent, 'none.backup'), '--into', targetUrl('empty')]],
+  ]
+  test.each(refusals)('%s is refused, and the target stays empty', async (_, args) => {
+    const { code, document } = await run(environment, ['restore', ...args()])
+    expect([code, document]).toEqual([1, { error: { code: 'FAILED', message: expect.any(String) } }])
+    expect(await tablesIn('empty')).toBe(0)
+  })
+
+  test('a database that is not empty is refused', async () => {
+    const { code, document } = await run(environment, ['restore', '--file', file, '--into', targetUrl('maristan')])
+    expect([code, document['error'].message]).toEqual([1, expect.stringContaining('not empty')])
+  })
+})
