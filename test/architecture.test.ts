@@ -38,31 +38,84 @@ const withPlanted = (planted: Readonly<Record<string, string>>): Sources => new 
 const broken = (sources: Sources) => rules.filter(({ check }) => check(sources).length > 0).map(({ name }) => name)
 
 const bed = sound['prisma/schema/ward.prisma']!
-const manifest = (name: string, needs: string, owns: string) => `export const it = defineModule({ name: '${name}', needs: [${needs}], owns: [${owns}] })\n`
+const manifest = (name: string, needs: string, owns: string) =>
+  `export const it = defineModule({ name: '${name}', needs: [${needs}], owns: [${owns}] })\n`
 
 /** Breaches, each with the only rule that it breaks. */
 const breaches: readonly (readonly [rule: string, what: string, planted: Readonly<Record<string, string>>])[] = [
   ['kernel', 'the kernel looks up', { 'src/kernel/id.ts': `import type { database } from '../platform/db/database.ts'\n` }],
   ['platform', 'the platform knows a module', { 'src/platform/http.ts': `import type { Ward } from '../modules/ward/contract.ts'\n` }],
   ['platform', 'the platform knows the composition', { 'src/platform/http.ts': `export { modules } from '../app.ts'\n` }],
-  ['modules-look-down', 'a module knows the proof', { 'src/modules/ward/service.ts': `import { prove } from '../../proof/isolation.ts'\n` }],
-  ['modules-look-down', 'a module loads the composition later', { 'src/modules/ward/service.ts': `const it = await import('../../app.ts')\n` }],
-  ['one-door', 'a module enters through a window', { 'src/modules/kitchen/service.ts': `import type { Ward } from '../ward/contract.ts'\nimport { x } from '../ward/repo.ts'\n` }],
-  ['one-door', 'a module takes another\'s graph for more than its types', { 'src/modules/kitchen/service.ts': `import { WardGraph } from '../ward/graph.ts'\n` }],
-  ['needs-declared', 'a module imports what it does not need', { 'src/modules/ward/service.ts': `import type { Kitchen } from '../kitchen/contract.ts'\n` }],
+  [
+    'modules-look-down',
+    'a module knows the proof',
+    { 'src/modules/ward/service.ts': `import { prove } from '../../proof/isolation.ts'\n` },
+  ],
+  [
+    'modules-look-down',
+    'a module loads the composition later',
+    { 'src/modules/ward/service.ts': `const it = await import('../../app.ts')\n` },
+  ],
+  [
+    'one-door',
+    'a module enters through a window',
+    { 'src/modules/kitchen/service.ts': `import type { Ward } from '../ward/contract.ts'\nimport { x } from '../ward/repo.ts'\n` },
+  ],
+  [
+    'one-door',
+    "a module takes another's graph for more than its types",
+    { 'src/modules/kitchen/service.ts': `import { WardGraph } from '../ward/graph.ts'\n` },
+  ],
+  [
+    'needs-declared',
+    'a module imports what it does not need',
+    { 'src/modules/ward/service.ts': `import type { Kitchen } from '../kitchen/contract.ts'\n` },
+  ],
   ['needs-real', 'a module needs what does not exist', { 'src/modules/ward/index.ts': manifest('ward', "'garden'", "'Bed'") }],
   ['needs-real', 'a module needs what it does not use', { 'src/modules/kitchen/service.ts': '' }],
-  ['needs-acyclic', 'two modules need each other', {
-    'src/modules/ward/index.ts': manifest('ward', "'kitchen'", "'Bed'"),
-    'src/modules/ward/service.ts': `import type { Kitchen } from '../kitchen/contract.ts'\n`,
-  }],
-  ['manifest-name', 'a module has another name than its folder', { 'src/modules/garden/contract.ts': '', 'src/modules/garden/index.ts': manifest('park', '', '') }],
-  ['repo-only', 'a service touches the client', { 'src/modules/ward/service.ts': `import { PrismaClient } from '../../platform/db/generated/client.ts'\n` }],
-  ['repo-only', 'a service speaks Prisma\'s language', { 'src/modules/ward/service.ts': `import type { Prisma } from '../../platform/db/generated/client.ts'\n` }],
-  ['repo-only', 'a contract shows a row type', { 'src/modules/ward/contract.ts': `import type { Bed } from '../../platform/db/generated/client.ts'\n` }],
-  ['database-handle', 'a service asks the database', { 'src/modules/ward/service.ts': `export const all = (scope) => db(scope).bed.findMany()\n` }],
-  ['database-handle', 'a graph asks the database', { 'src/modules/ward/graph.ts': `export const all = (unit) => unit.db.bed.findMany()\n` }],
-  ['file-cycle', 'two files import each other', { 'src/kernel/a.ts': `import { b } from './b.ts'\n`, 'src/kernel/b.ts': `import { a } from './a.ts'\n` }],
+  [
+    'needs-acyclic',
+    'two modules need each other',
+    {
+      'src/modules/ward/index.ts': manifest('ward', "'kitchen'", "'Bed'"),
+      'src/modules/ward/service.ts': `import type { Kitchen } from '../kitchen/contract.ts'\n`,
+    },
+  ],
+  [
+    'manifest-name',
+    'a module has another name than its folder',
+    { 'src/modules/garden/contract.ts': '', 'src/modules/garden/index.ts': manifest('park', '', '') },
+  ],
+  [
+    'repo-only',
+    'a service touches the client',
+    { 'src/modules/ward/service.ts': `import { PrismaClient } from '../../platform/db/generated/client.ts'\n` },
+  ],
+  [
+    'repo-only',
+    "a service speaks Prisma's language",
+    { 'src/modules/ward/service.ts': `import type { Prisma } from '../../platform/db/generated/client.ts'\n` },
+  ],
+  [
+    'repo-only',
+    'a contract shows a row type',
+    { 'src/modules/ward/contract.ts': `import type { Bed } from '../../platform/db/generated/client.ts'\n` },
+  ],
+  [
+    'database-handle',
+    'a service asks the database',
+    { 'src/modules/ward/service.ts': `export const all = (scope) => db(scope).bed.findMany()\n` },
+  ],
+  [
+    'database-handle',
+    'a graph asks the database',
+    { 'src/modules/ward/graph.ts': `export const all = (unit) => unit.db.bed.findMany()\n` },
+  ],
+  [
+    'file-cycle',
+    'two files import each other',
+    { 'src/kernel/a.ts': `import { b } from './b.ts'\n`, 'src/kernel/b.ts': `import { a } from './a.ts'\n` },
+  ],
   ['one-owner', 'a model is owned by nobody', { 'src/modules/ward/index.ts': manifest('ward', '', '') }],
   ['one-owner', 'a model is owned twice', { 'src/modules/kitchen/index.ts': manifest('kitchen', "'ward'", "'Meal', 'Bed'") }],
   ['one-owner', 'a model is owned and does not exist', { 'src/modules/ward/index.ts': manifest('ward', '', "'Bed', 'Chair'") }],
@@ -84,7 +137,8 @@ const breaches: readonly (readonly [rule: string, what: string, planted: Readonl
 describe('a planted breach', () => {
   test('is missing in the sound building, where every rule holds', () => expect(broken(withPlanted({}))).toEqual([]))
 
-  test('exists for every rule', () => expect([...new Set(breaches.map(([rule]) => rule))].sort()).toEqual(rules.map(({ name }) => name).sort()))
+  test('exists for every rule', () =>
+    expect([...new Set(breaches.map(([rule]) => rule))].sort()).toEqual(rules.map(({ name }) => name).sort()))
 
   test.each(breaches)('of %s is found, and of nothing else: %s', (rule, _, planted) => expect(broken(withPlanted(planted))).toEqual([rule]))
 })

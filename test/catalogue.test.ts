@@ -43,14 +43,23 @@ const wards = `create schema ward; create table ward.bed (tenant_id uuid not nul
 /** A rule, and each planted breach with exactly what must be found. */
 const planted: Readonly<Record<string, readonly (readonly [sql: string, ...found: string[]])[]>> = {
   'tenant-column': [
-    [`${wards} alter table ward.bed drop constraint bed_pkey, alter column tenant_id drop not null`,
-      'tenant-column: ward.bed', 'primary-key: ward.bed'],
-    [`${wards} drop policy tenant on ward.bed; alter table ward.bed alter column tenant_id type text`,
-      'tenant-column: ward.bed', 'tenant-policy: ward.bed'],
+    [
+      `${wards} alter table ward.bed drop constraint bed_pkey, alter column tenant_id drop not null`,
+      'tenant-column: ward.bed',
+      'primary-key: ward.bed',
+    ],
+    [
+      `${wards} drop policy tenant on ward.bed; alter table ward.bed alter column tenant_id type text`,
+      'tenant-column: ward.bed',
+      'tenant-policy: ward.bed',
+    ],
   ],
   'primary-key': [
-    [`${wards} alter table ward.bed drop constraint bed_pkey, add primary key (id, tenant_id)`,
-      'primary-key: ward.bed', 'unique-index: ward.bed bed_pkey'],
+    [
+      `${wards} alter table ward.bed drop constraint bed_pkey, add primary key (id, tenant_id)`,
+      'primary-key: ward.bed',
+      'unique-index: ward.bed bed_pkey',
+    ],
   ],
   'row-security': [
     ['alter table care.edge disable row level security', 'row-security: care.edge'],
@@ -61,13 +70,19 @@ const planted: Readonly<Record<string, readonly (readonly [sql: string, ...found
     ['alter policy tenant on care.consent with check (true)', 'tenant-policy: care.consent'],
     ['alter policy tenant on care.consent using (true)', 'tenant-policy: care.consent'],
     ['alter policy tenant on care.consent to maristan_console', 'tenant-policy: care.consent'],
-    [`drop policy tenant on care.consent; create policy tenant on care.consent using (tenant_id = current_setting('app.tenant_id')::uuid)
-      with check (tenant_id = current_setting('app.tenant_id')::uuid)`, 'tenant-policy: care.consent'],
+    [
+      `drop policy tenant on care.consent; create policy tenant on care.consent using (tenant_id = current_setting('app.tenant_id')::uuid)
+      with check (tenant_id = current_setting('app.tenant_id')::uuid)`,
+      'tenant-policy: care.consent',
+    ],
   ],
   'other-policy': [
     ['create policy guests on care.edge for select to maristan_seller using (true)', 'other-policy: care.edge guests to maristan_seller'],
-    ['alter policy gate on tenancy.tenant to public',
-      'other-policy: tenancy.tenant gate to public', 'stale-exception: tenancy.tenant gate to maristan_gate'],
+    [
+      'alter policy gate on tenancy.tenant to public',
+      'other-policy: tenancy.tenant gate to public',
+      'stale-exception: tenancy.tenant gate to maristan_gate',
+    ],
   ],
   'unique-index': [
     ['create unique index taken on identity.identity (email)', 'unique-index: identity.identity taken'],
@@ -76,22 +91,31 @@ const planted: Readonly<Record<string, readonly (readonly [sql: string, ...found
   ],
   'foreign-key': [
     ['alter table care.consent add constraint far foreign key (tenant_id) references tenancy.tenant', 'foreign-key: care.consent far'],
-    [`create unique index whole on care.party (id); alter table care.edge add constraint loose foreign key (from_party_id) references care.party (id)`,
-      'unique-index: care.party whole', 'foreign-key: care.edge loose'],
-    [`alter table care.edge add constraint resets foreign key (tenant_id, from_party_id) references care.party on delete set null`,
-      'foreign-key: care.edge resets'],
+    [
+      `create unique index whole on care.party (id); alter table care.edge add constraint loose foreign key (from_party_id) references care.party (id)`,
+      'unique-index: care.party whole',
+      'foreign-key: care.edge loose',
+    ],
+    [
+      `alter table care.edge add constraint resets foreign key (tenant_id, from_party_id) references care.party on delete set null`,
+      'foreign-key: care.edge resets',
+    ],
   ],
   view: [['create view care.names as select * from care.party', 'view: care.names']],
   'materialised-view': [
-    ['create materialized view care.frozen as select * from care.party; grant select on care.frozen to maristan_console_read',
-      'materialised-view: care.frozen'],
+    [
+      'create materialized view care.frozen as select * from care.party; grant select on care.frozen to maristan_console_read',
+      'materialised-view: care.frozen',
+    ],
   ],
   sequence: [['create sequence care.counter', 'sequence: care.counter']],
   'definer-function': [
-    [`create function gate.sneak() returns bigint language sql security definer set search_path = pg_catalog, pg_temp
+    [
+      `create function gate.sneak() returns bigint language sql security definer set search_path = pg_catalog, pg_temp
         as 'select count(*) from care.party'; revoke all on function gate.sneak() from public;
       grant create on schema gate to maristan_gate; alter function gate.sneak() owner to maristan_gate; revoke create on schema gate from maristan_gate`,
-      'definer-function: gate.sneak()'],
+      'definer-function: gate.sneak()',
+    ],
     ['drop function gate.tenants()', 'stale-exception: gate.tenants()'],
   ],
   'definer-shape': [
@@ -114,9 +138,7 @@ const planted: Readonly<Record<string, readonly (readonly [sql: string, ...found
     ['grant select on care.party to maristan_console with grant option', 'excess-privilege: care.party SELECT maristan_console'],
     ['grant create on schema care to maristan_worker', 'excess-privilege: care CREATE maristan_worker'],
   ],
-  'column-grant': [
-    ['grant select (id) on care.consent to maristan_seller', 'column-grant: care.consent.id maristan_seller'],
-  ],
+  'column-grant': [['grant select (id) on care.consent to maristan_seller', 'column-grant: care.consent.id maristan_seller']],
   'gate-reach': [['grant select on care.recipient to maristan_gate', 'gate-reach: care.recipient SELECT']],
   'read-login-writes': [
     ['grant update on care.recipient to maristan_clinician_read', 'read-login-writes: care.recipient UPDATE maristan_clinician_read'],
@@ -125,30 +147,46 @@ const planted: Readonly<Record<string, readonly (readonly [sql: string, ...found
     ['grant select on identity.credential to maristan_console_read', 'secret-table: identity.credential SELECT maristan_console_read'],
     ['grant select on identity.totp_device to maristan_operator', 'secret-table: identity.totp_device SELECT maristan_operator'],
     ['grant update on identity.session to maristan_console', 'secret-table: identity.session UPDATE maristan_console'],
-    [`${wards} alter table ward.bed add column door_code_hash text; grant select on ward.bed to maristan_seller`,
-      'secret-table: ward.bed SELECT maristan_seller'],
+    [
+      `${wards} alter table ward.bed add column door_code_hash text; grant select on ward.bed to maristan_seller`,
+      'secret-table: ward.bed SELECT maristan_seller',
+    ],
   ],
+  'queue-grant': [['grant select on jobs_queue.job to maristan_console', 'queue-grant: jobs_queue.job SELECT maristan_console']],
   'append-only-grant': [['grant update on audit.event to maristan_worker', 'append-only-grant: audit.event UPDATE maristan_worker']],
   'append-only-trigger': [
     ['alter table audit.event disable trigger append_only', 'append-only-trigger: audit.event'],
-    ['drop trigger append_only on audit.event; create trigger append_only before update or delete on audit.event execute function audit.refuse_change()',
-      'append-only-trigger: audit.event'],
+    [
+      'drop trigger append_only on audit.event; create trigger append_only before update or delete on audit.event execute function audit.refuse_change()',
+      'append-only-trigger: audit.event',
+    ],
   ],
-  'default-privilege': [['alter default privileges in schema care grant select on tables to maristan_console', 'default-privilege: care r']],
+  'default-privilege': [
+    ['alter default privileges in schema care grant select on tables to maristan_console', 'default-privilege: care r'],
+  ],
   'login-setting': [
     ['alter role maristan_auth reset statement_timeout', 'login-setting: maristan_auth statement_timeout'],
     [`alter role maristan_auth set lock_timeout = 0`, 'login-setting: maristan_auth lock_timeout'],
-    ['alter role maristan_console_read reset default_transaction_read_only', 'login-setting: maristan_console_read default_transaction_read_only'],
+    [
+      'alter role maristan_console_read reset default_transaction_read_only',
+      'login-setting: maristan_console_read default_transaction_read_only',
+    ],
     [`alter role maristan_auth in database postgres set search_path = public`, 'login-setting: maristan_auth in postgres'],
   ],
 }
 
-const cases = Object.entries(planted).flatMap(([rule, plants]) => plants.map(([sql, ...found], i) => ({ name: `${rule} ${i + 1}`, sql, found })))
+const cases = Object.entries(planted).flatMap(([rule, plants]) =>
+  plants.map(([sql, ...found], i) => ({ name: `${rule} ${i + 1}`, sql, found })),
+)
 
 test('every rule has a planted breach', () => {
   expect(Object.keys(planted).sort()).toEqual(rules.map(({ name }) => name).sort())
   for (const [rule, plants] of Object.entries(planted)) {
-    for (const [, ...found] of plants) expect(found.some((one) => one.startsWith(`${rule}:`) || one.startsWith('stale-exception:')), rule).toBe(true)
+    for (const [, ...found] of plants)
+      expect(
+        found.some((one) => one.startsWith(`${rule}:`) || one.startsWith('stale-exception:')),
+        rule,
+      ).toBe(true)
   }
 })
 

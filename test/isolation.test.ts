@@ -21,30 +21,38 @@ const rowsOf = (at: TestDatabase) =>
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname !~ '^pg_|^information_schema' order by 1`)
 
 describe('the building', () => {
-  test('every table, field and route is attacked, nothing leaks, nothing is left unproven, and nothing is left behind', { timeout: 300_000 }, async () => {
-    const before = await rowsOf(house.at)
-    const progress: string[] = []
-    const report = await proveIsolation({ foundation: { ownerUrl: house.at.ownerUrl }, house: house.composed, progress: (what) => progress.push(what) })
-    expect(report.leaks).toEqual([])
-    expect(report.unproven).toEqual([])
-    const [{ many }] = (await house.at.owner<{ many: number }>(
-      `select count(*)::int as many from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' join pg_namespace n on n.oid = c.relnamespace
+  test(
+    'every table, field and route is attacked, nothing leaks, nothing is left unproven, and nothing is left behind',
+    { timeout: 300_000 },
+    async () => {
+      const before = await rowsOf(house.at)
+      const progress: string[] = []
+      const report = await proveIsolation({
+        foundation: { ownerUrl: house.at.ownerUrl },
+        house: house.composed,
+        progress: (what) => progress.push(what),
+      })
+      expect(report.leaks).toEqual([])
+      expect(report.unproven).toEqual([])
+      const [{ many }] = (await house.at.owner<{ many: number }>(
+        `select count(*)::int as many from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' join pg_namespace n on n.oid = c.relnamespace
        where c.relkind = 'r' and n.nspname !~ '^pg_|^information_schema'`,
-    )) as [{ many: number }]
-    expect(report.tables).toBe(many)
-    const roots = planes.flatMap((plane) => {
-      const schema = house.composed.schemas.plane[plane]
-      return [schema.getQueryType(), schema.getMutationType()].flatMap((root) => Object.keys(root?.getFields() ?? {}))
-    })
-    expect(report.fields).toBeGreaterThanOrEqual(roots.length)
-    expect(report.routes).toBe(planes.length)
-    expect(report.attacks).toBeGreaterThan(report.tables * 2 + report.fields)
-    expect(report.controls).toBeGreaterThan(report.tables + roots.length)
-    expect(progress.length).toBeGreaterThan(report.tables + roots.length)
-    expect(await rowsOf(house.at)).toEqual(before)
-  })
+      )) as [{ many: number }]
+      expect(report.tables).toBe(many)
+      const roots = planes.flatMap((plane) => {
+        const schema = house.composed.schemas.plane[plane]
+        return [schema.getQueryType(), schema.getMutationType()].flatMap((root) => Object.keys(root?.getFields() ?? {}))
+      })
+      expect(report.fields).toBeGreaterThanOrEqual(roots.length)
+      expect(report.routes).toBe(planes.length)
+      expect(report.attacks).toBeGreaterThan(report.tables * 2 + report.fields)
+      expect(report.controls).toBeGreaterThan(report.tables + roots.length)
+      expect(progress.length).toBeGreaterThan(report.tables + roots.length)
+      expect(await rowsOf(house.at)).toEqual(before)
+    },
+  )
 
-  test('without the owner\'s connection nothing counts as proven', async () => {
+  test("without the owner's connection nothing counts as proven", async () => {
     const report = await proveIsolation({ foundation: { ownerUrl: null }, house: house.composed })
     expect(report).toMatchObject({ attacks: 0, controls: 0, leaks: [] })
     expect(report.unproven).toHaveLength(1)
@@ -53,12 +61,32 @@ describe('the building', () => {
 
 describe('a planted leak in a table is found', () => {
   const leaks: readonly (readonly [what: string, sql: string, found: RegExp])[] = [
-    ['another permissive policy', 'create policy guests on care.party for select to maristan_console_read using (true)', /^SELECT as maristan_console_read on care\.party/],
-    ['a tenant policy that checks nothing written', 'alter policy tenant on identity.identity with check (true)', /^INSERT as maristan_auth on identity\.identity/],
-    ['Row Level Security switched off', 'alter table outbox.event disable row level security', /^DELETE as maristan_worker on outbox\.event/],
-    ['a row that may be pushed over', 'create policy guests on care.recipient to maristan_console using (true) with check (true)', /^UPDATE of tenant_id as maristan_console on care\.recipient/],
-    ['a reference to a row of anybody', `alter table care.consent drop constraint consent_tenant_id_recipient_id_fkey;
-      create unique index whole on care.recipient (id); alter table care.consent add constraint loose foreign key (recipient_id) references care.recipient (id)`, /referred to another tenant's row \(loose\)/],
+    [
+      'another permissive policy',
+      'create policy guests on care.party for select to maristan_console_read using (true)',
+      /^SELECT as maristan_console_read on care\.party/,
+    ],
+    [
+      'a tenant policy that checks nothing written',
+      'alter policy tenant on identity.identity with check (true)',
+      /^INSERT as maristan_auth on identity\.identity/,
+    ],
+    [
+      'Row Level Security switched off',
+      'alter table outbox.event disable row level security',
+      /^DELETE as maristan_worker on outbox\.event/,
+    ],
+    [
+      'a row that may be pushed over',
+      'create policy guests on care.consent to maristan_console using (true) with check (true)',
+      /^UPDATE of tenant_id as maristan_console on care\.consent/,
+    ],
+    [
+      'a reference to a row of anybody',
+      `alter table care.consent drop constraint consent_tenant_id_recipient_id_fkey;
+      create unique index whole on care.recipient (id); alter table care.consent add constraint loose foreign key (recipient_id) references care.recipient (id)`,
+      /referred to another tenant's row \(loose\)/,
+    ],
   ]
   test.each(leaks)('%s', async (_, sql, found) => {
     const at = await freshDatabase()
@@ -74,7 +102,9 @@ describe('a planted leak in a table is found', () => {
   test('a table whose own tenant cannot reach it is unproven, not clean', async () => {
     const at = await freshDatabase()
     try {
-      await at.owner('drop policy tenant on care.consent; create table care.bare (tenant_id uuid not null, id uuid not null, primary key (tenant_id, id))')
+      await at.owner(
+        'drop policy tenant on care.consent; create table care.bare (tenant_id uuid not null, id uuid not null, primary key (tenant_id, id))',
+      )
       const { findings } = await proveTables(at.ownerUrl)
       expect(findings.leaks).toEqual([])
       expect(findings.unproven.some((one) => one.includes('maristan_console on care.consent'))).toBe(true)
@@ -90,9 +120,24 @@ describe('a planted leak in a field is found', () => {
   const houseOf = (kind: 'query' | 'mutation', field: GraphQLFieldConfig<unknown, Context>): Composed => {
     const marked = { ...field, extensions: { access: 'authenticated' } }
     const root = new GraphQLObjectType({ name: kind === 'query' ? 'Query' : 'Mutation', fields: { planted: marked } })
-    const empty = new GraphQLObjectType({ name: 'Query', fields: { nothing: { type: GraphQLString, extensions: { access: 'authenticated' }, resolve: (_, __, context: Context) => context.caller.tenantId } } })
+    const empty = new GraphQLObjectType({
+      name: 'Query',
+      fields: {
+        nothing: {
+          type: GraphQLString,
+          extensions: { access: 'authenticated' },
+          resolve: (_, __, context: Context) => context.caller.tenantId,
+        },
+      },
+    })
     const schema = new GraphQLSchema(kind === 'query' ? { query: root } : { query: empty, mutation: root })
-    return { ...house.composed, schemas: { ...house.composed.schemas, plane: Object.fromEntries(planes.map((plane) => [plane, schema])) as Composed['schemas']['plane'] } }
+    return {
+      ...house.composed,
+      schemas: {
+        ...house.composed.schemas,
+        plane: Object.fromEntries(planes.map((plane) => [plane, schema])) as Composed['schemas']['plane'],
+      },
+    }
   }
   const leaking = async (sql: string, field: Composed) => {
     const at = await freshDatabase()
@@ -104,35 +149,41 @@ describe('a planted leak in a field is found', () => {
     }
   }
   const args = { id: { type: new GraphQLNonNull(GraphQLID) } }
-  const open = 'create policy open on identity.membership using (true) with check (true); drop policy actor on identity.membership; drop policy actor_org on identity.membership; grant update on identity.membership to maristan_console'
+  const open =
+    'create policy open on identity.membership using (true) with check (true); drop policy actor on identity.membership; drop policy actor_org on identity.membership; grant update on identity.membership to maristan_console'
   const planted = (kind: 'query' | 'mutation', resolve: (id: string, context: Context) => Promise<string | null>) =>
     houseOf(kind, { type: GraphQLString, args, resolve: (_, { id }, context) => resolve(decodeGlobalId(String(id)).id, context) })
 
   test('a resolver that forgets the tenant, over a wall that is open', { timeout: 120_000 }, async () => {
     const find = (id: string, context: Context) =>
-      id === '' ? Promise.resolve(null) : context.unit.db.membership.findFirst({ where: { id }, select: { role: true } }).then((row) => row?.role ?? null)
+      id === ''
+        ? Promise.resolve(null)
+        : context.unit.db.membership.findFirst({ where: { id }, select: { role: true } }).then((row) => row?.role ?? null)
     const findings = await leaking(open, planted('query', find))
     expect(findings.leaks.some((leak) => leak.includes('Query.planted on console') && leak.includes('unlike a random id'))).toBe(true)
   })
 
   test('the same resolver behind the wall leaks nothing', { timeout: 120_000 }, async () => {
     const find = (id: string, context: Context) =>
-      id === '' ? Promise.resolve(null) : context.unit.db.membership.findFirst({ where: { id }, select: { role: true } }).then((row) => row?.role ?? null)
+      id === ''
+        ? Promise.resolve(null)
+        : context.unit.db.membership.findFirst({ where: { id }, select: { role: true } }).then((row) => row?.role ?? null)
     const findings = await leaking('select 1', planted('query', find))
     expect(findings.leaks).toEqual([])
     expect(findings.controls).toBeGreaterThan(0)
   })
 
-  test('a mutation that changes another tenant\'s row and answers as if it had not', { timeout: 120_000 }, async () => {
+  test("a mutation that changes another tenant's row and answers as if it had not", { timeout: 120_000 }, async () => {
     const change = (id: string, context: Context) =>
       context.unit.command(async (scope) => {
-        await context.unit.db.$executeRawUnsafe('update identity.membership set version = version + 1 where id = $1::uuid', id || null)
         scope.unit.record({ action: 'wall.tried', resource: 'Membership', outcome: 'done' })
-        return 'done'
+        const changed = await context.unit.db.$queryRawUnsafe<{ tenant: string }[]>(
+          'update identity.membership set version = version + 1 where id = $1::uuid returning tenant_id::text as tenant',
+          id || null,
+        )
+        return changed[0]?.tenant === scope.tenantId ? 'done' : null
       })
     const findings = await leaking(open, planted('mutation', change))
     expect(findings.leaks).toContain('Mutation.planted on console, id of another tenant: rows of the other tenant changed.')
-    // The answer tells own and random ids not apart: that alone would not count as clean either.
-    expect(findings.unproven.some((one) => one.startsWith('Mutation.planted on console, id:'))).toBe(true)
   })
 })

@@ -77,18 +77,31 @@ async function until(question: string, values: unknown[] = []): Promise<void> {
 const noneInTransaction = `select count(*) = 0 as ok from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`
 
 describe('settings', () => {
-  test('whatever text a caller\'s facts hold, it stays a value: the tenant in force is the caller\'s', async () => {
+  test("whatever text a caller's facts hold, it stays a value: the tenant in force is the caller's", async () => {
     const database = house()
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 60 }),
-      fc.constantFrom(`',true),set_config('app.tenant_id','${tenants[1]}',true)--`, '$1', '\\', `'; set app.tenant_id = '${tenants[1]}`, '%s', '\u0000'),
+      fc.constantFrom(
+        `',true),set_config('app.tenant_id','${tenants[1]}',true)--`,
+        '$1',
+        '\\',
+        `'; set app.tenant_id = '${tenants[1]}`,
+        '%s',
+        '\u0000',
+      ),
     )
     await fc.assert(
       fc.asyncProperty(text, text, async (role, argument) => {
         const unit = database.unit(member(tenants[0], role))
         const answer = await unit
-          .read(() => sql<Record<string, string>>(unit, `select current_setting('app.tenant_id', true) as tenant, current_setting('app.role', true) as role,
-            (select string_agg(email, ',') from identity.identity) as seen, $1 as echo`, argument))
+          .read(() =>
+            sql<Record<string, string>>(
+              unit,
+              `select current_setting('app.tenant_id', true) as tenant, current_setting('app.role', true) as role,
+            (select string_agg(email, ',') from identity.identity) as seen, $1 as echo`,
+              argument,
+            ),
+          )
           .catch((error: unknown) => error)
         if (answer instanceof Error) {
           // Postgres holds no NUL and no half of a surrogate pair; nothing else may fail.
@@ -100,16 +113,28 @@ describe('settings', () => {
     expect(await read(database, tenants[1], emails)).toEqual([{ email: 'one@ward-1.test' }])
   })
 
-  test.each([true, false])('a session-wide setting that a statement left behind is overruled by the next one (prepared statements: %s)', async (preparedStatements) => {
-    const database = house({ preparedStatements })
-    for (const run of [read, write]) {
-      await run(database, tenants[1], `select set_config('app.tenant_id', $1, false), set_config('app.role', 'care_coordinator', false)`, tenants[1])
-      const [pid] = await run<{ pid: number }>(database, tenants[0], backend)
-      expect(await run(database, tenants[0], emails)).toEqual([{ email: 'one@ward-0.test' }])
-      expect(await run(database, noTenant, 'select count(*)::int as seen from identity.identity').catch((error: unknown) => [{ seen: codeOf(error) }])).toEqual([{ seen: 0 }])
-      expect((await run<{ pid: number }>(database, tenants[1], backend))[0]).toEqual(pid)
-    }
-  })
+  test.each([true, false])(
+    'a session-wide setting that a statement left behind is overruled by the next one (prepared statements: %s)',
+    async (preparedStatements) => {
+      const database = house({ preparedStatements })
+      for (const run of [read, write]) {
+        await run(
+          database,
+          tenants[1],
+          `select set_config('app.tenant_id', $1, false), set_config('app.role', 'care_coordinator', false)`,
+          tenants[1],
+        )
+        const [pid] = await run<{ pid: number }>(database, tenants[0], backend)
+        expect(await run(database, tenants[0], emails)).toEqual([{ email: 'one@ward-0.test' }])
+        expect(
+          await run(database, noTenant, 'select count(*)::int as seen from identity.identity').catch((error: unknown) => [
+            { seen: codeOf(error) },
+          ]),
+        ).toEqual([{ seen: 0 }])
+        expect((await run<{ pid: number }>(database, tenants[1], backend))[0]).toEqual(pid)
+      }
+    },
+  )
 
   test('with prepared statements off nothing is remembered on a connection, with them on something is', async () => {
     for (const preparedStatements of [true, false]) {
@@ -117,7 +142,11 @@ describe('settings', () => {
       for (const run of [read, write]) {
         await run(database, tenants[0], emails)
         await run(database, tenants[0], emails)
-        const [{ many }] = (await run<{ many: number }>(database, tenants[0], 'select count(*)::int as many from pg_prepared_statements')) as [{ many: number }]
+        const [{ many }] = (await run<{ many: number }>(
+          database,
+          tenants[0],
+          'select count(*)::int as many from pg_prepared_statements',
+        )) as [{ many: number }]
         expect(many > 0, `${preparedStatements}`).toBe(preparedStatements)
       }
     }
@@ -129,7 +158,14 @@ describe('reuse', () => {
     const database = house()
     const [before] = await write<{ pid: number }>(database, tenants[0], backend)
     await expect(write(database, tenants[0], 'select 1 / (select 0)')).rejects.toThrow()
-    await expect(write(database, tenants[1], `insert into identity.identity (tenant_id, id, email) values ($1::uuid, $1::uuid, 'x') returning email`, tenants[0])).rejects.toThrow()
+    await expect(
+      write(
+        database,
+        tenants[1],
+        `insert into identity.identity (tenant_id, id, email) values ($1::uuid, $1::uuid, 'x') returning email`,
+        tenants[0],
+      ),
+    ).rejects.toThrow()
     expect(await write(database, tenants[1], emails)).toEqual([{ email: 'one@ward-1.test' }])
     expect((await write<{ pid: number }>(database, tenants[0], backend))[0]).toEqual(before)
     await until(noneInTransaction)
@@ -161,7 +197,10 @@ describe('reuse', () => {
 })
 
 describe('broken connections', () => {
-  test.each([['reads', read], ['commands', write]] as const)('a killed connection costs %s at most one typed answer', async (_, run) => {
+  test.each([
+    ['reads', read],
+    ['commands', write],
+  ] as const)('a killed connection costs %s at most one typed answer', async (_, run) => {
     const database = house()
     for (let round = 0; round < 3; round++) {
       const [{ pid }] = (await run<{ pid: number }>(database, tenants[0], backend)) as [{ pid: number }]
@@ -179,7 +218,8 @@ describe('broken connections', () => {
     return { proxy, database: house({ url: proxy.url }) }
   }
   const tell = 'update tenancy.tenant set timezone = $1 returning timezone'
-  const timezone = async () => (await at.owner<{ timezone: string }>('select timezone from tenancy.tenant where tenant_id = $1', [tenants[0]]))[0]!.timezone
+  const timezone = async () =>
+    (await at.owner<{ timezone: string }>('select timezone from tenancy.tenant where tenant_id = $1', [tenants[0]]))[0]!.timezone
 
   test.each(['BEGIN', 'COMMIT'])('a %s that arrives late is waited for', async (word) => {
     const { proxy, database } = await through()
@@ -194,19 +234,22 @@ describe('broken connections', () => {
     await until(noneInTransaction)
   })
 
-  test.each(['BEGIN', 'COMMIT'])('a %s that never arrives changes nothing, leaves no open transaction, and the next command works', async (word) => {
-    const { proxy, database } = await through()
-    await write(database, tenants[0], emails)
-    const before = await timezone()
-    const caught = proxy.hold(word)
-    const done = write(database, tenants[0], tell, `Lost/${word}`).catch(codeOf)
-    await caught
-    proxy.cut()
-    expect(await done).toBe('DATABASE_UNAVAILABLE')
-    await until(noneInTransaction)
-    expect(await timezone()).toBe(before)
-    expect(await write(database, tenants[1], emails)).toEqual([{ email: 'one@ward-1.test' }])
-  })
+  test.each(['BEGIN', 'COMMIT'])(
+    'a %s that never arrives changes nothing, leaves no open transaction, and the next command works',
+    async (word) => {
+      const { proxy, database } = await through()
+      await write(database, tenants[0], emails)
+      const before = await timezone()
+      const caught = proxy.hold(word)
+      const done = write(database, tenants[0], tell, `Lost/${word}`).catch(codeOf)
+      await caught
+      proxy.cut()
+      expect(await done).toBe('DATABASE_UNAVAILABLE')
+      await until(noneInTransaction)
+      expect(await timezone()).toBe(before)
+      expect(await write(database, tenants[1], emails)).toEqual([{ email: 'one@ward-1.test' }])
+    },
+  )
 })
 
 describe('exhaustion', () => {
@@ -247,7 +290,7 @@ describe('exhaustion', () => {
       await gate.promise
     })
     await locked.promise
-    const slow = read(database, tenants[0], `${lock}::text`)
+    const slow = read(database, tenants[0], `${lock}::text`).catch(codeOf)
     const asked = Array.from({ length: 600 }, (_, i) => read(database, tenants[i % 2]!, emails).catch(codeOf))
     const soonest = await Promise.race(asked)
     gate.resolve()

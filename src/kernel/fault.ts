@@ -45,6 +45,7 @@ export interface FaultMaker<Data> {
 }
 
 const codes = new Map<string, FaultKind>()
+const sentences = new Map<string, string | ((data: never) => string)>()
 
 /**
  * Declares a fault: its kind, its stable code and the sentence that tells the caller what to do.
@@ -54,6 +55,7 @@ export function fault<Data = undefined>(kind: FaultKind, code: string, say: stri
   if (!/^[A-Z][A-Z0-9_]{2,47}$/.test(code)) throw new Error(`Fault code ${code} is not SCREAMING_SNAKE_CASE of 3 to 48 characters.`)
   if (codes.has(code)) throw new Error(`Fault code ${code} is declared twice.`)
   codes.set(code, kind)
+  sentences.set(code, say)
   const make = (data?: Data) => new classes[kind](kind, code, typeof say === 'string' ? say : say(data as Data), data as Data)
   return Object.assign(make, {
     kind,
@@ -65,6 +67,11 @@ export function fault<Data = undefined>(kind: FaultKind, code: string, say: stri
 /** Every declared code with its kind, for the published list of codes. */
 export function faultCodes(): ReadonlyMap<string, FaultKind> {
   return codes
+}
+
+/** What a fault of this code says; for one that depends on its data, the function that says it. Undefined for an unknown code. */
+export function faultSentence(code: string): string | ((data: never) => string) | undefined {
+  return sentences.get(code)
 }
 
 // The faults that belong to no module.

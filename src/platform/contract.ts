@@ -40,7 +40,7 @@ export function parseInput<Shape extends z.ZodType>(shape: Shape, input: unknown
   throw invalidInput({ issues })
 }
 
-const hidden = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}]/u
+const hidden = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]/u
 // Joiners shape Arabic letters and emoji; the bidi marks below are balanced by whoever shows the text, never stored.
 const joiners = /[\u200c\u200d]/gu
 

@@ -21,11 +21,14 @@ type Supply = (ask: Ask) => Arguments | Promise<Arguments>
 const soon = () => new Date(Date.now() + 3_600_000)
 const anonymous = (ask: Ask): Caller => ({ ...ask.caller, actor: { kind: 'anonymous' }, permissions: new Set() })
 const emailOf = ({ tenant, caller }: Ask) => tenant.emailOn(caller.plane ?? 'console')
-const codeFor = (secret: string, secondsAhead = 0) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + secondsAhead * 1000 })
+const codeFor = (secret: string, secondsAhead = 0) =>
+  new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + secondsAhead * 1000 })
 
 /** A member who may sign in on the caller's plane; an anonymous caller stands for that plane's first member. */
 const memberOf = ({ tenant, caller }: Ask): Caller =>
-  caller.actor.kind === 'member' ? caller : (tenant.callers(caller.plane ?? 'console').find(({ actor }) => actor.kind === 'member') ?? caller)
+  caller.actor.kind === 'member'
+    ? caller
+    : (tenant.callers(caller.plane ?? 'console').find(({ actor }) => actor.kind === 'member') ?? caller)
 
 function signIn(ask: Ask) {
   const { plane } = ask.caller
@@ -50,7 +53,7 @@ async function oneTimeToken(ask: Ask, purpose: 'PASSWORD_RESET' | 'MEMBERSHIP_CH
   const token = randomToken()
   const { tenantId } = ask.tenant.plot
   const { actor } = memberOf(ask)
-  if (actor.kind !== 'member') throw new Error('A token is some member\'s.')
+  if (actor.kind !== 'member') throw new Error("A token is some member's.")
   await ask.database.asOwner(tenantId, (tx) =>
     tx.oneTimeToken.create({
       data: { tenantId, identityId: actor.identityId, purpose, plane: ask.caller.plane, hash: sha256Hex(token), expiresAt: soon() },
@@ -62,8 +65,16 @@ async function oneTimeToken(ask: Ask, purpose: 'PASSWORD_RESET' | 'MEMBERSHIP_CH
 async function invitationToken(ask: Ask): Promise<string> {
   const token = randomToken()
   const { tenantId } = ask.tenant.plot
-  const invitation = { email: `invited@${ask.tenant.slug}.invalid`, plane: 'consumer', role: 'family', state: 'SENT', expiresAt: soon() } as const
-  await ask.database.asOwner(tenantId, (tx) => tx.invitation.create({ data: { ...invitation, tenantId, tokenHash: sha256Hex(`maristan-invitation|${token}`) } }))
+  const invitation = {
+    email: `invited@${ask.tenant.slug}.invalid`,
+    plane: 'consumer',
+    role: 'family',
+    state: 'SENT',
+    expiresAt: soon(),
+  } as const
+  await ask.database.asOwner(tenantId, (tx) =>
+    tx.invitation.create({ data: { ...invitation, tenantId, tokenHash: sha256Hex(`maristan-invitation|${token}`) } }),
+  )
   return token
 }
 
@@ -71,7 +82,7 @@ const newPassword = `another ${newId()}`
 
 const supplies: Readonly<Record<string, Supply>> = {
   'mutation.signIn': (ask) => ({ input: { email: emailOf(ask), password: throwawayPassword } }),
-  'mutation.refreshSession': async (ask) => ({ refreshToken: (await signIn(ask) as { refreshToken?: string }).refreshToken }),
+  'mutation.refreshSession': async (ask) => ({ refreshToken: ((await signIn(ask)) as { refreshToken?: string }).refreshToken }),
   'mutation.changePassword': () => ({ input: { currentPassword: throwawayPassword, newPassword } }),
   'mutation.resetPassword': async (ask) => ({ token: await oneTimeToken(ask, 'PASSWORD_RESET'), newPassword }),
   'mutation.acceptInvitation': async (ask) => ({ token: await invitationToken(ask), password: newPassword }),
@@ -109,19 +120,25 @@ export const exemptPlaces: Readonly<Record<string, string>> = {
   'mutation.inviteMember input.providerOrgId on console': 'Organisations have no table: the id is a name that the tenant gives.',
   'mutation.inviteMember input.providerOrgId on consumer': 'Family invites family, which belongs to no organisation.',
   'mutation.inviteMember input.providerOrgId on seller': 'A seller invites into its own organisation, whatever it names.',
-  'mutation.inviteMember input.recipientId on seller': 'A seller\'s people help no recipient: an own one is as absent as any.',
+  'mutation.inviteMember input.recipientId on seller': "A seller's people help no recipient: an own one is as absent as any.",
 }
 
 /** Routes that ask nobody who they are and hold nothing of any tenant, each with its reason. */
 export const exemptRoutes: Readonly<Record<string, string>> = {
-  'GET /.well-known/jwks.json': 'The platform\'s public keys: the same for everybody.',
+  'GET /.well-known/jwks.json': "The platform's public keys: the same for everybody.",
 }
 
 /** What else a row may be called in a name: `actorId` is a membership's. */
 export const otherNames: Readonly<Record<string, string>> = { actor: 'membership', member: 'membership', grantee: 'party' }
 
 /** What a field is given beside ids; `field` is `query.name` or `mutation.name`. Nothing for most. */
-export async function suppliedArguments(field: string, tenant: ThrowawayTenant, caller: Caller, database: BoundDatabase, house: Composed): Promise<Arguments> {
+export async function suppliedArguments(
+  field: string,
+  tenant: ThrowawayTenant,
+  caller: Caller,
+  database: BoundDatabase,
+  house: Composed,
+): Promise<Arguments> {
   const supply = supplies[field]
   return supply ? supply({ tenant, caller, database, identity: house.made['identity']!.contract as Identity }) : {}
 }

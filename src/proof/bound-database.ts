@@ -34,7 +34,9 @@ class BoundLane extends ReadLane {
       try {
         const result = await new Promise<QueryResult>((resolve, reject) => {
           const cache = new StatementCache({ named: false, limit: 1 })
-          client.query(new GroupQuery([...before, prelude], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never)
+          client.query(
+            new GroupQuery([...before, prelude], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never,
+          )
         })
         // Sent, and not waited for: whatever comes next on this connection comes after it.
         client.query('release statement').catch(() => {})

@@ -1,4 +1,5 @@
 /** The rules of `catalogue.ts`: each asks pg_catalog for whatever breaks it, as `object` and `why`. Nothing here is a list of tables. */
+import { queueSchema } from '../platform/jobs/install.ts'
 
 export interface CatalogueRule {
   readonly name: string
@@ -112,7 +113,7 @@ export const rules: readonly CatalogueRule[] = [
   },
   {
     name: 'definer-function',
-    law: 'Only the functions that are written down run with other rights than the caller\'s.',
+    law: "Only the functions that are written down run with other rights than the caller's.",
     sql: `select p.oid::regprocedure::text as object, 'is SECURITY DEFINER' as why
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.prosecdef and ${own}`,
   },
@@ -134,7 +135,7 @@ export const rules: readonly CatalogueRule[] = [
   },
   {
     name: 'unknown-grantee',
-    law: 'Only the server\'s logins and the gate\'s owner hold rights.',
+    law: "Only the server's logins and the gate's owner hold rights.",
     sql: `select distinct g.name || ' ' || r.rolname as object, 'is granted to somebody unknown' as why
       from (${grants}) g join pg_roles r on r.oid = g.grantee
       where g.grantee <> g.owner and r.rolname <> 'maristan_gate' and r.rolname <> all ($1) and r.rolname <> 'pg_database_owner'`,
@@ -150,13 +151,13 @@ export const rules: readonly CatalogueRule[] = [
   },
   {
     name: 'column-grant',
-    law: 'Column grants are for the gate\'s owner only: they break whole-row reads of a login.',
+    law: "Column grants are for the gate's owner only: they break whole-row reads of a login.",
     sql: `select distinct g.name || ' ' || r.rolname as object, 'is granted column by column' as why
       from (${grants}) g join pg_roles r on r.oid = g.grantee where g.kind = 'column' and r.rolname <> 'maristan_gate'`,
   },
   {
     name: 'gate-reach',
-    law: 'The gate\'s owner reads single columns and nothing more.',
+    law: "The gate's owner reads single columns and nothing more.",
     sql: `select g.name || ' ' || g.privilege_type as object, 'is granted to maristan_gate' as why
       from (${grants}) g join pg_roles r on r.oid = g.grantee where r.rolname = 'maristan_gate' and g.grantee <> g.owner
         and not (g.kind = 'column' and g.privilege_type = 'SELECT') and not (g.kind = 'schema' and g.privilege_type = 'USAGE')`,
@@ -177,6 +178,13 @@ export const rules: readonly CatalogueRule[] = [
         (g.kind = 'column' and split_part(g.name, '.', 3) ~ '${secretColumn}')
         or (g.kind in ('r', 'p') and exists (select from pg_attribute a
           where a.attrelid = g.oid and a.attnum > 0 and not a.attisdropped and a.attname ~ '${secretColumn}')))`,
+  },
+  {
+    name: 'queue-grant',
+    law: "The job queue is the worker's alone: what is in it belongs to no tenant.",
+    sql: `select g.name || ' ' || g.privilege_type || ' ' || r.rolname as object, 'is granted' as why
+      from (${grants}) g join pg_roles r on r.oid = g.grantee
+      where g.space = '${queueSchema}' and g.grantee <> g.owner and r.rolname <> 'maristan_worker'`,
   },
   {
     name: 'append-only-grant',

@@ -26,8 +26,10 @@ export async function inspectCatalogue(client: pg.Client, allowed: readonly Exce
   }
   for (const sentence of await inspectLogins(client)) found.push({ rule: 'login-power', object: sentence, message: sentence })
 
-  const excused = (violation: Violation) => allowed.some(({ rule, object }) => rule === violation.rule && object === violation.object)
-  const stale = allowed.filter(({ rule, object }) => !found.some((violation) => violation.rule === rule && violation.object === object))
+  const covers = ({ rule, object }: Exception, violation: Violation) =>
+    rule === violation.rule && (object === violation.object || (object.endsWith('.*') && violation.object.startsWith(object.slice(0, -1))))
+  const excused = (violation: Violation) => allowed.some((exception) => covers(exception, violation))
+  const stale = allowed.filter((exception) => !found.some((violation) => covers(exception, violation)))
   return [
     ...found.filter((violation) => !excused(violation)),
     ...stale.map(({ rule, object }) => ({

@@ -1,9 +1,11 @@
 /** What `catalogue.ts` may find and let stand, each with its reason. An entry that matches nothing is itself a violation. */
 import { planes } from '../kernel/scope.ts'
+import { queueSchema } from '../platform/jobs/install.ts'
 import { readLoginOf, writeLoginOf, type Login } from '../platform/db/logins.ts'
 
 export interface Exception {
   readonly rule: string
+  /** As the rule names it; `schema.*` is everything in that schema. */
   readonly object: string
   readonly reason: string
 }
@@ -19,22 +21,22 @@ const tenantless = ['tenant-column', 'primary-key', 'tenant-policy']
 
 export const exceptions: readonly Exception[] = [
   ...['identity.signing_key', 'vault.platform_key'].flatMap((table) =>
-    except('The platform\'s own keys belong to no tenant; only the login that signs people in sees them.', {
+    except("The platform's own keys belong to no tenant; only the login that signs people in sees them.", {
       ...Object.fromEntries(tenantless.map((rule) => [rule, [table]])),
       'unique-index': [`${table} ${table.split('.')[1]}_pkey`],
     }),
   ),
   ...except('Keys that belong to no tenant are named by their own policy instead.', {
-    'other-policy': [
-      'identity.signing_key platform to maristan_auth, maristan_auth_read',
-      'vault.platform_key platform to maristan_auth',
-    ],
+    'other-policy': ['identity.signing_key platform to maristan_auth, maristan_auth_read', 'vault.platform_key platform to maristan_auth'],
   }),
-  ...except('The history of migrations holds no tenant\'s data; readiness reads it.', {
+  ...except("The history of migrations holds no tenant's data; readiness reads it.", {
     ...Object.fromEntries([...tenantless, 'row-security'].map((rule) => [rule, ['public._prisma_migrations']])),
     'unique-index': ['public._prisma_migrations _prisma_migrations_pkey'],
   }),
-  ...except('The slug is the host\'s first label, so it is one name for all tenants; the operator alone inserts.', {
+  ...except("The job queue holds names of jobs and ids of tenants, belongs to no tenant, and is the worker's alone (rule queue-grant).", {
+    ...Object.fromEntries([...tenantless, 'row-security', 'unique-index', 'foreign-key'].map((rule) => [rule, [`${queueSchema}.*`]])),
+  }),
+  ...except("The slug is the host's first label, so it is one name for all tenants; the operator alone inserts.", {
     'unique-index': ['tenancy.tenant tenant_slug_key'],
   }),
   ...except('The owner of the pre-tenant functions sees ids and states of all tenants, and nobody can sign in as it.', {
@@ -50,7 +52,7 @@ export const exceptions: readonly Exception[] = [
     ],
   }),
   ...except('Answers two numbers over the whole building and names no tenant.', { 'definer-function': ['gate.outbox_state()'] }),
-  ...except('Tells an actor policy whom the caller may reach; reads inside the caller\'s tenant only.', {
+  ...except("Tells an actor policy whom the caller may reach; reads inside the caller's tenant only.", {
     'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.may_invite_for(uuid)'],
   }),
   ...except('A person sees their own sessions; the actor policy narrows the rows to theirs.', {

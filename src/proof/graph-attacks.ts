@@ -32,7 +32,10 @@ export class GraphAttacks {
   /** Attacks every root field of one plane. */
   async attackPlane(plane: Plane, progress: (name: string) => void): Promise<void> {
     const schema = this.#house.schemas.plane[plane]
-    for (const [kind, root] of [['query', schema.getQueryType()], ['mutation', schema.getMutationType()]] as const) {
+    for (const [kind, root] of [
+      ['query', schema.getQueryType()],
+      ['mutation', schema.getMutationType()],
+    ] as const) {
       for (const field of Object.values(root?.getFields() ?? {})) {
         const name = `${root!.name}.${field.name} on ${plane}`
         progress(name)
@@ -96,7 +99,8 @@ export class GraphAttacks {
     const found = await this.#search.difference(target, control, place)
     // A place that takes no value from anybody, its owner included, has nothing to tell.
     if (found === 'closed') return
-    if (found === null) this.findings.unproven.push(`${target.name}, ${place.path.join('.')}: a row of one's own answers like a random one.`)
+    if (found === null)
+      this.findings.unproven.push(`${target.name}, ${place.path.join('.')}: a row of one's own answers like a random one.`)
     else this.findings.controls++
     // What answers the same to everybody may still change something: it is attacked all the same.
     const { callerIndex, chosen: proven } = found ?? control
@@ -104,12 +108,18 @@ export class GraphAttacks {
     const rightful = this.#victim.tenant.callers(target.plane)[callerIndex]!
     const choice = proven.get(place)!
     const theirs = this.#runner.id(this.#victim, choice)
-    const strangers = [this.#attacker.tenant.callers(target.plane)[callerIndex]!, { ...rightful, tenantId: this.#attacker.tenant.plot.tenantId }]
+    const strangers = [
+      this.#attacker.tenant.callers(target.plane)[callerIndex]!,
+      { ...rightful, tenantId: this.#attacker.tenant.plot.tenantId },
+    ]
     for (const stranger of strangers) {
       this.findings.attacks++
       const others = this.#runner.values(this.#attacker, proven).filter(([one]) => one !== place)
       const attack = await this.#runner.run(target, this.#attacker, stranger, [...others, [place, written(place, choice.model, theirs)]])
-      const random = await this.#runner.run(target, this.#attacker, stranger, [...others, [place, written(place, choice.model, neighbourOf(theirs))]])
+      const random = await this.#runner.run(target, this.#attacker, stranger, [
+        ...others,
+        [place, written(place, choice.model, neighbourOf(theirs))],
+      ])
       this.#judge(target, stranger, `${place.path.join('.')} of another tenant`, attack, random.text)
     }
   }
@@ -117,10 +127,19 @@ export class GraphAttacks {
   /** The rightful caller as if in the other tenant, and the other tenant's own: nothing of ours may show or change. */
   async #foreign(target: Target, control: Control): Promise<void> {
     const rightful = this.#victim.tenant.callers(target.plane)[control.callerIndex]!
-    const strangers = [this.#attacker.tenant.callers(target.plane)[control.callerIndex]!, { ...rightful, tenantId: this.#attacker.tenant.plot.tenantId }]
+    const strangers = [
+      this.#attacker.tenant.callers(target.plane)[control.callerIndex]!,
+      { ...rightful, tenantId: this.#attacker.tenant.plot.tenantId },
+    ]
     for (const stranger of strangers) {
       this.findings.attacks++
-      this.#judge(target, stranger, 'asked from another tenant', await this.#runner.run(target, this.#attacker, stranger, this.#runner.values(this.#attacker, control.chosen)), null)
+      this.#judge(
+        target,
+        stranger,
+        'asked from another tenant',
+        await this.#runner.run(target, this.#attacker, stranger, this.#runner.values(this.#attacker, control.chosen)),
+        null,
+      )
     }
   }
 
@@ -135,10 +154,13 @@ export class GraphAttacks {
   }
 
   #judge(target: Target, stranger: Caller, how: string, attack: Answer, expected: string | null): void {
-    if (this.#runner.shows(attack, stranger)) this.findings.leaks.push(`${target.name}, ${how}: the answer holds something of the other tenant.`)
+    if (this.#runner.shows(attack, stranger))
+      this.findings.leaks.push(`${target.name}, ${how}: the answer holds something of the other tenant.`)
     if (attack.changed) this.findings.leaks.push(`${target.name}, ${how}: rows of the other tenant changed.`)
     if (expected !== null && attack.text !== expected) {
-      this.findings.leaks.push(`${target.name}, ${how}: it is answered unlike a random id (${attack.text.slice(0, 160)} instead of ${expected.slice(0, 160)}).`)
+      this.findings.leaks.push(
+        `${target.name}, ${how}: it is answered unlike a random id (${attack.text.slice(0, 160)} instead of ${expected.slice(0, 160)}).`,
+      )
     }
   }
 }

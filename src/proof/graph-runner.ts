@@ -88,10 +88,18 @@ export class GraphRunner {
   }
 
   /** Executes the field once, undoes it, and tells what came and whether the victim's rows changed. */
-  run(target: Target, side: GraphSide, caller: Caller, chosen: readonly (readonly [Place, string])[], suppliedTo?: Caller): Promise<Answer> {
+  run(
+    target: Target,
+    side: GraphSide,
+    caller: Caller,
+    chosen: readonly (readonly [Place, string])[],
+    suppliedTo?: Caller,
+  ): Promise<Answer> {
     return this.#database.trial(async () => {
       const wanted = `${target.kind}.${target.field.name}`
-      const supplied = await suppliedArguments(wanted, side.tenant, suppliedTo ?? caller, this.#database, this.#house).catch((error: Error) => error)
+      const supplied = await suppliedArguments(wanted, side.tenant, suppliedTo ?? caller, this.#database, this.#house).catch(
+        (error: Error) => error,
+      )
       if (supplied instanceof Error) return { text: `its arguments could not be made: ${supplied.message}`, done: false, changed: false }
       const variables = argumentsOf(target.field, supplied, chosen)
       // What the rightful owner changes is nobody's loss; only a stranger's run is watched.
@@ -100,10 +108,19 @@ export class GraphRunner {
       const unit = this.#database.unit(caller)
       const contextValue = createContext({ unit, plane: target.plane, locale: 'en', answer: { setCookie: () => {} } })
       const result = await unit
-        .read(async () => execute({ schema: this.#house.schemas.plane[target.plane], document: target.document, variableValues: variables, contextValue }))
+        .read(async () =>
+          execute({ schema: this.#house.schemas.plane[target.plane], document: target.document, variableValues: variables, contextValue }),
+        )
         .catch((error: unknown): ExecutionResult => ({ errors: [error as never] }))
       const changed = watched && (await this.victim.fingerprint()) !== before
-      return { ...answerOf(result, target.field.name, chosen.map(([, value]) => value)), changed }
+      return {
+        ...answerOf(
+          result,
+          target.field.name,
+          chosen.map(([, value]) => value),
+        ),
+        changed,
+      }
     })
   }
 }

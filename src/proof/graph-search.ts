@@ -37,14 +37,26 @@ export class ControlSearch {
   /** A caller and a row for which it matters to its owner what stands in the place; `closed` when every value is refused as such. */
   async difference(target: Target, control: Control, place: Place): Promise<Control | 'closed' | null> {
     const callers = this.#runner.victim.tenant.callers(target.plane)
-    const order = [control.callerIndex, ...callers.keys()].filter((index, i, all) => all.indexOf(index) === i && mayAsk(target.field, callers[index]!))
+    const order = [control.callerIndex, ...callers.keys()].filter(
+      (index, i, all) => all.indexOf(index) === i && mayAsk(target.field, callers[index]!),
+    )
     const choices = control.chosen.has(place) ? [control.chosen.get(place)!] : this.choices(target, place).slice(0, mostChoicesAPlace)
     let closed = true
     for (const callerIndex of order) {
       for (const choice of choices) {
         const chosen = new Map([...control.chosen, [place, choice]])
-        const own = await this.#runner.run(target, this.#runner.victim, callers[callerIndex]!, this.#runner.values(this.#runner.victim, chosen))
-        const random = await this.#runner.run(target, this.#runner.victim, callers[callerIndex]!, this.#runner.values(this.#runner.victim, chosen, [place]))
+        const own = await this.#runner.run(
+          target,
+          this.#runner.victim,
+          callers[callerIndex]!,
+          this.#runner.values(this.#runner.victim, chosen),
+        )
+        const random = await this.#runner.run(
+          target,
+          this.#runner.victim,
+          callers[callerIndex]!,
+          this.#runner.values(this.#runner.victim, chosen, [place]),
+        )
         if (own.text !== random.text) return { callerIndex, chosen }
         closed &&= refusedToAll.test(own.text)
         if (closed) break
@@ -55,10 +67,16 @@ export class ControlSearch {
 
   /** Rows that could be meant in a place, likely ones first. */
   choices(target: Target, place: Place): Choice[] {
-    const words = (name: string) => name.match(/[A-Z]?[a-z]+/g)?.map((word) => otherNames[word.toLowerCase()] ?? word.toLowerCase()).filter((word) => word.length > 3) ?? []
+    const words = (name: string) =>
+      name
+        .match(/[A-Z]?[a-z]+/g)
+        ?.map((word) => otherNames[word.toLowerCase()] ?? word.toLowerCase())
+        .filter((word) => word.length > 3) ?? []
     const score = (model: string) =>
       words(place.path.at(-1)!).filter((word) => model.toLowerCase().includes(word)).length * 3 +
-      words(`${target.field.name} ${String(target.field.type)} ${nodeOf(target.field)}`).filter((word) => model.toLowerCase().includes(word.replace(/s$/, ''))).length
+      words(`${target.field.name} ${String(target.field.type)} ${nodeOf(target.field)}`).filter((word) =>
+        model.toLowerCase().includes(word.replace(/s$/, '')),
+      ).length
     const ids = this.#runner.idsOf(this.#runner.victim, target.plane)
     const models = [...ids.keys()].sort((a, b) => score(b) - score(a))
     return models.flatMap((model) => ids.get(model)!.map((_, index) => ({ model, index, plane: target.plane })))
@@ -66,7 +84,10 @@ export class ControlSearch {
 
   *#combinations(target: Target, places: readonly Place[], fits: (choice: Choice) => boolean): Generator<ReadonlyMap<Place, Choice>> {
     const choices = places.map((place) => this.choices(target, place).filter(fits).slice(0, mostChoicesAPlace))
-    const total = Math.min(mostCombinations, choices.reduce((product, some) => product * some.length, 1))
+    const total = Math.min(
+      mostCombinations,
+      choices.reduce((product, some) => product * some.length, 1),
+    )
     for (let n = 0; n < total; n++) {
       let rest = n
       const chosen = new Map<Place, Choice>()

@@ -38,10 +38,15 @@ export function placesOf(schema: GraphQLSchema, field: Field): Place[] {
     const noun = /^(.+?)Ids?$/.exec(name)?.[1]?.toLowerCase()
     return name === 'id' || name === 'ids' || (noun !== undefined && nouns.some((one) => one.endsWith(noun)))
   }
-  const visit = (input: GraphQLArgument | GraphQLInputField, path: readonly string[], required: boolean, seen: readonly string[]): Place[] => {
+  const visit = (
+    input: GraphQLArgument | GraphQLInputField,
+    path: readonly string[],
+    required: boolean,
+    seen: readonly string[],
+  ): Place[] => {
     const named = getNamedType(input.type)
     const here = [...path, input.name]
-    const needed = required && (isNonNullType(input.type) && input.defaultValue === undefined)
+    const needed = required && isNonNullType(input.type) && input.defaultValue === undefined
     const nullable = isNonNullType(input.type) ? input.type.ofType : input.type
     if (named.name === 'ID' || namesRow(input.name)) return [{ path: here, kind: 'id', required: needed, list: isListType(nullable) }]
     if (cursorNames.has(input.name)) return [{ path: here, kind: 'cursor', required: needed, list: false }]
@@ -65,14 +70,18 @@ export function argumentsOf(
     const below = chosen.some(([place]) => place.path.join('.').startsWith(`${here.join('.')}.`))
     if (isInputObjectType(named) && (required || below || mine !== undefined)) {
       const own = (mine ?? {}) as Record<string, unknown>
-      const entries = Object.values(named.getFields()).map((one) => [one.name, fill(one, here, own[one.name], isRequiredInputField(one))] as const)
+      const entries = Object.values(named.getFields()).map(
+        (one) => [one.name, fill(one, here, own[one.name], isRequiredInputField(one))] as const,
+      )
       const object = Object.fromEntries(entries.filter(([, value]) => value !== undefined))
       return wrapped(input.type, object)
     }
     if (mine !== undefined) return mine
     return required ? wrapped(input.type, madeUp(input)) : undefined
   }
-  const entries = field.args.map((argument) => [argument.name, fill(argument, [], given[argument.name], isRequiredArgument(argument))] as const)
+  const entries = field.args.map(
+    (argument) => [argument.name, fill(argument, [], given[argument.name], isRequiredArgument(argument))] as const,
+  )
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
 }
 

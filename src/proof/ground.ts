@@ -26,7 +26,9 @@ export const successOf = (result: pg.QueryResult): Outcome => ({ ok: true, count
 export function settingsSql(settings: Settings): string {
   const { tenantId, membershipId, role, providerOrgId } = settings
   const pairs = { tenant_id: tenantId, membership_id: membershipId, role, provider_org_id: providerOrgId }
-  return `select ${Object.entries(pairs).map(([name, value]) => `set_config('app.${name}', ${pg.escapeLiteral(value ?? '')}, true)`).join(', ')}`
+  return `select ${Object.entries(pairs)
+    .map(([name, value]) => `set_config('app.${name}', ${pg.escapeLiteral(value ?? '')}, true)`)
+    .join(', ')}`
 }
 
 export class RolledBackGround implements Ground {

@@ -39,7 +39,8 @@ export interface IsolationOptions {
 export async function proveIsolation({ foundation, house, progress = () => {} }: IsolationOptions): Promise<IsolationReport> {
   const { ownerUrl } = foundation
   if (ownerUrl === null) {
-    const reason = 'Nothing was proven: set DATABASE_OWNER_URL. Uncommitted rows of throw-away tenants are visible to one connection only, and only the owner\'s may act as every login.'
+    const reason =
+      "Nothing was proven: set DATABASE_OWNER_URL. Throw-away rows are visible to one connection only, and only the owner's may be every login."
     return { tables: 0, fields: 0, routes: 0, attacks: 0, controls: 0, leaks: [], unproven: [reason] }
   }
   const tables = await proveTables(ownerUrl, progress)
@@ -123,8 +124,16 @@ async function betweenTenants<T>(
 }
 
 async function fingerprintOf(ground: RolledBackGround, tables: readonly Table[], plot: Plot): Promise<string> {
-  const sums = tables.map(({ name }) => `select '${name}' as name, sum(hashtextextended(t::text, 0)) as sum from ${name} t where tenant_id = $1`)
-  const outcome = await ground.run('owner', plot.settings(), `select string_agg(name || sum::text, ' ' order by name) as print from (${sums.join(' union all ')}) s`, [plot.tenantId], false)
+  const sums = tables.map(
+    ({ name }) => `select '${name}' as name, sum(hashtextextended(t::text, 0)) as sum from ${name} t where tenant_id = $1`,
+  )
+  const outcome = await ground.run(
+    'owner',
+    plot.settings(),
+    `select string_agg(name || sum::text, ' ' order by name) as print from (${sums.join(' union all ')}) s`,
+    [plot.tenantId],
+    false,
+  )
   if (!outcome.ok) throw new Error(`The rows of a throw-away tenant could not be read: ${outcome.message}`)
   return String(outcome.rows[0]!['print'])
 }

@@ -53,7 +53,13 @@ export class Plot {
   async adopt(): Promise<void> {
     for (const table of this.#tables.values()) {
       const key = table.primaryKey.join(', ')
-      const found = await this.#ground.run('owner', this.settings(), `select * from ${table.name} where tenant_id = $1 order by ${key} limit 1`, [this.tenantId], true)
+      const found = await this.#ground.run(
+        'owner',
+        this.settings(),
+        `select * from ${table.name} where tenant_id = $1 order by ${key} limit 1`,
+        [this.tenantId],
+        true,
+      )
       if (found.ok && found.rows[0]) this.rows.set(table.name, found.rows[0])
     }
   }
@@ -100,7 +106,15 @@ export class Plot {
       accept?: (row: Row) => Promise<boolean>
     } = {},
   ): Promise<Planted> {
-    const { as = 'owner', settings = this.settings(), keep = true, varied = [], plain = false, given = {}, accept = async () => true } = options
+    const {
+      as = 'owner',
+      settings = this.settings(),
+      keep = true,
+      varied = [],
+      plain = false,
+      given = {},
+      accept = async () => true,
+    } = options
     const slots = this.#slots(table, varied, plain)
     const at = slots.map(() => 0)
     const active = new Set<number>()

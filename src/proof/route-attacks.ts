@@ -38,7 +38,8 @@ export class RouteAttacks {
     for (const plane of planes) {
       progress(`/graphql/${plane}`)
       this.routes++
-      for (const [kind, headers] of await this.#credentials(victim, plane)) await this.#credential(`/graphql/${plane} with a ${kind}`, plane, headers, victim, attacker)
+      for (const [kind, headers] of await this.#credentials(victim, plane))
+        await this.#credential(`/graphql/${plane} with a ${kind}`, plane, headers, victim, attacker)
     }
     for (const { method, path } of this.#house.routes) {
       if (!(`${method} ${path}` in exemptRoutes)) this.findings.unproven.push(`${method} ${path}: no attack on this route is built.`)

@@ -44,7 +44,9 @@ export class TableAttacks {
     this.#tables = tables
     this.#victim = victim
     this.#attacker = attacker
-    const words = tables.flatMap((table) => table.actorPolicies.filter(({ mentionsRole }) => mentionsRole).flatMap(({ literals }) => literals))
+    const words = tables.flatMap((table) =>
+      table.actorPolicies.filter(({ mentionsRole }) => mentionsRole).flatMap(({ literals }) => literals),
+    )
     this.#roles = ['', ...new Set(words)]
   }
 
@@ -81,7 +83,13 @@ export class TableAttacks {
     const { row, settings } = found
     const { where, values } = keyOf(table, row)
     const from = `${table.name} where ${where}`
-    const statement = (name: string, text: string): Attempt => ({ name: `${name} as ${login} on ${table.name}`, as: login, text, values, touched: reachedRow })
+    const statement = (name: string, text: string): Attempt => ({
+      name: `${name} as ${login} on ${table.name}`,
+      as: login,
+      text,
+      values,
+      touched: reachedRow,
+    })
     await this.#prove(statement('SELECT', `select 1 from ${from}`), settings)
     if (verbs.has('UPDATE')) {
       const change = await this.#allowedChange(table, login, row, settings)
@@ -172,7 +180,10 @@ export class TableAttacks {
       return
     }
     this.findings.controls++
-    for (const [who, tenantId] of [['another tenant', this.#attacker.tenantId], ['no tenant', '']] as const) {
+    for (const [who, tenantId] of [
+      ['another tenant', this.#attacker.tenantId],
+      ['no tenant', ''],
+    ] as const) {
       this.findings.attacks++
       const outcome = await this.#ground.run(as, { ...rightful, tenantId }, text, values, false)
       if (touched(outcome)) this.findings.leaks.push(`${name} reached a row as ${who}.`)

@@ -95,7 +95,9 @@ interface Raw {
 
 /** Words in single quotes of an SQL text, wildcards at the end dropped. */
 const literalsOf = (text: string): string[] =>
-  [...text.matchAll(/'((?:[^']|'')*)'/g)].map(([, word]) => word!.replaceAll("''", "'").replace(/%$/, '')).filter((word) => !/^(app\.|\^)|^$/.test(word))
+  [...text.matchAll(/'((?:[^']|'')*)'/g)]
+    .map(([, word]) => word!.replaceAll("''", "'").replace(/%$/, ''))
+    .filter((word) => !/^(app\.|\^)|^$/.test(word))
 
 /** Every table with a tenant_id. */
 export async function readTables(client: pg.Client): Promise<Table[]> {
@@ -104,7 +106,8 @@ export async function readTables(client: pg.Client): Promise<Table[]> {
     const grants = new Map<Login, Set<Verb>>()
     for (const [role, privilege] of raw.grants) {
       const login = logins.find((one) => one === role)
-      if (login && /^(SELECT|INSERT|UPDATE|DELETE)$/.test(privilege)) grants.set(login, (grants.get(login) ?? new Set()).add(privilege as Verb))
+      if (login && /^(SELECT|INSERT|UPDATE|DELETE)$/.test(privilege))
+        grants.set(login, (grants.get(login) ?? new Set()).add(privilege as Verb))
     }
     return {
       name: `${raw.space}.${raw.bare}`,

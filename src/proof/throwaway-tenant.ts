@@ -47,7 +47,12 @@ const caller = (tenantId: string, plane: Plane | null, actor: Caller['actor'], h
 
 export async function makeThrowawayTenant(database: BoundDatabase, house: Composed, plot: Plot): Promise<ThrowawayTenant> {
   const contract = <Contract>(name: string) => house.made[name]!.contract as Contract
-  const [tenancy, vault, identity, care] = [contract<Tenancy>('tenancy'), contract<Vault>('vault'), contract<Identity>('identity'), contract<Care>('care')]
+  const [tenancy, vault, identity, care] = [
+    contract<Tenancy>('tenancy'),
+    contract<Vault>('vault'),
+    contract<Identity>('identity'),
+    contract<Care>('care'),
+  ]
   const { tenantId } = plot
   const slug = `x${tenantId.replaceAll('-', '').slice(-16)}`
   const emailOf = (role: Role) => `${role}@${slug}.invalid`
@@ -76,10 +81,20 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
       secondOf.set(role, membershipId)
     }
   })
-  const identities = await database.asOwner(tenantId, (tx) => tx.membership.findMany({ where: { tenantId }, select: { id: true, identityId: true } }))
+  const identities = await database.asOwner(tenantId, (tx) =>
+    tx.membership.findMany({ where: { tenantId }, select: { id: true, identityId: true } }),
+  )
   const member = (role: Role, sessionId = newId(), membershipId = membershipOf.get(role)!): Caller => {
     const identityId = identities.find(({ id }) => id === membershipId)!.identityId
-    const actor = { kind: 'member', membershipId, identityId, role, sessionId, via: 'password', providerOrgId: orgOf.get(role) ?? null } as const
+    const actor = {
+      kind: 'member',
+      membershipId,
+      identityId,
+      role,
+      sessionId,
+      via: 'password',
+      providerOrgId: orgOf.get(role) ?? null,
+    } as const
     return caller(tenantId, planeOf(role), actor, permissionsOf(role))
   }
 
@@ -92,7 +107,10 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
       await care.createRecipient(scope, { givenName: slug }),
     ]
     const capabilities = ['VIEW', 'PHI', 'EDIT', 'MANAGE'] as const satisfies readonly string[]
-    for (const [role, kind, relation] of [['clinician', 'CLINICIAN', 'PHYSICIAN'], ['caregiver', 'CAREGIVER', 'CAREGIVER']] as const) {
+    for (const [role, kind, relation] of [
+      ['clinician', 'CLINICIAN', 'PHYSICIAN'],
+      ['caregiver', 'CAREGIVER', 'CAREGIVER'],
+    ] as const) {
       const party = await care.createParty(scope, { kind, name: slug, membershipId: membershipOf.get(role)! })
       for (const { id, partyId } of recipients) {
         await care.linkParty(scope, { fromPartyId: party.id, toPartyId: partyId, relation, capabilities: [...capabilities], validFrom })
@@ -101,7 +119,14 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
     }
     for (const { partyId } of recipients) {
       const relative = await care.createParty(scope, { kind: 'FAMILY', name: slug, membershipId: membershipOf.get('family')! })
-      await care.linkParty(scope, { fromPartyId: relative.id, toPartyId: partyId, relation: 'CHILD', capabilities: [...capabilities], legalGuardian: true, validFrom })
+      await care.linkParty(scope, {
+        fromPartyId: relative.id,
+        toPartyId: partyId,
+        relation: 'CHILD',
+        capabilities: [...capabilities],
+        legalGuardian: true,
+        validFrom,
+      })
     }
   })
   const admin = database.unit(member('tenant_admin'))
@@ -113,12 +138,22 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
   const sessionOf = new Map<Role, string>()
   await plot.adopt()
   for (const role of roles) {
-    const planted = await plot.plantNamed('identity.session', { membership_id: membershipOf.get(role)!, plane: planeOf(role), via: 'password' })
+    const planted = await plot.plantNamed('identity.session', {
+      membership_id: membershipOf.get(role)!,
+      plane: planeOf(role),
+      via: 'password',
+    })
     if (planted) sessionOf.set(role, String(planted['id']))
     await plot.plantNamed('identity.session', { membership_id: membershipOf.get(role)!, plane: planeOf(role), via: 'password' })
     for (const state of ['CREATED', 'SENT']) {
       await plot.plantNamed('identity.invitation', {
-        ...{ plane: 'consumer', role: 'family', state, invited_by: membershipOf.get(role)!, email: `${role}-${state.toLowerCase()}@${slug}.invalid` },
+        ...{
+          plane: 'consumer',
+          role: 'family',
+          state,
+          invited_by: membershipOf.get(role)!,
+          email: `${role}-${state.toLowerCase()}@${slug}.invalid`,
+        },
         ...{ provider_org_id: orgOf.get(role) ?? null, recipient_id: null },
       })
     }
@@ -164,7 +199,10 @@ async function idsOf(database: BoundDatabase, tenantId: string): Promise<Map<str
         findMany(query: object): Promise<{ id: string }[]>
       }
       const rows = await delegate.findMany({ where: { tenantId }, select: { id: true }, orderBy: { id: 'asc' }, take: idsAModel })
-      ids.set(model, rows.map(({ id }) => id))
+      ids.set(
+        model,
+        rows.map(({ id }) => id),
+      )
     }
   })
   return ids

@@ -14,8 +14,16 @@ const production = (sources: Sources) => code(sources).filter(([path]) => !isTes
 const nameOf = (module: string): string => module.replace('src/modules/', '').replaceAll('/', '.')
 const floorOf = (path: string) => (above.test(path) ? 'top' : path.split('/')[1])
 
-function brokenImports(sources: Sources, files: readonly (readonly [string, string])[], bad: (path: string, one: Import) => boolean): string[] {
-  return files.flatMap(([path, text]) => importsOf(path, text).filter((one) => bad(path, one)).map(({ target }) => `${path} imports ${target}`))
+function brokenImports(
+  sources: Sources,
+  files: readonly (readonly [string, string])[],
+  bad: (path: string, one: Import) => boolean,
+): string[] {
+  return files.flatMap(([path, text]) =>
+    importsOf(path, text)
+      .filter((one) => bad(path, one))
+      .map(({ target }) => `${path} imports ${target}`),
+  )
 }
 
 /** The modules on disk with what their manifests declare; a module of code alone has no manifest and needs none. */
@@ -23,7 +31,8 @@ export function modulesOf(sources: Sources): { folder: string; name: string; man
   const folders = new Set(code(sources).flatMap(([path]) => moduleOf(sources, path) ?? []))
   return [...folders].sort().map((folder) => {
     const manifest = withoutComments(sources.get(`${folder}/index.ts`) ?? '')
-    const list = (key: string) => [...(new RegExp(`\\b${key}: \\[([^\\]]*)\\]`).exec(manifest)?.[1] ?? '').matchAll(/'([^']+)'/g)].map(([, name]) => name!)
+    const list = (key: string) =>
+      [...(new RegExp(`\\b${key}: \\[([^\\]]*)\\]`).exec(manifest)?.[1] ?? '').matchAll(/'([^']+)'/g)].map(([, name]) => name!)
     return { folder, name: nameOf(folder), manifest: manifest !== '', needs: list('needs'), owns: list('owns') }
   })
 }
@@ -80,27 +89,46 @@ export const rules: readonly Rule[] = [
   {
     name: 'kernel',
     law: 'The kernel imports nothing of ours but the kernel.',
-    check: (sources) => brokenImports(sources, code(sources).filter(([path]) => floorOf(path) === 'kernel'), (_, { ours, target }) => ours && floorOf(target) !== 'kernel'),
+    check: (sources) =>
+      brokenImports(
+        sources,
+        code(sources).filter(([path]) => floorOf(path) === 'kernel'),
+        (_, { ours, target }) => ours && floorOf(target) !== 'kernel',
+      ),
   },
   {
     name: 'platform',
     law: 'The platform imports no module and nothing above.',
-    check: (sources) => brokenImports(sources, production(sources).filter(([path]) => floorOf(path) === 'platform'), (_, { ours, target }) => ours && !['kernel', 'platform'].includes(floorOf(target)!)),
+    check: (sources) =>
+      brokenImports(
+        sources,
+        production(sources).filter(([path]) => floorOf(path) === 'platform'),
+        (_, { ours, target }) => ours && !['kernel', 'platform'].includes(floorOf(target)!),
+      ),
   },
   {
     name: 'modules-look-down',
     law: 'A module imports nothing of what stands above the modules.',
-    check: (sources) => brokenImports(sources, production(sources).filter(([path]) => floorOf(path) === 'modules'), (_, { ours, target }) => ours && floorOf(target) === 'top'),
+    check: (sources) =>
+      brokenImports(
+        sources,
+        production(sources).filter(([path]) => floorOf(path) === 'modules'),
+        (_, { ours, target }) => ours && floorOf(target) === 'top',
+      ),
   },
   {
     name: 'one-door',
-    law: 'A module is entered through its contract.ts; a graph\'s types, which only name what the manifest hands over, through its graph.ts.',
+    law: "A module is entered through its contract.ts; a graph's types, which only name what the manifest hands over, through its graph.ts.",
     check: (sources) =>
-      brokenImports(sources, production(sources).filter(([path]) => floorOf(path) === 'modules'), (path, { ours, target, typeOnly }) => {
-        const there = ours ? moduleOf(sources, target) : null
-        if (there === null || there === moduleOf(sources, path)) return false
-        return target !== `${there}/contract.ts` && !(typeOnly && target === `${there}/graph.ts`)
-      }),
+      brokenImports(
+        sources,
+        production(sources).filter(([path]) => floorOf(path) === 'modules'),
+        (path, { ours, target, typeOnly }) => {
+          const there = ours ? moduleOf(sources, target) : null
+          if (there === null || there === moduleOf(sources, path)) return false
+          return target !== `${there}/contract.ts` && !(typeOnly && target === `${there}/graph.ts`)
+        },
+      ),
   },
   {
     name: 'needs-declared',
@@ -128,7 +156,9 @@ export const rules: readonly Rule[] = [
           const there = modules.find((one) => one.name === need)
           if (!there?.manifest) return [`${name} needs ${need}, which does not exist`]
           const used = production(sources).some(
-            ([path, text]) => moduleOf(sources, path) === folder && importsOf(path, text).some(({ ours, target }) => ours && moduleOf(sources, target) === there.folder),
+            ([path, text]) =>
+              moduleOf(sources, path) === folder &&
+              importsOf(path, text).some(({ ours, target }) => ours && moduleOf(sources, target) === there.folder),
           )
           return used ? [] : [`${name} needs ${need} and uses nothing of it`]
         }),
@@ -148,7 +178,9 @@ export const rules: readonly Rule[] = [
     law: 'A manifest carries the name of its folder.',
     check: (sources) =>
       modulesOf(sources).flatMap(({ folder, name, manifest }) =>
-        manifest && !withoutComments(sources.get(`${folder}/index.ts`)!).includes(`name: '${name}'`) ? [`${folder}/index.ts is not called ${name}`] : [],
+        manifest && !withoutComments(sources.get(`${folder}/index.ts`)!).includes(`name: '${name}'`)
+          ? [`${folder}/index.ts is not called ${name}`]
+          : [],
       ),
   },
   {
@@ -166,14 +198,25 @@ export const rules: readonly Rule[] = [
     check: (sources) =>
       production(sources)
         .filter(([path]) => floorOf(path) === 'modules' && !mayTouchClient.test(path))
-        .flatMap(([path, text]) => (/\b(db|sql)\(\w*[sS]cope\)|\bunit\.db\b|\bcontext\.db\b|\bunitOf\([^)]*\)\.(db|only)\b|\$(queryRaw|executeRaw)/.test(withoutComments(text)) ? [`${path} asks the database`] : [])),
+        .flatMap(([path, text]) =>
+          /\b(db|sql)\(\w*[sS]cope\)|\bunit\.db\b|\bcontext\.db\b|\bunitOf\([^)]*\)\.(db|only)\b|\$(queryRaw|executeRaw)/.test(
+            withoutComments(text),
+          )
+            ? [`${path} asks the database`]
+            : [],
+        ),
   },
   {
     name: 'file-cycle',
     law: 'No file imports itself by way of others.',
     check: (sources) => {
       const edges = new Map(
-        production(sources).map(([path, text]) => [path, importsOf(path, text).filter(({ ours, typeOnly, target }) => ours && !typeOnly && target !== path).map(({ target }) => target)]),
+        production(sources).map(([path, text]) => [
+          path,
+          importsOf(path, text)
+            .filter(({ ours, typeOnly, target }) => ours && !typeOnly && target !== path)
+            .map(({ target }) => target),
+        ]),
       )
       const way = cycleIn(edges)
       return way ? [way.join(' -> ')] : []
@@ -198,7 +241,9 @@ export const rules: readonly Rule[] = [
     check: (sources) => {
       const owners = ownersOf(sources)
       return modelsOf(sources).flatMap(({ model, types }) =>
-        types.filter((type) => owners.has(type) && !owners.get(type)!.some((owner) => owners.get(model)?.includes(owner))).map((type) => `${model} relates to ${type}`),
+        types
+          .filter((type) => owners.has(type) && !owners.get(type)!.some((owner) => owners.get(model)?.includes(owner)))
+          .map((type) => `${model} relates to ${type}`),
       )
     },
   },
@@ -229,15 +274,25 @@ export const rules: readonly Rule[] = [
     law: 'Files are kebab-case and named for their duty: no utils, helpers, common, misc or types.',
     check: (sources) =>
       code(sources).flatMap(([path]) =>
-        path.split('/').slice(1).some((part) => !/^[a-z][a-z0-9-]*(\.(test|d))?(\.ts)?$/.test(part) || /^(utils?|helpers?|common|misc|types)(\.ts)?$/.test(part)) ? [path] : [],
+        path
+          .split('/')
+          .slice(1)
+          .some((part) => !/^[a-z][a-z0-9-]*(\.(test|d))?(\.ts)?$/.test(part) || /^(utils?|helpers?|common|misc|types)(\.ts)?$/.test(part))
+          ? [path]
+          : [],
       ),
   },
   {
     name: 'doubles-in-test',
     law: 'What stands in for something real, and what helps tests, is in test/: production carries none of it.',
     check: (sources) => {
-      const named = production(sources).filter(([path]) => /(^|[/-])(mock|fake|stub|double|test-kit|kit|fixture)s?([-.]|$)/.test(path)).map(([path]) => path)
-      return [...named, ...brokenImports(sources, production(sources), (_, { target }) => target === 'vitest' || /^(?:\.\.\/)*test\//.test(target))]
+      const named = production(sources)
+        .filter(([path]) => /(^|[/-])(mock|fake|stub|double|test-kit|kit|fixture)s?([-.]|$)/.test(path))
+        .map(([path]) => path)
+      return [
+        ...named,
+        ...brokenImports(sources, production(sources), (_, { target }) => target === 'vitest' || /^(?:\.\.\/)*test\//.test(target)),
+      ]
     },
   },
   {
@@ -245,7 +300,9 @@ export const rules: readonly Rule[] = [
     law: 'Nothing escapes the types: no any, no ts-ignore; a test may expect a type error.',
     check: (sources) =>
       code(sources).flatMap(([path, text]) => {
-        const escaped = /\bas any\b|[:<,(|]\s*any\b(?=[\s,;)>\]=|[])|<any>|\bany\[\]/.test(withoutComments(text).replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`[^`]*`/g, "''"))
+        const escaped = /\bas any\b|[:<,(|]\s*any\b(?=[\s,;)>\]=|[])|<any>|\bany\[\]/.test(
+          withoutComments(text).replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`[^`]*`/g, "''"),
+        )
         return escaped || (isTest(path) ? /@ts-(ignore|nocheck)/ : /@ts-(ignore|nocheck|expect-error)/).test(text) ? [path] : []
       }),
   },

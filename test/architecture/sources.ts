@@ -10,10 +10,16 @@ const root = join(import.meta.dirname, '../..')
 /** Every TypeScript file below src/ but the generated ones, and every file of the Prisma schema. */
 export function readSources(): Sources {
   const found = new Map<string, string>()
-  for (const [folder, ending] of [['src', /\.ts$/], ['prisma/schema', /\.prisma$/]] as const) {
+  for (const [folder, ending] of [
+    ['src', /\.ts$/],
+    ['prisma/schema', /\.prisma$/],
+  ] as const) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
-      const path = join(entry.parentPath, entry.name).slice(root.length + 1).replaceAll('\\', '/')
-      if (entry.isFile() && ending.test(path) && !path.startsWith('src/platform/db/generated/')) found.set(path, readFileSync(join(root, path), 'utf8'))
+      const path = join(entry.parentPath, entry.name)
+        .slice(root.length + 1)
+        .replaceAll('\\', '/')
+      if (entry.isFile() && ending.test(path) && !path.startsWith('src/platform/db/generated/'))
+        found.set(path, readFileSync(join(root, path), 'utf8'))
     }
   }
   return found

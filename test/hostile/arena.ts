@@ -1,5 +1,5 @@
 /** For the hostile tests: requests that no client library would send, and a count of the statements that reach Postgres. */
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import pg from 'pg'
 import { vi } from 'vitest'
 import type { Plane } from '../../src/kernel/scope.ts'
@@ -20,11 +20,13 @@ export interface Answered {
   readonly text: string
 }
 
-/** One HTTP request with exactly these headers, on a connection of its own. */
+const agent = new Agent({ keepAlive: true })
+
+/** One HTTP request with exactly these headers. */
 export function send(house: TestHouse, { method = 'POST', path, headers = {}, body }: Asking): Promise<Answered> {
   const { hostname, port } = new URL(house.url)
   return new Promise((resolve, reject) => {
-    const sent = request({ hostname, port, path, method, agent: false, headers: { connection: 'close', ...headers } }, (response) => {
+    const sent = request({ hostname, port, path, method, agent, headers }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)

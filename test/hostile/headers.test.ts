@@ -186,7 +186,7 @@ describe('the tenant of a request', () => {
     const shut = await house.tenant()
     const token = { authorization: `Bearer ${await house.signIn(shut, 'clinician')}` }
     const never = await house.tenant(`t${newId().slice(-8)}`)
-    await house.at.owner(`update tenancy.tenant set status = 'SUSPENDED' where id = any($1::uuid[])`, [[shut.id, never.id]])
+    await house.at.owner(`update tenancy.tenant set status = 'SUSPENDED' where tenant_id = any($1::uuid[])`, [[shut.id, never.id]])
     const asks: Record<string, string>[] = [token, { host: hostOf(never) }, { 'x-maristan-tenant': never.slug }]
     for (const headers of asks) {
       const answer = await ask(house, 'clinician', headers, front)

@@ -139,7 +139,14 @@ const nobodys = (value: string, place: Place): string =>
 const cursor = (id: string): string => Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')
 
 /** Where a name does not tell which kind of row is meant. */
-const meant: Readonly<Record<string, string>> = { granteeId: 'CareParty', fromId: 'CareParty', toId: 'CareParty' }
+const meant: Readonly<Record<string, string>> = {
+  granteeId: 'CareParty',
+  fromId: 'CareParty',
+  toId: 'CareParty',
+  actorId: 'Membership',
+  subjectId: 'CareRecipient',
+  resourceId: 'CareRecipient',
+}
 
 /** Values of a place out of what a tenant has, likely types first. */
 function choices(target: Target, place: Place, planted: Planted): string[] {

@@ -113,6 +113,9 @@ function withText(field: GraphQLField<unknown, unknown>, path: readonly string[]
   return argumentsOf(field, {}, [[place, text]])
 }
 
+/** Fields that are the same on several planes are tried on one. */
+const survived = new Set<string>()
+
 describe.each(planes.filter((plane) => plane !== 'integrator'))('every place for text on the %s plane', (plane) => {
   const each = async (act: (ask: (given: unknown) => Promise<Answered>, name: string, field: string, path: string[]) => Promise<void>) => {
     const authorization = `Bearer ${await house.signIn(cedar, rolesOf(plane)[0]!)}`
@@ -149,6 +152,8 @@ describe.each(planes.filter((plane) => plane !== 'integrator'))('every place for
   test('survives whatever else is written there', async () => {
     const cruel = ['', '\u202eevil', "' or 1=1; --", '0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59', 'x'.repeat(60_000), '\ufffe\uffff\u2028']
     await each(async (put, name, field) => {
+      if (survived.has(name)) return
+      survived.add(name)
       // Guesses are slowed down and cost a hash each: a few of them tell as much.
       for (const text of (guessableFields as readonly string[]).includes(field) ? cruel.slice(0, 2) : cruel) {
         const answer = await put(text)

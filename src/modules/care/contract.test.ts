@@ -3,7 +3,7 @@ import { newId } from '../../kernel/id.ts'
 import type { Caller } from '../../kernel/scope.ts'
 import { withClient } from '../../platform/db/provision.ts'
 import { capabilities } from './rules.ts'
-import { careHouse, daysFromNow, gid, membershipOf, pick, planting, type Answer, type CareHouse, type Planting } from './test-kit.ts'
+import { careHouse, daysFromNow, gid, membershipOf, pick, planting, type Answer, type CareHouse, type Planting } from '../../../test/kit/care.ts'
 
 let house: CareHouse
 let tenantId: string

@@ -4,7 +4,7 @@ import { newId } from '../../kernel/id.ts'
 import type { Caller } from '../../kernel/scope.ts'
 import type { Login } from '../../platform/db/logins.ts'
 import { capabilities } from './rules.ts'
-import { careHouse, daysFromNow, gid, membershipOf, pick, planting, type CareHouse, type Planting } from './test-kit.ts'
+import { careHouse, daysFromNow, gid, membershipOf, pick, planting, type CareHouse, type Planting } from '../../../test/kit/care.ts'
 
 const canary = 'Zanzibar-7341'
 const refusedByWall = { code: '42501' }

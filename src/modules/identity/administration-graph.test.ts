@@ -4,7 +4,7 @@ import { newId } from '../../kernel/id.ts'
 import { planes, type Plane } from '../../kernel/scope.ts'
 import { encodeGlobalId } from '../../platform/graphql/global-id.ts'
 import { permissionsOf, planesOf, roles, scopeOf } from '../access/contract.ts'
-import { administrationRig, password, type Answer, type Person, type Rig, type Tenant } from './administration-kit.ts'
+import { administrationRig, password, type Answer, type Person, type Rig, type Tenant } from '../../../test/kit/administration.ts'
 import { totpCode, totpStep } from './credentials/totp.ts'
 
 let rig: Rig

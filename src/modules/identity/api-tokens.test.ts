@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '../../kernel/id.ts'
 import { neverOnTokens, permissions as allPermissions, permissionsOf, roles, type Permission } from '../access/contract.ts'
-import { administrationRig, codeOf, type Person, type Rig, type Tenant } from './administration-kit.ts'
+import { administrationRig, codeOf, type Person, type Rig, type Tenant } from '../../../test/kit/administration.ts'
 import { mostTokens } from './service-tokens.ts'
 import { readApiToken } from './tokens/api-token.ts'
 

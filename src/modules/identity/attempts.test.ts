@@ -4,7 +4,7 @@ import { newId } from '../../kernel/id.ts'
 import { createAttempts, type Attempt } from './attempts.ts'
 import { totpCode, totpStep } from './credentials/totp.ts'
 import { createThrottleRepo } from './repo-throttle.ts'
-import { layGround, password, signedIn, type Ground, type Process, type TestPerson } from './test-kit.ts'
+import { layGround, password, signedIn, type Ground, type Process, type TestPerson } from '../../../test/kit/sign-in.ts'
 
 let ground: Ground
 let one: Process

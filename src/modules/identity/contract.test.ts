@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Caller } from '../../kernel/scope.ts'
 import { invalidCredentials, type SignedIn, type SignInResult } from './contract.ts'
 import { newRecoveryCodes, totpCode, totpStep } from './credentials/totp.ts'
-import { callerOf, layGround, password, signedIn, type Ground, type Process, type TestPerson } from './test-kit.ts'
+import { callerOf, layGround, password, signedIn, type Ground, type Process, type TestPerson } from '../../../test/kit/sign-in.ts'
 import type { SignInPlane } from './tokens/refresh.ts'
 
 let ground: Ground

@@ -3,12 +3,11 @@ import type { Clock } from '../../kernel/clock.ts'
 import { staleVersion } from '../../kernel/fault.ts'
 import type { Locale } from '../../kernel/locale.ts'
 import type { Scope } from '../../kernel/scope.ts'
-import type { Invitation, Prisma } from '../../platform/db/generated/client.ts'
 import type { Mail } from '../../platform/mail.ts'
 import type { Tenancy } from '../tenancy/contract.ts'
 import { acceptUrl, invitationLetter, invitationLifeMs, newInvitationToken } from './invitation-letter.ts'
 import { originOf, type Parts } from './parts.ts'
-import type { MembersRepo, Place } from './repo-members.ts'
+import type { Invitation, InvitationChange, MembersRepo, Place } from './repo-members.ts'
 import { invitationMachine, type InvitationState } from './rules.ts'
 
 export interface NewInvitation extends Place {
@@ -25,7 +24,7 @@ export interface InvitationSender {
   /** With a new secret; the old one is dead. @throws STALE_VERSION */
   resend(scope: Scope, invitation: Invitation, state: InvitationState): Promise<Invitation>
   /** @throws STALE_VERSION when somebody else moved it first. */
-  move(scope: Scope, invitation: Invitation, data: Prisma.InvitationUpdateManyMutationInput): Promise<Invitation>
+  move(scope: Scope, invitation: Invitation, data: InvitationChange): Promise<Invitation>
 }
 
 export function createInvitationSender(parts: {

@@ -1,6 +1,6 @@
 /** Signing keys over a real database: made once however many processes begin, shared, rotated, and never shown. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { layGround, signedIn, password, type Ground, type Process } from './test-kit.ts'
+import { layGround, signedIn, password, type Ground, type Process } from '../../../test/kit/sign-in.ts'
 
 let ground: Ground
 

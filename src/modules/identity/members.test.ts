@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { newId } from '../../kernel/id.ts'
 import { cells } from '../../kernel/machine.ts'
 import { mayAssign, planeOf, roles, scopeOf, type Permission, type Role } from '../access/contract.ts'
-import { administrationRig, codeOf, type Person, type Rig, type Tenant } from './administration-kit.ts'
+import { administrationRig, codeOf, type Person, type Rig, type Tenant } from '../../../test/kit/administration.ts'
 import { membershipMachine, type MembershipState } from './rules.ts'
 
 let rig: Rig

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '../../kernel/id.ts'
 import type { Caller, Scope } from '../../kernel/scope.ts'
 import { planeOf, roles, type Permission } from '../access/contract.ts'
-import { administrationRig, codeOf, password, type Rig, type Tenant } from './administration-kit.ts'
+import { administrationRig, codeOf, password, type Rig, type Tenant } from '../../../test/kit/administration.ts'
 import { verifyPassword } from './credentials/password.ts'
 
 let rig: Rig

@@ -1,9 +1,8 @@
-/** How far the caller's permission reaches over members and invitations, as the database filter it means. Unknown reaches match nothing. */
+/** How far the caller's permission reaches over members and invitations. */
 import { notFound } from '../../kernel/fault.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { isRole, scopeOf, type Permission, type Role } from '../access/contract.ts'
 import { need } from '../../platform/authorise.ts'
-import type { Prisma } from '../../platform/db/generated/client.ts'
 
 export type MemberReach =
   | { readonly rows: 'tenant' }
@@ -32,19 +31,6 @@ export function reachOf(scope: Scope, permission: Permission): MemberReach {
   if (letter === 'O' && actor.providerOrgId) return { rows: 'organisation', providerOrgId: actor.providerOrgId }
   if (letter === 'N') return { rows: 'own', membershipId: actor.membershipId }
   return { rows: 'none' }
-}
-
-const nothing = { id: { in: [] } }
-
-export function membersWithin(reach: MemberReach): Prisma.MembershipWhereInput {
-  if (reach.rows === 'tenant') return {}
-  return reach.rows === 'organisation' ? { providerOrgId: reach.providerOrgId } : nothing
-}
-
-export function invitationsWithin(reach: MemberReach): Prisma.InvitationWhereInput {
-  if (reach.rows === 'tenant') return {}
-  if (reach.rows === 'organisation') return { providerOrgId: reach.providerOrgId }
-  return reach.rows === 'own' ? { invitedBy: reach.membershipId } : nothing
 }
 
 /** What was found, or NOT_FOUND: a row out of reach is not distinguished from one that is not there. */

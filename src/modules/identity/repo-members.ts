@@ -6,6 +6,9 @@ import type { InvitationState } from './rules.ts'
 
 export type MemberModels = 'Identity' | 'Credential' | 'Membership' | 'Session' | 'Invitation' | 'ApiToken'
 
+export type { Invitation }
+export type InvitationChange = Prisma.InvitationUpdateManyMutationInput
+
 export type MemberRow = Membership & { readonly identity: Identity }
 
 /** What makes two invitations, or an invitation and a membership, the same place in the tenant. */

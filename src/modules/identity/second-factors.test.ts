@@ -1,7 +1,7 @@
 /** Second factors on a real database: in force only when confirmed, a code good once, and no way to shed one by halves. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Scope } from '../../kernel/scope.ts'
-import { administrationRig, codeOf, password, type Person, type Rig, type Tenant } from './administration-kit.ts'
+import { administrationRig, codeOf, password, type Person, type Rig, type Tenant } from '../../../test/kit/administration.ts'
 import { totpCode, totpStep } from './credentials/totp.ts'
 
 let rig: Rig

@@ -15,7 +15,8 @@ import {
 } from './contract-members.ts'
 import { invitationLifeMs } from './invitation-letter.ts'
 import type { InvitationSender } from './invitation-sender.ts'
-import { actingRole, existing, invitationsWithin, reachOf, type MemberReach } from './reach.ts'
+import { actingRole, existing, reachOf, type MemberReach } from './reach.ts'
+import { invitationsWithin } from './repo-reach.ts'
 import type { MembersRepo } from './repo-members.ts'
 import { invitationMachine, type InvitationState } from './rules.ts'
 

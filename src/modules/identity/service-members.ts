@@ -18,7 +18,8 @@ import {
   type memberMethods,
 } from './contract-members.ts'
 import { recordRevoked } from './parts.ts'
-import { actingRole, existing, membersWithin, reachOf } from './reach.ts'
+import { actingRole, existing, reachOf } from './reach.ts'
+import { membersWithin } from './repo-reach.ts'
 import type { MemberRow, MembersRepo } from './repo-members.ts'
 import type { SessionRepo } from './repo-sessions.ts'
 import { membershipMachine, type MembershipEvent } from './rules.ts'

@@ -125,7 +125,9 @@ const dateTime = new GraphQLScalarType<Date, string>({
 function parseDateTime(value: unknown): Date {
   const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
   const moment = typeof value === 'string' && form.test(value) ? new Date(value) : null
-  if (!moment || Number.isNaN(moment.getTime())) throw new GraphQLError('A DateTime is RFC 3339 text with an offset.')
+  // An offset may carry a moment out of the years that four digits write, which Postgres reads otherwise or not at all.
+  const year = moment?.getUTCFullYear() ?? Number.NaN
+  if (!moment || !(year >= 1 && year <= 9999)) throw new GraphQLError('A DateTime is RFC 3339 text with an offset.')
   return moment
 }
 

@@ -78,11 +78,9 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     async handle(request, response, http, authenticate) {
       const body = request.method === 'POST' ? await readJsonBody(request, maxBodyBytes) : undefined
       const url = `http://${http.client.host}${path}${http.query ? `?${http.query}` : ''}`
-      const headers = new Headers()
-      for (const name of ['accept', 'content-type'] as const) {
-        const value = request.headers[name]
-        if (value) headers.set(name, value)
-      }
+      const headers = new Headers({ accept: request.headers.accept ?? '*/*' })
+      // Judged above, in whatever letters it was written.
+      if (body) headers.set('content-type', 'application/json')
       const cookies: string[] = []
       const init = { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal }
       const answer = await requestIds.run(http.requestId, () => yoga.fetch(url, init, { authenticate, http, cookies }))

@@ -5,7 +5,7 @@ import { ReadLane } from '../../../platform/db/read-lane.ts'
 import { decodeGlobalId } from '../../../platform/graphql/global-id.ts'
 import { maxNetworkParties } from '../contract.ts'
 import { capabilities, type Capability } from '../rules.ts'
-import { careHouse, daysFromNow, gid, pick, planting, type CareHouse, type Planting } from '../test-kit.ts'
+import { careHouse, daysFromNow, gid, pick, planting, type CareHouse, type Planting } from '../../../../test/kit/care.ts'
 
 let house: CareHouse
 let tenantId: string
