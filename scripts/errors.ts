@@ -61,11 +61,12 @@ export async function errorsDocument(): Promise<string> {
   const early = Object.entries(refusals).map(([code, told]) => `| \`${code}\` | ${told} |`)
   return `# Errors
 
-Written by \`node scripts/errors.ts\` from the program itself; the codes are stable, the sentences may be mended. \`‹name›\` stands for a value.
+Written by \`node scripts/errors.ts\` from the program itself; the codes are stable, the sentences may be mended. \`‹name›\` stands for a
+value.
 
-A mutation answers an expected failure as data: a type that implements \`Fault\`, one for each kind, with its \`code\`. Everywhere else the code
-is in \`errors[].extensions.code\` of a GraphQL answer, or in \`error.code\` of any other. The status is that of a request refused as a whole;
-a refused field leaves the rest of the answer standing. Every answer carries \`x-request-id\`.
+A mutation answers an expected failure as data: a type that implements \`Fault\`, one for each kind, with its \`code\`. Everywhere else the
+code is in \`errors[].extensions.code\` of a GraphQL answer, or in \`error.code\` of any other. The status is that of a request refused
+as a whole; a refused field leaves the rest of the answer standing. Every answer carries \`x-request-id\`.
 
 ## Faults
 

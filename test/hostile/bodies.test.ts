@@ -96,8 +96,9 @@ test('slow bodies keep nobody else waiting, hold no connection to the database, 
   const slow = Array.from({ length: 200 }, () => open())
   await Promise.all(slow.map(({ socket }) => new Promise<void>((resolve) => socket.once('connect', () => resolve()))))
   const count = await statementsDuring(async () => {
-    await Promise.all(slow.map(({ socket }) => new Promise((resolve) => socket.write(head(`content-length: ${query.length}`) + query.slice(0, 5), resolve))))
-    for (let at = 5; at < 10; at++) await Promise.all(slow.map(({ socket }) => new Promise((resolve) => socket.write(query[at]!, resolve))))
+    const drip = (text: string) => Promise.all(slow.map(({ socket }) => new Promise((resolve) => socket.write(text, resolve))))
+    await drip(head(`content-length: ${query.length}`) + query.slice(0, 5))
+    for (let at = 5; at < 10; at++) await drip(query[at]!)
   })
   expect(count).toBe(0)
   for (let at = 0; at < 5; at++) expect((await post(query)).status).toBe(200)
@@ -110,7 +111,8 @@ test('slow bodies keep nobody else waiting, hold no connection to the database, 
 })
 
 describe('a body that is no text', () => {
-  const named = (bytes: Buffer) => Buffer.concat([Buffer.from('{"query":"{ viewer { email } }","variables":{"a":"'), bytes, Buffer.from('"}}')])
+  const before = Buffer.from('{"query":"{ viewer { email } }","variables":{"a":"')
+  const named = (bytes: Buffer) => Buffer.concat([before, bytes, Buffer.from('"}}')])
 
   test('is refused where it is not UTF-8', async () => {
     for (const good of ['é', 'نُور', '🌿', '\ufffd']) expect((await post(named(Buffer.from(good)))).status, good).toBe(200)
@@ -136,17 +138,16 @@ describe('a body that is no text', () => {
     for (const body of bodies) {
       for (const accept of ['application/json', 'application/graphql-response+json', '*/*']) {
         const answer = await post(body, { accept })
-        expect([answer.status, answer.text.includes('CANARY'), codeIn(answer)], `${body} ${answer.text}`).toEqual([400, false, 'BAD_REQUEST'])
+        const found = [answer.status, answer.text.includes('CANARY'), codeIn(answer)]
+        expect(found, `${body} ${answer.text}`).toEqual([400, false, 'BAD_REQUEST'])
       }
     }
   })
 })
 
 describe('names that JavaScript knows', () => {
-  const input = (more: string) =>
-    post(
-      `{"query":"mutation ($input: CreatePartyInput!) { createParty(input: $input) { __typename } }","variables":{"input":{"kind":"FAMILY","name":"Nour"${more}}}}`,
-    )
+  const create = 'mutation ($input: CreatePartyInput!) { createParty(input: $input) { __typename } }'
+  const input = (more: string) => post(`{"query":"${create}","variables":{"input":{"kind":"FAMILY","name":"Nour"${more}}}}`)
   const clean = () => {
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
     expect(Object.keys(Object.prototype)).toEqual([])
@@ -174,7 +175,8 @@ describe('names that JavaScript knows', () => {
       expect((await query(`{ ...${name} } fragment ${name} on Query { tenant { slug } }`)).text).toContain(cedar.slug)
       expect((await query(`query ${name} { tenant { slug } }`, `,"operationName":"${name}"`)).text).toContain(cedar.slug)
       expect((await query('{ tenant { slug } }', `,"operationName":"${name}"`)).status).toBe(400)
-      const typed = await post(`{"query":"query ($${name}: Int) { recipients(first: $${name}) { edges { cursor } } }","variables":{"${name}":1}}`)
+      const counted = `query ($${name}: Int) { recipients(first: $${name}) { edges { cursor } } }`
+      const typed = await post(`{"query":"${counted}","variables":{"${name}":1}}`)
       expect(typed.status, `${name}: ${typed.text}`).toBe(200)
       expect((await query(`{ ${name} }`)).status).toBe(400)
       expect((await query(`{ tenant @${name} { slug } }`)).status).toBe(400)
@@ -215,7 +217,8 @@ describe.each(planes.filter((plane) => plane !== 'integrator'))('what is not ask
         const given = argumentsOf(field, {}, [])
         const strange = Object.entries(smuggled()).filter(([key]) => !field.args.some(({ name }) => name === key))
         const more = strange.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join(', ')
-        const literal = `${kind} ${variables ? `(${variables})` : ''} { ${field.name}(${passed ? `${passed}, ` : ''}${more}) { __typename } }`
+        const call = `${field.name}(${passed ? `${passed}, ` : ''}${more})`
+        const literal = `${kind} ${variables ? `(${variables})` : ''} { ${call} { __typename } }`
         const count = await statementsDuring(async () => {
           const answer = await ask(house, plane, { authorization }, literal, given)
           expect([answer.status, codeIn(answer)], `${literal}: ${answer.text}`).toEqual([400, 'GRAPHQL_VALIDATION_FAILED'])

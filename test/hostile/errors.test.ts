@@ -24,10 +24,12 @@ beforeAll(async () => {
 })
 afterAll(() => house.close())
 
-const telltale = /select |insert |update |permission denied|relation|42501|prisma|postgres|maristan_|node_modules|\.ts\b|at \w+ \(|stack|Canary/i
+const telltale = /select |insert |update |permission denied|relation|42501|prisma|postgres|maristan_|modules|\.ts\b|at \w+ \(|stack|Canary/i
 
 const recipients = '{ recipients(first: 5) { edges { node { id givenName } } } }'
-const create = 'mutation ($input: CreateRecipientInput!) { createRecipient(input: $input) { __typename ... on CareRecipient { id version } ... on Fault { code message } } }'
+const create = `mutation ($input: CreateRecipientInput!) {
+  createRecipient(input: $input) { __typename ... on CareRecipient { id version } ... on Fault { code message } }
+}`
 
 /** Runs `work` without one of the grants it needs. */
 async function without(privilege: string, of: string, work: () => Promise<void>): Promise<void> {
@@ -111,7 +113,9 @@ test('no protected value and no secret is in the log or in an error, whatever go
   const read = `{ recipient(id: "${id}") { givenName mrn nationalId phone address birthDate } }`
   expect((await ask(house, 'console', coordinator, read)).text).toContain('Canary Street 5')
 
-  const update = 'mutation ($input: UpdatePhiInput!) { updatePhi(input: $input) { __typename ... on Fault { code message } ... on InvalidFault { issues { path message } } } }'
+  const update = `mutation ($input: UpdatePhiInput!) {
+    updatePhi(input: $input) { __typename ... on Fault { code message } ... on InvalidFault { issues { path message } } }
+  }`
   const wrong: unknown[] = [
     { ...phi, id, version: 99 },
     { ...phi, id, version: 1, birthDate: 'Canary' },
@@ -131,13 +135,15 @@ test('no protected value and no secret is in the log or in an error, whatever go
   expect((await ask(house, 'console', admin, read)).text).not.toBe('')
   const refused = { input: { email: 'canary@nowhere.test', password: 'Canary password 77' } }
   expect((await ask(house, 'console', { 'x-maristan-tenant': cedar.slug }, signIn, refused)).text).not.toMatch(/canary/i)
-  await send(house, { method: 'GET', path: '/graphql/console?query=%7Ba%7D&Canary=Canary', headers: { ...coordinator, 'user-agent': canary, 'x-request-id': canary } })
+  const loud = { ...coordinator, 'user-agent': canary, 'x-request-id': canary }
+  await send(house, { method: 'GET', path: '/graphql/console?query=%7Ba%7D&Canary=Canary', headers: loud })
   await send(house, { method: 'GET', path: `/${encodeURIComponent(canary)}`, headers: { cookie: `d_sid=${canary}`, referer: canary } })
 
   const log = lines.join('\n')
   expect(lines.length).toBeGreaterThan(20)
   expect(log).toContain('http.request')
-  for (const secret of ['anary', '1941-03-27', '1234 5678', password, coordinator.authorization.slice(-40), '@']) expect(log).not.toContain(secret)
+  const secrets = ['anary', '1941-03-27', '1234 5678', password, coordinator.authorization.slice(-40), '@']
+  for (const secret of secrets) expect(log).not.toContain(secret)
 })
 
 describe('the codes', () => {

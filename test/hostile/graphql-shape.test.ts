@@ -52,10 +52,11 @@ describe('a document', () => {
     await expectUnasked(() => query(`query ($v: ${nest('[', ']', 900)}) { a }`), 'QUERY_TOO_DEEP', 'types')
     const party = 'outgoing { edges { node { to { outgoing { edges { node { to { incoming { edges { cursor } } } } } } } } } }'
     await expectUnasked(() => query(`{ recipient(id: "x") { party { ${party} } } }`), 'QUERY_TOO_DEEP', 'real fields')
-    const deep = `{"query":"query ($i: CreatePartyInput!) { createParty(input: $i) { __typename } }","variables":{"i":${nest('[', ']', 60_000)}}}`
+    const create = 'mutation ($i: CreatePartyInput!) { createParty(input: $i) { __typename } }'
+    const deep = `{"query":"${create}","variables":{"i":${nest('[', ']', 60_000)}}}`
     const headers = { ...bearer, ...json }
     const answer = await send(house, { path: '/graphql/console', headers, body: deep })
-    expect([answer.status, answer.text.length < 4_000]).toEqual([400, true])
+    expect([answer.status, codeIn(answer)]).toEqual([400, 'QUERY_TOO_DEEP'])
   })
 
   test('of five thousand directives is refused', async () => {
@@ -89,7 +90,8 @@ describe('a document', () => {
   })
 
   test('that is no document, or names no operation of its own, is refused', async () => {
-    const bad = ['', ' ', '{', '}', '{ tenant', 'query', 'fragment a on Query { tenant { slug } }', '{ tenant { slug } } { viewer { email } }']
+    const bad = ['', ' ', '{', '}', '{ tenant', 'query', 'fragment a on Query { tenant { slug } }']
+    bad.push('{ tenant { slug } } { viewer { email } }')
     for (const text of [...bad, '{ nothing }', 'subscription { a }', '\u0000', '\ufeff', '{ tenant { slug } } # \ud800'.slice(0, 5)]) {
       const answer = await query(text)
       expect(answer.status, JSON.stringify(text) + answer.text).toBe(400)
@@ -108,7 +110,10 @@ describe('a document', () => {
 
 describe('a page', () => {
   beforeAll(() => careRecipients(house, cedar, 105))
-  const names = (data: string, field = 'recipients') => (JSON.parse(data) as { data: Record<string, { edges: unknown[] }> }).data[field]!.edges
+  const names = (text: string, field = 'recipients') => {
+    const { data } = JSON.parse(text) as { data: Record<string, { edges: unknown[] }> }
+    return data[field]!.edges
+  }
   const page = (how: string) => query(`{ recipients(${how}) { edges { cursor node { id } } } }`)
 
   test('is a hundred rows at most, however many are asked for', async () => {
@@ -170,12 +175,14 @@ test('one operation makes one guess', async () => {
 
 describe('outside development', () => {
   test('the schema is not described, and not guessed from mistakes', async () => {
-    const curious = ['{ __schema { types { name } } }', '{ __type(name: "Query") { name } }', '{ tenant { slug } __schema { queryType { name } } }']
+    const curious = ['{ __schema { types { name } } }', '{ __type(name: "Query") { name } }']
+    curious.push('{ tenant { slug } __schema { queryType { name } } }')
     curious.push('{ ...f } fragment f on Query { __schema { queryType { name } } }')
     for (const text of curious) await expectUnasked(() => query(text), 'INTROSPECTION_DISABLED', text)
     expect((await query('{ __typename tenant { __typename slug } }')).status).toBe(200)
-    const mistakes = ['{ tenan { slug } }', '{ tenant { slu } }', '{ recipients(frist: 1) { edges { cursor } } }', '{ node(id: "x") { ... on CareRecipien { id } } }']
-    mistakes.push('query ($a: RecipientStat) { recipients(state: $a) { edges { cursor } } }', '{ recipients(state: ACTIV) { edges { cursor } } }')
+    const mistakes = ['{ tenan { slug } }', '{ tenant { slu } }', '{ recipients(frist: 1) { edges { cursor } } }']
+    mistakes.push('{ node(id: "x") { ... on CareRecipien { id } } }', '{ recipients(state: ACTIV) { edges { cursor } } }')
+    mistakes.push('query ($a: RecipientStat) { recipients(state: $a) { edges { cursor } } }')
     mistakes.push('mutation { createParty(input: { kin: FAMILY }) { __typename } }')
     for (const text of mistakes) {
       const answer = await query(text)

@@ -55,7 +55,9 @@ export async function plant(house: TestHouse, tenant: TestTenant): Promise<Plant
       const given = { email: `spare-${role}@${tenant.slug}.test`, password, role }
       await identity.operatorAddMember(scope, { ...given, ...(role === 'provider_manager' ? { providerOrgId: org } : {}) })
     }
-    for (const role of ['tenant_admin', 'care_coordinator'] as const) await identity.operatorAddMember(scope, { email: twofold, password, role })
+    for (const role of ['tenant_admin', 'care_coordinator'] as const) {
+      await identity.operatorAddMember(scope, { email: twofold, password, role })
+    }
   })
   const [spare] = await house.at.owner<{ id: string; person: string }>(
     `select id, identity_id as person from identity.membership where tenant_id = $1 and role = 'care_coordinator' and id <> $2 order by id`,

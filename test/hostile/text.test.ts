@@ -24,13 +24,15 @@ const create = `mutation ($input: CreateRecipientInput!) {
 }`
 
 interface Created {
-  readonly data: { readonly createRecipient: { readonly __typename: string; readonly id?: string; readonly code?: string; readonly issues?: { path: string }[] } }
+  readonly id?: string
+  readonly code?: string
+  readonly issues?: { path: string }[]
 }
 
-const createRecipient = async (input: object): Promise<Created['data']['createRecipient']> => {
+const createRecipient = async (input: object): Promise<Created> => {
   const answer = await ask(house, 'console', coordinator, create, { input })
   expect(answer.status, answer.text).toBe(200)
-  return (JSON.parse(answer.text) as Created).data.createRecipient
+  return (JSON.parse(answer.text) as { data: { createRecipient: Created } }).data.createRecipient
 }
 
 describe('human text', () => {
@@ -74,9 +76,9 @@ describe('human text', () => {
 
 /** Bidi embeddings, overrides and isolates, marks, invisible formatting, controls, separators, private and unassigned characters. */
 const hidden = [
-  ...['\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066', '\u2067', '\u2068', '\u2069', '\u200e', '\u200f', '\u061c'],
-  ...['\u200b', '\ufeff', '\u2060', '\u00ad', '\u180e', '\u{e0041}', '\ufff9', '\u0007', '\u001b[31m', '\u007f', '\u0085'],
-  ...['\n', '\r\n', '\t', '\u2028', '\u2029', '\ue000', '\u{10ffff}', '\uffff'],
+  '\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066', '\u2067', '\u2068', '\u2069', '\u200e', '\u200f', '\u061c',
+  '\u200b', '\ufeff', '\u2060', '\u00ad', '\u180e', '\u{e0041}', '\ufff9', '\u0007', '\u001b[31m', '\u007f', '\u0085',
+  '\n', '\r\n', '\t', '\u2028', '\u2029', '\ue000', '\u{10ffff}', '\uffff',
 ]
 
 test('text that hides or forges what a reader sees is refused, field by field', async () => {
@@ -125,7 +127,7 @@ describe.each(planes.filter((plane) => plane !== 'integrator'))('every place for
         for (const path of textPlaces(field)) {
           const head = field.args.map((one) => `$${one.name}: ${String(one.type)}`).join(', ')
           const call = field.args.map((one) => `${one.name}: $${one.name}`).join(', ')
-          const fault = /Result$/.test(String(getNamedType(field.type))) ? '... on Fault { code message }' : ''
+          const fault = getNamedType(field.type).name.endsWith('Result') ? '... on Fault { code message }' : ''
           const document = `${kind} (${head}) { ${field.name}(${call}) { __typename ${fault} } }`
           const put = (text: unknown) => ask(house, plane, { authorization }, document, withText(field, path, text as string))
           await act(put, `${kind}.${field.name} ${path.join('.')}`, field.name, path)
@@ -150,7 +152,8 @@ describe.each(planes.filter((plane) => plane !== 'integrator'))('every place for
   })
 
   test('survives whatever else is written there', async () => {
-    const cruel = ['', '\u202eevil', "' or 1=1; --", '0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59', 'x'.repeat(60_000), '\ufffe\uffff\u2028']
+    const moments = ['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59']
+    const cruel = ['', '\u202eevil', "' or 1=1; --", ...moments, 'x'.repeat(60_000), '\ufffe\uffff\u2028']
     await each(async (put, name, field) => {
       if (survived.has(name)) return
       survived.add(name)

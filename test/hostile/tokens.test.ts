@@ -128,7 +128,8 @@ describe('a forged token is refused', () => {
       const { kid } = parse((await house.signIn(cedar, rolesOf(plane)[0]!)).split('.')[0]!)
       expectRefused(await show(forged({ kid }, {}, ownSignature)), `${plane}'s key id`)
     }
-    for (const kid of ['', '../../../dev/null', "' or 1=1--", 'clinician.', 'clinician', '__proto__', 'constructor', 7, null, ['clinician'], {}]) {
+    const none = ['', '../../../dev/null', "' or 1=1--", 'clinician.', 'clinician', '__proto__', 'constructor', 7, null, ['clinician'], {}]
+    for (const kid of none) {
       expectRefused(await show(forged({ kid }, {}, ownSignature)), JSON.stringify(kid))
     }
   })
@@ -192,7 +193,8 @@ describe('a forged token is refused', () => {
 
   test('cut short, lengthened, bent or of five kibibytes', async () => {
     const bad = [0.1, 0.3, 0.5, 0.7, 0.9, 0.99].map((part) => token.slice(0, Math.floor(token.length * part)))
-    bad.push(token.slice(0, -1), `${token}A`, `${token}=`, `${token}.`, `.${token}`, `${token}.${token}`, token.replaceAll('.', ''), '..', 'a.b.c')
+    bad.push(token.slice(0, -1), `${token}A`, `${token}=`, `${token}.`, `.${token}`, `${token}.${token}`)
+    bad.push(token.replaceAll('.', ''), '..', 'a.b.c')
     const last = token.at(-2)!
     bad.push(`${token.slice(0, -2)}${last === 'A' ? 'B' : 'A'}${token.at(-1)}`)
     bad.push('A'.repeat(5 * 1024), `${token}${'A'.repeat(5 * 1024)}`, `mst_${'A'.repeat(66)}`, 'mst_', `${pack([])}.${pack([])}.AA`)
@@ -208,7 +210,8 @@ test('an Authorization header of any other kind is nobody, and never falls back 
     expect((await ask(house, 'clinician', { ...host, authorization: `${scheme} ${token}` }, front)).status).toBe(200)
   }
   const garbage = ['', 'Bearer', 'Bearer ', `Basic ${Buffer.from('a:b').toString('base64')}`, 'Negotiate YII=', `Token ${token}`, token]
-  garbage.push(`Bearer ${token} ${token}`, `Bearer ${token},${token}`, `Bearer "${token}"`, 'Bearer \u00e9', `Bearer\u00a0${token}`, 'Digest username="x"')
+  garbage.push(`Bearer ${token} ${token}`, `Bearer ${token},${token}`, `Bearer "${token}"`, 'Bearer \u00e9', `Bearer\u00a0${token}`)
+  garbage.push('Digest username="x"')
   for (const authorization of garbage) {
     const answer = await ask(house, 'clinician', { ...host, authorization }, front)
     expect([answer.status, codeIn(answer)], authorization).toEqual([401, 'UNAUTHENTICATED'])

@@ -7,15 +7,13 @@ import type { JWK } from 'jose'
 import type { Clock } from '../../kernel/clock.ts'
 import { planes, signInPlanes, type Plane, type Scope } from '../../kernel/scope.ts'
 import type { Unit } from '../../platform/db/unit.ts'
+import type { Vault } from '../vault/contract.ts'
 import { inAuthCommand } from './repo.ts'
 import type { KeyRepo, PublicKeyRow, StoredKey } from './repo-keys.ts'
 import { jwks, newSigningKey, rotation, type SigningKey } from './tokens/signing-key.ts'
 
 /** What identity needs of the vault. */
-export interface Secrets {
-  sealSecrets(scope: Scope, input: { items: (SecretPlace & { value: string })[] }): Promise<{ sealed: string[] }>
-  openSecrets(scope: Scope, input: { items: (SecretPlace & { sealed: string })[] }): Promise<{ values: string[] }>
-}
+export type Secrets = Pick<Vault, 'sealSecrets' | 'openSecrets'>
 
 /** Where a sealed secret lives: sealed for one place, it opens in no other. */
 interface SecretPlace {

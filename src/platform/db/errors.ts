@@ -30,6 +30,11 @@ const unreachable = new Set(['P1001', 'P1002', 'P1017', 'P2024', 'P2028', 'P2037
 /** The fault that a database error is to the caller, or the error itself when it is our own mistake. */
 export function faultOf(error: unknown): unknown {
   if (error instanceof Fault) return error
+  // A fault thrown below Prisma comes back as an error of Prisma's that kept nothing but the code.
+  if (error instanceof Prisma.PrismaClientKnownRequestError) {
+    const below = [overloaded, timedOut].find((one) => one.code === error.code)
+    if (below) return below()
+  }
   const state = sqlStateOf(error)
   // 57014: statement_timeout; 55P03: lock_timeout; 25P03: idle_in_transaction_session_timeout.
   if (state === '57014' || state === '55P03' || state === '25P03') return timedOut()

@@ -47,6 +47,8 @@ export class ReadLane {
 
   async #once(prelude: Prelude, statement: Statement): Promise<QueryResult> {
     const lane = await this.#pick()
+    // Counted here, not when it was picked: a burst of one tick picks the same lane before anyone is counted.
+    if (lane.inFlight >= this.#limits.queue) throw overloaded()
     lane.inFlight++
     try {
       return await new Promise<QueryResult>((resolve, reject) => {
@@ -67,10 +69,7 @@ export class ReadLane {
     if (empty >= 0 && (!best || best.inFlight > 0)) {
       this.#slots[empty] = this.#connect(empty)
     }
-    if (best) {
-      if (best.inFlight >= this.#limits.queue) throw overloaded()
-      return best
-    }
+    if (best) return best
     const pending = this.#slots.filter((slot) => slot !== null)
     return pending[this.#turn++ % pending.length]!
   }
