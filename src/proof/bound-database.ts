@@ -8,8 +8,8 @@ import type { Caller } from '../kernel/scope.ts'
 import { faultOf } from '../platform/db/errors.ts'
 import { PrismaClient } from '../platform/db/generated/client.ts'
 import { GroupQuery, StatementCache, type Prelude, type Statement } from '../platform/db/group-query.ts'
-import { authLogin, authReadLogin, operatorLogin, readLoginOf, workerLogin, writeLoginOf, type Login } from '../platform/db/logins.ts'
-import { Database } from '../platform/db/database.ts'
+import type { Login } from '../platform/db/logins.ts'
+import { Database, loginsFor, settingsOf } from '../platform/db/database.ts'
 import { Gate } from '../platform/db/gate.ts'
 import { OperationPool, startingWith, WritePool, type Settings } from '../platform/db/operation.ts'
 import { ReadLane } from '../platform/db/read-lane.ts'
@@ -131,18 +131,4 @@ export class BoundDatabase extends Database {
     await super.close()
     await this.#prisma.$disconnect()
   }
-}
-
-function loginsFor({ actor, plane }: Caller): { readLogin: Login; writeLogin: Login } {
-  if (actor.kind === 'system') return { readLogin: workerLogin, writeLogin: workerLogin }
-  if (actor.kind === 'operator') return { readLogin: operatorLogin, writeLogin: operatorLogin }
-  if (actor.kind === 'anonymous' || plane === null) return { readLogin: authReadLogin, writeLogin: authLogin }
-  return { readLogin: readLoginOf(plane), writeLogin: writeLoginOf(plane) }
-}
-
-function settingsOf({ actor, tenantId }: Caller): Settings {
-  if (actor.kind === 'member') {
-    return { tenantId, membershipId: actor.membershipId, role: actor.role, providerOrgId: actor.providerOrgId }
-  }
-  return { tenantId, membershipId: null, role: actor.kind === 'integration' ? actor.role : null, providerOrgId: null }
 }

@@ -33,9 +33,9 @@ export const exceptions: readonly Exception[] = [
     ...Object.fromEntries([...tenantless, 'row-security'].map((rule) => [rule, ['public._prisma_migrations']])),
     'unique-index': ['public._prisma_migrations _prisma_migrations_pkey'],
   }),
-  ...except("The job queue holds names of jobs and ids of tenants, belongs to no tenant, and is the worker's alone (rule queue-grant).", {
-    ...Object.fromEntries([...tenantless, 'row-security', 'unique-index', 'foreign-key'].map((rule) => [rule, [`${queueSchema}.*`]])),
-  }),
+  ...except("The job queue holds names of jobs and ids of tenants, belongs to no tenant, and is the worker's alone (rule queue-grant).",
+    Object.fromEntries([...tenantless, 'row-security', 'unique-index', 'foreign-key'].map((rule) => [rule, [`${queueSchema}.*`]])),
+  ),
   ...except("The slug is the host's first label, so it is one name for all tenants; the operator alone inserts.", {
     'unique-index': ['tenancy.tenant tenant_slug_key'],
   }),

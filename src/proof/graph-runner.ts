@@ -151,5 +151,5 @@ function answerOf(result: ExecutionResult, fieldName: string, asked: readonly st
   for (const value of asked) text = text.replaceAll(value, '<asked>')
   text = text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<moment>')
   const data = result.data?.[fieldName] as { __typename?: string } | null | undefined
-  return { text, done: data !== null && data !== undefined && !/Fault$/.test(data.__typename ?? '') }
+  return { text, done: data !== null && data !== undefined && !(data.__typename ?? '').endsWith('Fault') }
 }

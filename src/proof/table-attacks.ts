@@ -35,13 +35,11 @@ export class TableAttacks {
   readonly #ground: Ground
   readonly #victim: Plot
   readonly #attacker: Plot
-  readonly #tables: readonly Table[]
   readonly #roles: readonly string[]
   readonly findings = newFindings()
 
   constructor(ground: Ground, tables: readonly Table[], victim: Plot, attacker: Plot) {
     this.#ground = ground
-    this.#tables = tables
     this.#victim = victim
     this.#attacker = attacker
     const words = tables.flatMap((table) =>
@@ -160,7 +158,7 @@ export class TableAttacks {
   async #reference(table: Table, login: Login, row: Row, settings: Settings): Promise<void> {
     for (const { pairs, parent, name } of table.foreignKeys) {
       const theirs = this.#attacker.rows.get(parent)
-      if (!theirs || pairs.length === 0 || pairs.every(([, there]) => theirs[there] === this.#victim.rows.get(parent)?.[there])) continue
+      if (!theirs || pairs.every(([, there]) => theirs[there] === this.#victim.rows.get(parent)?.[there])) continue
       if (pairs.some(([column]) => row[column] === null)) continue
       const crossed = { ...row, ...Object.fromEntries(pairs.map(([column, there]) => [column, theirs[there]])) }
       const { text, values } = insertOf(table, crossed)

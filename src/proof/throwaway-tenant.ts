@@ -147,14 +147,13 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
     await plot.plantNamed('identity.session', { membership_id: membershipOf.get(role)!, plane: planeOf(role), via: 'password' })
     for (const state of ['CREATED', 'SENT']) {
       await plot.plantNamed('identity.invitation', {
-        ...{
-          plane: 'consumer',
-          role: 'family',
-          state,
-          invited_by: membershipOf.get(role)!,
-          email: `${role}-${state.toLowerCase()}@${slug}.invalid`,
-        },
-        ...{ provider_org_id: orgOf.get(role) ?? null, recipient_id: null },
+        plane: 'consumer',
+        role: 'family',
+        state,
+        invited_by: membershipOf.get(role)!,
+        email: `${role}-${state.toLowerCase()}@${slug}.invalid`,
+        provider_org_id: orgOf.get(role) ?? null,
+        recipient_id: null,
       })
     }
   }

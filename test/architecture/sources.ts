@@ -70,4 +70,4 @@ export function moduleOf(sources: Sources, path: string): string | null {
   return parts.slice(0, 3).join('/')
 }
 
-export const isTest = (path: string): boolean => /\.test\.ts$/.test(path)
+export const isTest = (path: string): boolean => path.endsWith('.test.ts')

@@ -101,7 +101,8 @@ export class Database {
   }
 }
 
-function loginsFor(caller: Caller): { readLogin: Login; writeLogin: Login } {
+/** The logins that a caller's reads and commands go through. */
+export function loginsFor(caller: Caller): { readLogin: Login; writeLogin: Login } {
   switch (caller.actor.kind) {
     case 'system':
       return { readLogin: workerLogin, writeLogin: workerLogin }
@@ -116,7 +117,8 @@ function loginsFor(caller: Caller): { readLogin: Login; writeLogin: Login } {
   }
 }
 
-function settingsOf(caller: Caller): Settings {
+/** What the policies are told about a caller. */
+export function settingsOf(caller: Caller): Settings {
   const { actor, tenantId } = caller
   if (actor.kind === 'member') {
     return { tenantId, membershipId: actor.membershipId, role: actor.role, providerOrgId: actor.providerOrgId }
