@@ -63,6 +63,8 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     logging: false,
     cors: false,
     graphiql: options.development ? { title: `Maristan ${options.plane}` } : false,
+    // The whole page from our own files: the usual one loads itself from elsewhere, which a closed network does not reach.
+    renderGraphiQL: async (page) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(page),
     multipart: false,
     batching: false,
     maskedErrors: { maskError: (error) => mask(error, options.log) },
