@@ -68,7 +68,7 @@ try {
     { query: list },
     { query: 'query ($id: ID!) { recipient(id: $id) { id givenName mrn phone } }', variables: { id } },
     { query: '{ viewer { email permissions membership { role } } }' },
-    { query: '{ members { edges { node { id email } } } }' },
+    { query: '{ members { edges { node { id identity { email } } } } }' },
     { query: '{ featureThatIsNotThere }' },
   ]
   const idleMb = await residentMb()

@@ -9,30 +9,33 @@ import { GroupQuery, isStalePlan, StatementCache, type Prelude, type Statement }
 
 export interface LaneLimits {
   readonly connections: number
-  /** Statements in flight on one connection; beyond all of them the lane answers OVERLOADED. */
+  /** Statements in hand on one connection; when all of them carry as many, the lane answers OVERLOADED. */
   readonly queue: number
   readonly connectTimeoutMs: number
   readonly statements: { readonly named: boolean; readonly limit: number }
 }
 
-interface Lane {
+interface Connected {
   readonly client: pg.Client
   readonly cache: StatementCache
-  inFlight: number
+}
+
+interface Slot {
+  /** Null until the first statement, and again once the connection broke: the next statement opens another. */
+  opening: Promise<Connected> | null
+  /** Statements given to it and not answered, counted from the moment they are: a burst of one tick spreads over all slots. */
+  load: number
 }
 
 export class ReadLane {
   readonly #url: string
   readonly #limits: LaneLimits
-  /** One slot a connection; a slot whose connection broke is empty until the next statement opens it again. */
-  readonly #slots: (Promise<Lane> | null)[]
-  readonly #open = new Map<Promise<Lane>, Lane>()
-  #turn = 0
+  readonly #slots: Slot[]
 
   constructor(url: string, limits: LaneLimits) {
     this.#url = url
     this.#limits = limits
-    this.#slots = Array.from({ length: limits.connections }, () => null)
+    this.#slots = Array.from({ length: limits.connections }, () => ({ opening: null, load: 0 }))
   }
 
   /** Runs one statement after its prelude, in one group. Repeats it once if only its preparation was stale. */
@@ -46,35 +49,26 @@ export class ReadLane {
   }
 
   async #once(prelude: Prelude, statement: Statement): Promise<QueryResult> {
-    const lane = await this.#pick()
-    // Counted here, not when it was picked: a burst of one tick picks the same lane before anyone is counted.
-    if (lane.inFlight >= this.#limits.queue) throw overloaded()
-    lane.inFlight++
+    const slot = this.#leastLoaded()
+    slot.load++
     try {
+      const { client, cache } = await (slot.opening ??= this.#connect(slot))
       return await new Promise<QueryResult>((resolve, reject) => {
-        lane.client.query(
-          new GroupQuery([prelude], statement, lane.cache, (error, result) => (error ? reject(error) : resolve(result!))) as never,
-        )
+        client.query(new GroupQuery([prelude], statement, cache, (error, result) => (error ? reject(error) : resolve(result!))) as never)
       })
     } finally {
-      lane.inFlight--
+      slot.load--
     }
   }
 
-  /** The idlest open connection, or a closed slot while the open ones are busy. */
-  async #pick(): Promise<Lane> {
-    let best: Lane | undefined
-    for (const lane of this.#open.values()) if (!best || lane.inFlight < best.inFlight) best = lane
-    const empty = this.#slots.indexOf(null)
-    if (empty >= 0 && (!best || best.inFlight > 0)) {
-      this.#slots[empty] = this.#connect(empty)
-    }
-    if (best) return best
-    const pending = this.#slots.filter((slot) => slot !== null)
-    return pending[this.#turn++ % pending.length]!
+  #leastLoaded(): Slot {
+    let best = this.#slots[0]
+    for (const slot of this.#slots) if (slot.load < best!.load) best = slot
+    if (!best || best.load >= this.#limits.queue) throw overloaded()
+    return best
   }
 
-  #connect(slot: number): Promise<Lane> {
+  #connect(slot: Slot): Promise<Connected> {
     const client = new pg.Client({
       connectionString: this.#url,
       connectionTimeoutMillis: this.#limits.connectTimeoutMs,
@@ -82,14 +76,9 @@ export class ReadLane {
       pipeline: true,
       application_name: 'maristan',
     } as pg.ClientConfig)
-    const opening: Promise<Lane> = client.connect().then(() => {
-      const lane = { client, cache: new StatementCache(this.#limits.statements), inFlight: 0 }
-      this.#open.set(opening, lane)
-      return lane
-    })
+    const opening = client.connect().then(() => ({ client, cache: new StatementCache(this.#limits.statements) }))
     const forget = () => {
-      this.#open.delete(opening)
-      if (this.#slots[slot] === opening) this.#slots[slot] = null
+      if (slot.opening === opening) slot.opening = null
     }
     client.on('error', forget)
     client.on('end', forget)
@@ -99,6 +88,6 @@ export class ReadLane {
 
   async close(): Promise<void> {
     const slots = this.#slots.splice(0)
-    await Promise.all(slots.map((slot) => slot?.then((lane) => lane.client.end()).catch(() => {})))
+    await Promise.all(slots.map(({ opening }) => opening?.then(({ client }) => client.end()).catch(() => {})))
   }
 }
