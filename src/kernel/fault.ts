@@ -64,6 +64,19 @@ export function fault<Data = undefined>(kind: FaultKind, code: string, say: stri
   }) as FaultMaker<Data>
 }
 
+const aboutCredentials = new Set<string>()
+
+/** Declares a denial whose remedy is another credential: nobody signed in, a token that is over or not ours (RFC 6750 §3.1). */
+export function credentialFault(code: string, say: string): FaultMaker<undefined> {
+  aboutCredentials.add(code)
+  return fault('denied', code, say)
+}
+
+/** Whether another credential would help. */
+export function isAboutCredential({ code }: Fault): boolean {
+  return aboutCredentials.has(code)
+}
+
 /** Every declared code with its kind, for the published list of codes. */
 export function faultCodes(): ReadonlyMap<string, FaultKind> {
   return codes
@@ -77,7 +90,7 @@ export function faultSentence(code: string): string | ((data: never) => string) 
 // The faults that belong to no module.
 export const notFound = fault('absent', 'NOT_FOUND', 'There is no such record, or it is not yours to see.')
 export const forbidden = fault<{ permission: string }>('denied', 'FORBIDDEN', ({ permission }) => `This needs the permission ${permission}.`)
-export const unauthenticated = fault('denied', 'UNAUTHENTICATED', 'Sign in first.')
+export const unauthenticated = credentialFault('UNAUTHENTICATED', 'Sign in first.')
 export const invalidInput = fault<{ issues: readonly { path: string; message: string }[] }>(
   'invalid',
   'INVALID_INPUT',

@@ -21,7 +21,7 @@
  */
 import { z } from 'zod'
 import { event } from '../../kernel/event.ts'
-import { fault } from '../../kernel/fault.ts'
+import { credentialFault, fault } from '../../kernel/fault.ts'
 import { locales } from '../../kernel/locale.ts'
 import { planes, signInPlanes } from '../../kernel/scope.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
@@ -38,7 +38,7 @@ export { cookieNameOf } from './tokens/session-cookie.ts'
 export const invalidCredentials = fault('denied', 'INVALID_CREDENTIALS', 'E-mail address or password is wrong, or there is no access here.')
 export const codeRefused = fault('denied', 'CODE_REFUSED', 'This code is not right, or it was used before. Try the next one.')
 export const signInOver = fault('denied', 'SIGN_IN_OVER', 'This sign-in has ended. Begin again with your password.')
-export const sessionEnded = fault('denied', 'SESSION_ENDED', 'This session has ended. Sign in again.')
+export const sessionEnded = credentialFault('SESSION_ENDED', 'This session has ended. Sign in again.')
 export const resetLinkDead = fault('denied', 'RESET_LINK_DEAD', 'This link was used or is too old. Ask for a new one.')
 
 export const sessionRevoked = event('identity.session.revoked', z.object({ sessionId: z.string(), reason: z.string() }))

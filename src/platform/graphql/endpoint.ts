@@ -11,7 +11,7 @@ import { Fault } from '../../kernel/fault.ts'
 import { locales, type Locale } from '../../kernel/locale.ts'
 import type { Caller, Plane } from '../../kernel/scope.ts'
 import type { Unit } from '../db/unit.ts'
-import { statusOf } from '../http/answer.ts'
+import { headersOf, statusOf } from '../http/answer.ts'
 import { readJsonBody } from '../http/body.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
@@ -113,7 +113,7 @@ function mask(error: unknown, log: Log): Error {
   const at = error instanceof GraphQLError ? { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path } : {}
   if (original instanceof Fault) {
     // A field's refusal leaves the rest of the answer standing; a refusal of the whole request is its status.
-    const status = at.path ? {} : { http: { status: statusOf(original) } }
+    const status = at.path ? {} : { http: { status: statusOf(original), headers: headersOf(original) } }
     return new GraphQLError(original.message, { ...at, extensions: { code: original.code, kind: original.kind, ...status } })
   }
   if (error instanceof GraphQLError && isComplaint(error, original)) return complaintOf(error)

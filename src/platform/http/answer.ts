@@ -1,6 +1,6 @@
 /** Small JSON answers, and the one place where kinds of faults become HTTP statuses. It never says more than a fault's own sentence. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { tooMany, unauthenticated, type Fault, type FaultKind } from '../../kernel/fault.ts'
+import { isAboutCredential, tooMany, type Fault, type FaultKind } from '../../kernel/fault.ts'
 import { bodyTooLarge, endLingering, mediaTypeRefused } from './body.ts'
 
 const statusByKind: Readonly<Record<FaultKind, number>> = {
@@ -14,9 +14,16 @@ const statusByKind: Readonly<Record<FaultKind, number>> = {
 
 const retryAfterSeconds = 2
 
+/** The headers that an expected failure's status asks for: which credential, or when to come back (RFC 9110 §11.6.1, §10.2.3). */
+export function headersOf(fault: Fault): Record<string, string> {
+  if (isAboutCredential(fault)) return { 'www-authenticate': 'Bearer' }
+  if (tooMany.is(fault)) return { 'retry-after': String(Math.max(1, Math.ceil(fault.data.retryAfterSeconds))) }
+  return fault.kind === 'unavailable' ? { 'retry-after': String(retryAfterSeconds) } : {}
+}
+
 /** The HTTP status of an expected failure. */
 export function statusOf(fault: Fault): number {
-  if (unauthenticated.is(fault)) return 401
+  if (isAboutCredential(fault)) return 401
   if (bodyTooLarge.is(fault)) return 413
   if (mediaTypeRefused.is(fault)) return 415
   return statusByKind[fault.kind]
@@ -45,8 +52,7 @@ export function answerRefusal(response: ServerResponse, status: number, code: st
 /** Answers an expected failure. `unavailable` and `limited` ones say when to come back; a body too large ends the connection. */
 export function answerFault(request: IncomingMessage, response: ServerResponse, fault: Fault): void {
   if (response.headersSent) return
-  if (tooMany.is(fault)) response.setHeader('retry-after', Math.max(1, Math.ceil(fault.data.retryAfterSeconds)))
-  if (fault.kind === 'unavailable') response.setHeader('retry-after', retryAfterSeconds)
+  for (const [name, value] of Object.entries(headersOf(fault))) response.setHeader(name, value)
   if (!bodyTooLarge.is(fault)) return answerRefusal(response, statusOf(fault), fault.code, fault.message)
   response.setHeader('connection', 'close')
   endLingering(request, response, begin(response, statusOf(fault), refusal(response, fault.code, fault.message)))

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { SignJWT, compactVerify, errors } from 'jose'
 import { z } from 'zod'
-import { fault } from '../../../kernel/fault.ts'
+import { credentialFault, fault } from '../../../kernel/fault.ts'
 import { isUuid } from '../../../kernel/id.ts'
 import { planes } from '../../../kernel/scope.ts'
 import type { Plane, SignInMethod } from '../../../kernel/scope.ts'
@@ -22,11 +22,11 @@ export interface AccessClaims {
   readonly via: SignInMethod
 }
 
-export const tokenMalformed = fault('denied', 'TOKEN_MALFORMED', 'This is not an access token of this server. Sign in again.')
+export const tokenMalformed = credentialFault('TOKEN_MALFORMED', 'This is not an access token of this server. Sign in again.')
 export const tokenWrongPlane = fault('denied', 'TOKEN_WRONG_PLANE', 'This access token is for another client. Sign in here.')
-export const tokenUnknownKey = fault('denied', 'TOKEN_UNKNOWN_KEY', 'This access token is signed by a key not in use. Sign in again.')
-export const tokenInvalid = fault('denied', 'TOKEN_INVALID', 'This access token is not valid. Sign in again.')
-export const tokenExpired = fault('denied', 'TOKEN_EXPIRED', 'This access token has expired. Refresh it or sign in again.')
+export const tokenUnknownKey = credentialFault('TOKEN_UNKNOWN_KEY', 'This access token is signed by a key not in use. Sign in again.')
+export const tokenInvalid = credentialFault('TOKEN_INVALID', 'This access token is not valid. Sign in again.')
+export const tokenExpired = credentialFault('TOKEN_EXPIRED', 'This access token has expired. Refresh it or sign in again.')
 
 /** Longest token looked at, in characters. Ours have some 800. */
 const longestToken = 4_096
