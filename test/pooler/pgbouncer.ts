@@ -31,7 +31,7 @@ const path = `${process.env['PATH']}:/usr/sbin`
 /** @param postgresUrl any address on the Postgres to pool. @throws when pgbouncer is not installed or does not start. */
 export async function startPgbouncer(postgresUrl: string, loginSecret: string): Promise<Pgbouncer> {
   if (spawnSync(program, ['--version'], { env: { PATH: path } }).error) {
-    throw new Error('pgbouncer is not installed, and this suite is about nothing else: apt-get install -y --no-install-recommends pgbouncer')
+    throw new Error('pgbouncer is not installed and nothing is skipped for want of it: apt-get install --no-install-recommends pgbouncer')
   }
   const postgres = new URL(postgresUrl)
   const port = await freePort()

@@ -30,7 +30,15 @@ const emails = tenants.map((_, k) => `shared@tenant${k}.test`)
 const member = (tenantId: string): Caller => ({
   tenantId,
   plane: 'console',
-  actor: { kind: 'member', membershipId: newId(), identityId: newId(), role: 'tenant_admin', sessionId: newId(), via: 'password', providerOrgId: null },
+  actor: {
+    kind: 'member',
+    membershipId: newId(),
+    identityId: newId(),
+    role: 'tenant_admin',
+    sessionId: newId(),
+    via: 'password',
+    providerOrgId: null,
+  },
   permissions: new Set(),
   purpose: null,
   requestId: 'pooler',
@@ -195,6 +203,26 @@ test('prepared statements through a pooler that carries none: refused by name or
   }
   // Without them the same server connection serves at once.
   expect(await look(database, tenants[0])).toMatchObject({ emails: [emails[0]] })
+})
+
+test.each(['read', 'command'] as const)('a prepared name of one client never runs the statement of another: a %s', async (kind) => {
+  const [one, other] = [open(true), open(true)]
+  const ask = (from: Database, sql: string): Promise<unknown> => {
+    const unit = from.unit(member(tenants[0]))
+    if (kind === 'read') return unit.read(() => unit.db.$queryRawUnsafe(sql))
+    return unit.command(async () => {
+      unit.record({ action: 'pooler.ask', resource: 'Mark', outcome: 'done' })
+      return unit.db.$queryRawUnsafe(sql)
+    })
+  }
+  try {
+    expect(await ask(one, "select 'one' as answer")).toEqual([{ answer: 'one' }])
+    await pooler.reconnect()
+    expect(await ask(other, "select 'other' as answer")).toEqual([{ answer: 'other' }])
+    expect(sqlStateOf(await ask(one, "select 'one' as answer").catch((error: unknown) => error))).toBe('26000')
+  } finally {
+    await Promise.all([one.close(), other.close()])
+  }
 })
 
 test('a subscription made through the pooler stays with the server connection, and its notification goes to a stranger', async () => {

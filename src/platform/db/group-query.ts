@@ -2,6 +2,7 @@
  * One Sync group of Postgres' extended protocol: the tenant's settings and one statement, so that the settings hold for
  * exactly that statement (outside a transaction the group is a transaction of its own) in one round trip.
  */
+import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import type { FieldDef, QueryResult } from 'pg'
 import pgUtils from 'pg/lib/utils.js'
@@ -58,6 +59,8 @@ export class StatementCache {
   readonly #limit: number
   readonly named: boolean
   #sequence = 0
+  /** Drawn for each connection: behind a pooler another client's name must be unknown here, never another statement. */
+  readonly #own = randomBytes(8).toString('hex')
   /** Names to close with the next group. */
   readonly #doomed: string[] = []
 
@@ -77,7 +80,7 @@ export class StatementCache {
 
   make(text: string): Prepared {
     if (!this.named) return { name: '' }
-    const made = { name: `m${++this.#sequence}` }
+    const made = { name: `m${++this.#sequence}_${this.#own}` }
     this.#statements.set(text, made)
     if (this.#statements.size > this.#limit) this.evict(this.#statements.keys().next().value!)
     return made
