@@ -1,14 +1,14 @@
 /** `tenant create|list|suspend|resume`, `member invite`. */
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { newId } from '../kernel/id.ts'
 import type { Identity } from '../modules/identity/contract.ts'
 import type { Tenancy } from '../modules/tenancy/contract.ts'
 import type { Vault } from '../modules/vault/contract.ts'
-import { isRole, roles, type Role } from '../modules/access/contract.ts'
-import { invalidInput } from '../kernel/fault.ts'
-import { hostOfTenant, withHouse, type Opened } from './open.ts'
+import { roles, type Role } from '../modules/access/contract.ts'
+import { locales } from '../kernel/locale.ts'
+import { hostOfTenant, withFoundation, withHouse, type Opened } from './open.ts'
 import { operatorCaller, tenantIdOf } from './operator-scope.ts'
 import { table, type Terminal } from './terminal.ts'
 
@@ -17,11 +17,6 @@ const contractsOf = ({ house }: Opened) => ({
   tenancy: house.made['tenancy']!.contract as Tenancy,
   vault: house.made['vault']!.contract as Vault,
 })
-
-function roleNamed(name: string): Role {
-  if (!isRole(name)) throw invalidInput({ issues: [{ path: 'role', message: `is none of ${roles.join(', ')}` }] })
-  return name
-}
 
 /** 24 characters, 120 bits, none that a person reading it aloud mistakes for another. */
 function firstPassword(): string {
@@ -37,8 +32,8 @@ export function tenantCommands(program: Command, terminal: Terminal): void {
     .description('make a tenant with its key and its first administrator')
     .requiredOption('--slug <slug>', 'its name in addresses; never changes')
     .requiredOption('--name <name>', 'its legal name')
-    .option('--locale <locale>', 'en or ar', 'en')
-    .option('--kind <kind>', 'AGENCY, CLINIC or HOSPITAL', 'AGENCY')
+    .addOption(new Option('--locale <locale>', 'its first language').choices(locales).default('en'))
+    .addOption(new Option('--kind <kind>', 'what it is').choices(['AGENCY', 'CLINIC', 'HOSPITAL']).default('AGENCY'))
     .option('--admin-email <email>', 'the first administrator (default: admin@<slug>.example)')
     .action(async (options: { slug: string; name: string; locale: 'en' | 'ar'; kind: 'AGENCY'; adminEmail?: string }) =>
       withHouse(async (opened) => {
@@ -62,7 +57,7 @@ export function tenantCommands(program: Command, terminal: Terminal): void {
     .command('list')
     .description('every tenant and its state')
     .action(async () =>
-      withHouse(async ({ foundation }) => {
+      withFoundation(async ({ foundation }) => {
         const tenants = (await foundation.database.gate.tenants()).map(({ tenantId, slug, status }) => ({ id: tenantId, slug, status }))
         terminal.done({ tenants }, table(tenants.map(({ id, slug, status }) => [slug, status, id])))
       }),
@@ -93,17 +88,17 @@ export function tenantCommands(program: Command, terminal: Terminal): void {
     .description('invite a member; with --password-stdin the member is active at once')
     .requiredOption('--tenant <slug>')
     .requiredOption('--email <email>')
-    .requiredOption('--role <role>', roles.join(', '))
+    .addOption(new Option('--role <role>', 'what the member is').choices(roles).makeOptionMandatory())
     .option('--provider-org <id>', 'the organisation of a provider_manager')
     .option('--password-stdin', 'read the password from standard input')
-    .action(async (options: { tenant: string; email: string; role: string; providerOrg?: string; passwordStdin?: true }) =>
+    .action(async (options: { tenant: string; email: string; role: Role; providerOrg?: string; passwordStdin?: true }) =>
       withHouse(async (opened) => {
         const { identity } = contractsOf(opened)
         const { database } = opened.foundation
         const unit = database.unit(operatorCaller(await tenantIdOf(database, options.tenant)))
         const newcomer = {
           email: options.email,
-          role: roleNamed(options.role),
+          role: options.role,
           ...(options.providerOrg ? { providerOrgId: options.providerOrg } : {}),
         }
         if (options.passwordStdin) {

@@ -32,18 +32,16 @@ export function tokenCommands(program: Command, terminal: Terminal): void {
     .requiredOption('--name <name>', 'what it is for')
     .requiredOption('--permissions <list>', 'comma-separated, for example tenant:read,user:read')
     .option('--expires <life>', 'for example 90d')
-    .action(async (options: { tenant: string; name: string; permissions: string; expires?: string }) =>
-      withHouse(async ({ house, foundation: { database } }) => {
+    .action(async (options: { tenant: string; name: string; permissions: string; expires?: string }) => {
+      const permissions = permissionsNamed(options.permissions)
+      const expiry = options.expires ? { expiresAt: expiryAfter(options.expires, Date.now()) } : {}
+      await withHouse(async ({ house, foundation: { database } }) => {
         const identity = house.made['identity']!.contract as Identity
         const unit = database.unit(operatorCaller(await tenantIdOf(database, options.tenant)))
         const made = await unit.command((scope) =>
-          identity.operatorCreateApiToken(scope, {
-            name: options.name,
-            permissions: permissionsNamed(options.permissions),
-            ...(options.expires ? { expiresAt: expiryAfter(options.expires, Date.now()) } : {}),
-          }),
+          identity.operatorCreateApiToken(scope, { name: options.name, permissions, ...expiry }),
         )
         terminal.done(made, `${made.token}\n(shown once)`)
-      }),
-    )
+      })
+    })
 }

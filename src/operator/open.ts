@@ -13,12 +13,21 @@ export interface Opened {
   readonly log: Log
 }
 
-/** Runs `work` over the house. Logs only warnings: a command speaks through its result. */
-export async function withHouse<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
+/** Runs `work` over the database alone. Logs only warnings: a command speaks through its result. */
+export async function withFoundation<T>(work: (opened: Omit<Opened, 'house'>) => Promise<T>): Promise<T> {
   const config = readConfig(process.env)
   const log = createLog({ level: config.logLevel === 'info' ? 'silent' : config.logLevel })
   const foundation = await reachFoundation(config, log)
   try {
+    return await work({ config, foundation, log })
+  } finally {
+    await foundation.stop()
+  }
+}
+
+/** Runs `work` over the house. */
+export function withHouse<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
+  return withFoundation(async ({ config, foundation, log }) => {
     const { composeHouse } = await import('../app.ts')
     const house = await composeHouse(config, foundation, log)
     await house.boot()
@@ -27,9 +36,7 @@ export async function withHouse<T>(work: (opened: Opened) => Promise<T>): Promis
     } finally {
       await house.settle()
     }
-  } finally {
-    await foundation.stop()
-  }
+  })
 }
 
 /**
