@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readFileSync, statSync, truncateSync, writeFileS
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { chunkBytes } from '../src/operator/sealed-stream.ts'
 import { withClient } from '../src/platform/db/provision.ts'
 import { runningEmbedded } from '../src/platform/db/reach.ts'
 import { done, run } from './kit/command-line.ts'
@@ -20,7 +21,8 @@ const owner = <T>(sql: string, database?: string): Promise<T[]> => {
 
 beforeAll(async () => {
   environment = { PORT: String(await freePort()), DATA_DIR: place.dataDir, MARISTAN_DEMO: '0' }
-  server = await startServer(environment).ready()
+  server = startServer(environment)
+  await server.ready()
 }, 120_000)
 afterAll(async () => {
   await server.end('SIGTERM')
@@ -94,10 +96,14 @@ describe('backup and restore', () => {
   beforeAll(async () => {
     await done(environment, ['tenant', 'create', '--slug', 'clinic-one', '--name', 'Clinic One'])
     await owner('create database empty')
+    // More than one sealed chunk, so that a file cut short begins well.
+    await owner(`insert into identity.throttle_count (tenant_id, key, bucket, expires_at)
+      select gen_random_uuid(), gen_random_uuid()::text, now(), now() + interval '1 day' from generate_series(1, 6000)`)
     report = await done(environment, ['backup', '--file', file])
   }, 60_000)
 
   test('a backup is sealed, private, and proven before it counts', async () => {
+    expect(report['bytes']).toBeGreaterThan(3 * chunkBytes)
     expect(report).toMatchObject({ file, bytes: statSync(file).size, verified: true })
     const rows = Object.fromEntries(report['tables'].map(({ table, rows }: { table: string; rows: number }) => [table, rows]))
     expect(rows['tenancy.tenant']).toBe((await owner<{ n: number }>('select count(*)::int as n from tenancy.tenant'))[0]!.n)

@@ -35,7 +35,8 @@ async function newTenant(): Promise<{ slug: string; email: string; password: str
 
 beforeAll(async () => {
   environment = { PORT: String(await freePort()), DATA_DIR: place.dataDir, MARISTAN_DEMO: '0' }
-  server = await startServer(environment).ready()
+  server = startServer(environment)
+  await server.ready()
 }, 120_000)
 afterAll(async () => {
   await server.end('SIGTERM')

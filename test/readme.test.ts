@@ -68,7 +68,8 @@ class Shell {
 const place = temporaryDirectory()
 let server: ServerProcess
 beforeAll(async () => {
-  server = await startServer({ PORT: String(await freePort()), DATA_DIR: place.dataDir }).ready()
+  server = startServer({ PORT: String(await freePort()), DATA_DIR: place.dataDir })
+  await server.ready()
 })
 afterAll(async () => {
   await server.end('SIGTERM')

@@ -27,6 +27,7 @@ interface FirstStart {
 
 const place = temporaryDirectory()
 let first: FirstStart
+let firstServer: ServerProcess
 
 async function graphql(url: string, headers: Record<string, string>, query: string): Promise<{ data: Record<string, never> | null }> {
   const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query }) })
@@ -43,7 +44,7 @@ async function signIn(demo: Demo, slug: string, { email, password, plane }: { em
 
 /** The very first start on this directory, watched from its first breath, used, and stopped. */
 async function startFirst(): Promise<FirstStart> {
-  const server = startServer({ PORT: String(await freePort()), DATA_DIR: place.dataDir })
+  const server = (firstServer = startServer({ PORT: String(await freePort()), DATA_DIR: place.dataDir }))
   const answers: FirstStart['answers'][number][] = []
   await until('the first start', async () => {
     if (server.hasEnded) throw new Error(server.said)
@@ -73,7 +74,10 @@ async function startFirst(): Promise<FirstStart> {
 beforeAll(async () => {
   first = await startFirst()
 }, 120_000)
-afterAll(() => place.remove())
+afterAll(async () => {
+  if (!firstServer.hasEnded) await firstServer.end('SIGTERM')
+  place.remove()
+})
 
 /** A copy of the stopped server's directory, for one test. What still runs on it at the end is stopped. */
 async function copy(more: Environment = {}): Promise<{ dataDir: string; environment: Environment & { PORT: string; DATA_DIR: string }; start(): ServerProcess }> {
