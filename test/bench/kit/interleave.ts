@@ -1,0 +1,39 @@
+/** Measures several sides against one another: a short round of each in turn, again and again, so that the machine's moods hit all alike. */
+
+export interface Side {
+  readonly name: string
+  /** Does a bounded piece of work and says how many units it was. */
+  round(): Promise<number>
+}
+
+export interface Sample {
+  /** Units a second, one a round. */
+  readonly perSecond: readonly number[]
+  readonly median: number
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  if (sorted.length === 0) throw new RangeError('A median of nothing.')
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/**
+ * One unmeasured round of each side, then `rounds` measured ones. The order turns by one each time: no side is always first.
+ * @param rounds at least 5.
+ */
+export async function interleave(sides: readonly Side[], rounds = 5): Promise<Record<string, Sample>> {
+  if (rounds < 5) throw new RangeError('At least 5 rounds.')
+  const perSecond = new Map<string, number[]>(sides.map(({ name }) => [name, []]))
+  for (const side of sides) await side.round()
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < sides.length; turn++) {
+      const side = sides[(turn + round) % sides.length]!
+      const startedMs = performance.now()
+      const units = await side.round()
+      perSecond.get(side.name)!.push((units * 1000) / (performance.now() - startedMs))
+    }
+  }
+  return Object.fromEntries([...perSecond].map(([name, values]) => [name, { perSecond: values, median: median(values) }]))
+}
