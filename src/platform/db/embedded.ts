@@ -5,8 +5,10 @@
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { blockedWays, locateBinaries, postgresAccount } from './embedded-binaries.ts'
+import { blockedWays, postgresAccount } from './embedded-binaries.ts'
 import { choosePort, clusterIn, clusterProblems, ensureCluster, ownerName, prepareDataDir } from './embedded-cluster.ts'
+import type { LoanedBinaries } from './embedded-loan.ts'
+import { borrowBinaries, loanProblems } from './embedded-loan.ts'
 import type { Cluster, Postmaster } from './embedded-postmaster.ts'
 import { database, launch, shutDown, startBoundMs, StartFailure } from './embedded-postmaster.ts'
 import { holdDirectory, stopOrphan } from './embedded-process.ts'
@@ -34,7 +36,7 @@ const steadyMs = 60_000
 /** What keeps the embedded Postgres from using this data directory: sentences with the mending command; empty when all is well. */
 export function inspectDirectories(dataDir: string): string[] {
   const account = postgresAccount()
-  const ways = blockedWays(resolve(dataDir), account)
+  const ways = [...blockedWays(resolve(dataDir), account), ...loanProblems(account)]
   return ways.length > 0 ? ways : clusterProblems(resolve(dataDir), account)
 }
 
@@ -108,8 +110,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
 
   prepareDataDir(dataDir, account)
   const release = holdDirectory(dataDir)
+  let binaries: LoanedBinaries | undefined
   try {
-    const binaries = locateBinaries()
+    binaries = borrowBinaries(account)
     const password = await ensureCluster(dataDir, { account, binaries, durable, log })
     const directory = realpathSync(clusterIn(dataDir))
     await stopOrphan(directory, log)
@@ -117,12 +120,17 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     const { postmaster, port } = await firstLaunch(cluster)
     const keeper = new Keeper(postmaster, cluster, port, log)
     // A process that ends without stop() (an uncaught error) still takes its database along.
-    const farewell = () => keeper.current.kill('SIGINT')
+    const { giveBack } = binaries
+    const farewell = () => {
+      keeper.current.kill('SIGINT')
+      giveBack()
+    }
     process.once('exit', farewell)
 
     const stop = async () => {
       await keeper.stop()
       process.removeListener('exit', farewell)
+      giveBack()
       release()
     }
     let stopped: Promise<void> | undefined
@@ -132,6 +140,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
       stop: () => (stopped ??= stop()),
     }
   } catch (error) {
+    binaries?.giveBack()
     release()
     throw error
   }
