@@ -1,4 +1,5 @@
 /** What the command line does for the whole database: doctor, backup, restore; against a running server with planted faults. */
+import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -158,4 +159,25 @@ describe('backup and restore', () => {
     const { code, document } = await run(environment, ['restore', '--file', file, '--into', targetUrl('maristan')])
     expect([code, document['error'].message]).toEqual([1, expect.stringContaining('not empty')])
   })
+})
+
+test('a tenant is exported for its own key, and comes back only where none of it is left', { timeout: 60_000 }, async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('x25519')
+  const paths = { public: join(place.parent, 'public.pem'), private: join(place.parent, 'private.pem'), out: join(place.parent, 'yew.archive') }
+  writeFileSync(paths.public, publicKey.export({ type: 'spki', format: 'pem' }))
+  writeFileSync(paths.private, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const { id } = await done(environment, ['tenant', 'create', '--slug', 'yew', '--name', 'Yew'])
+  const exported = await done(environment, ['tenant', 'export', '--slug', 'yew', '--public-key', paths.public, '--out', paths.out])
+  expect(exported).toMatchObject({ tenantId: id, slug: 'yew', file: paths.out, bytes: statSync(paths.out).size })
+  const told = await owner(`select action from audit.event where tenant_id = '${id}' and action = 'tenant.exported'`)
+  expect(told).toEqual([{ action: 'tenant.exported' }])
+
+  const restore = ['tenant', 'restore', '--from', paths.out, '--private-key']
+  const refused = await run(environment, [...restore, paths.private])
+  expect([refused.code, refused.document['error'].message]).toEqual([1, expect.stringContaining('Rows of this tenant exist')])
+  const rows = (exported['tables'] as { table: string; rows: number }[]).filter((one) => one.rows > 0)
+  const erased = rows.map(({ table }) => `delete from ${table} where tenant_id = '${id}';`).join(' ')
+  await owner(`set session_replication_role = 'replica'; ${erased} delete from audit.event where tenant_id = '${id}'`)
+  const restored = await done(environment, [...restore, paths.private])
+  expect(restored).toEqual({ tenantId: id, slug: 'yew', tables: exported['tables'] })
 })

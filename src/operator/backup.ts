@@ -13,6 +13,7 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import { migrate, migrationNames } from '../platform/db/migrate.ts'
 import { withClient } from '../platform/db/provision.ts'
 import { queueSchema } from '../platform/jobs/install.ts'
+import { dataFrames, frame, frames, type Frame } from './frames.ts'
 import { openStream, sealStream } from './sealed-stream.ts'
 
 interface TableSum {
@@ -77,37 +78,15 @@ async function tablesOf(client: pg.Client): Promise<string[]> {
   return rows.map((row) => row.name)
 }
 
-/** One frame: its kind (H header, D data, E end of table), its length, its bytes. */
-const frame = (kind: 'H' | 'D' | 'E', payload: Uint8Array): Buffer => {
-  const head = Buffer.alloc(5)
-  head.write(kind, 0, 'latin1')
-  head.writeUInt32BE(payload.length, 1)
-  return Buffer.concat([head, payload])
-}
-
 async function* dump(client: pg.Client, tables: readonly string[], sums: readonly TableSum[], progress: Progress): AsyncGenerator<Buffer> {
   const header = { format: 'maristan-backup', version: 1, migrations: await migrationNames(), tables: sums }
   yield frame('H', Buffer.from(JSON.stringify(header)))
   for (const table of tables) {
     progress(`copying ${table}`)
     const copying = client.query(copyTo(`copy ${table} to stdout`))
-    for await (const part of copying) yield frame('D', part as Buffer)
-    yield frame('E', Buffer.alloc(0))
+    for await (const part of copying) yield* dataFrames(part as Buffer)
+    yield frame('E')
   }
-}
-
-async function* frames(source: AsyncIterable<Buffer>): AsyncGenerator<{ kind: string; payload: Buffer }> {
-  let held: Buffer = Buffer.alloc(0)
-  for await (const part of source) {
-    held = held.length === 0 ? part : Buffer.concat([held, part])
-    while (held.length >= 5) {
-      const length = held.readUInt32BE(1)
-      if (held.length < 5 + length) break
-      yield { kind: held.toString('latin1', 0, 1), payload: held.subarray(5, 5 + length) }
-      held = held.subarray(5 + length)
-    }
-  }
-  if (held.length > 0) throw new Error('The backup ends in the middle.')
 }
 
 /**
@@ -172,7 +151,7 @@ const opened = (key: Uint8Array) => (sealed: AsyncIterable<Buffer>) => openStrea
 
 async function restoreRows(
   ownerUrl: string,
-  parts: AsyncGenerator<{ kind: string; payload: Buffer }>,
+  parts: AsyncGenerator<Frame>,
   progress: Progress,
 ): Promise<{ tables: readonly TableSum[] }> {
   const first = await parts.next()
