@@ -10,6 +10,8 @@ import { planesOf, type Permission } from './modules/access/contract.ts'
 import { audit } from './modules/audit/index.ts'
 import { care } from './modules/care/index.ts'
 import { guessableFields, sessionRoute, type Identity } from './modules/identity/contract.ts'
+import { emergency } from './modules/governance/emergency/index.ts'
+import { hitl } from './modules/governance/hitl/index.ts'
 import { identity } from './modules/identity/index.ts'
 import { tenancy } from './modules/tenancy/index.ts'
 import { vault } from './modules/vault/index.ts'
@@ -30,7 +32,7 @@ import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
 
 /** Every module of the building. A new one is one line here. */
-export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, care]
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency]
 
 /** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
 export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {

@@ -9,12 +9,13 @@ import { matrix, permissions, planeOf, roles, scopeOf, type Permission, type Rol
 import { unbuilt } from '../src/operator/unbuilt.ts'
 import type { Access } from '../src/platform/graphql/access.ts'
 import { careOperations } from './matrix/care.ts'
+import { governanceOperations } from './matrix/governance.ts'
 import { memberOperations } from './matrix/members.ts'
 import { codesOf, type Operation } from './matrix/operation.ts'
 import { tenantOperations } from './matrix/tenant.ts'
 import { makeWorld, planted, type Answer, type Variables, type World } from './matrix/world.ts'
 
-const operations = { ...tenantOperations, ...memberOperations, ...careOperations }
+const operations = { ...tenantOperations, ...memberOperations, ...careOperations, ...governanceOperations }
 const built = matrix.filter(({ key }) => operations[key] !== undefined)
 
 /** Granted, and without a field to grant on that role's plane: sellers read sealed fields through disclosure grants alone. */

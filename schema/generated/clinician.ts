@@ -47,6 +47,15 @@ export type CreatePartyInput = {
   phone?: InputMaybe<Scalars['String']['input']>;
 };
 
+export type DecideReviewInput = {
+  /** Why; needed unless you approve. */
+  comment?: InputMaybe<Scalars['String']['input']>;
+  /** For EDIT: the text as it should be. */
+  edits?: InputMaybe<Scalars['String']['input']>;
+  id: Scalars['ID']['input'];
+  verdict: ReviewVerdict;
+};
+
 export type Direction =
   | 'LTR'
   | 'RTL';
@@ -73,6 +82,16 @@ export type MembershipStatus =
   | 'ENDED'
   | 'PENDING'
   | 'SUSPENDED';
+
+export type OpenBreakGlassInput = {
+  /** A current code of your authenticator. */
+  code: Scalars['String']['input'];
+  /** 1 to 60. */
+  minutes: Scalars['Int']['input'];
+  /** A sentence. It is sealed, and read by whoever reviews this. */
+  reason: Scalars['String']['input'];
+  recipientId: Scalars['ID']['input'];
+};
 
 export type OtherPartyKind =
   | 'CAREGIVER'
@@ -117,6 +136,27 @@ export type Relation =
   | 'SPOUSE'
   | 'SUPPLIER'
   | 'THERAPIST';
+
+export type ReviewRisk =
+  | 'HIGH'
+  | 'LOW'
+  | 'MEDIUM';
+
+export type ReviewState =
+  | 'APPROVED'
+  | 'CLAIMED'
+  | 'EDITED'
+  | 'ESCALATED'
+  | 'EXECUTED'
+  | 'EXPIRED'
+  | 'PENDING'
+  | 'REJECTED'
+  | 'STALE';
+
+export type ReviewVerdict =
+  | 'APPROVE'
+  | 'EDIT'
+  | 'REJECT';
 
 export type SessionTransport =
   | 'BEARER'

@@ -92,6 +92,15 @@ export type CreateRecipientInput = {
   sex?: InputMaybe<Sex>;
 };
 
+export type DecideReviewInput = {
+  /** Why; needed unless you approve. */
+  comment?: InputMaybe<Scalars['String']['input']>;
+  /** For EDIT: the text as it should be. */
+  edits?: InputMaybe<Scalars['String']['input']>;
+  id: Scalars['ID']['input'];
+  verdict: ReviewVerdict;
+};
+
 export type Direction =
   | 'LTR'
   | 'RTL';
@@ -147,6 +156,16 @@ export type MembershipStatus =
   | 'PENDING'
   | 'SUSPENDED';
 
+export type OpenBreakGlassInput = {
+  /** A current code of your authenticator. */
+  code: Scalars['String']['input'];
+  /** 1 to 60. */
+  minutes: Scalars['Int']['input'];
+  /** A sentence. It is sealed, and read by whoever reviews this. */
+  reason: Scalars['String']['input'];
+  recipientId: Scalars['ID']['input'];
+};
+
 export type OtherPartyKind =
   | 'CAREGIVER'
   | 'CLINICIAN'
@@ -190,6 +209,27 @@ export type Relation =
   | 'SPOUSE'
   | 'SUPPLIER'
   | 'THERAPIST';
+
+export type ReviewRisk =
+  | 'HIGH'
+  | 'LOW'
+  | 'MEDIUM';
+
+export type ReviewState =
+  | 'APPROVED'
+  | 'CLAIMED'
+  | 'EDITED'
+  | 'ESCALATED'
+  | 'EXECUTED'
+  | 'EXPIRED'
+  | 'PENDING'
+  | 'REJECTED'
+  | 'STALE';
+
+export type ReviewVerdict =
+  | 'APPROVE'
+  | 'EDIT'
+  | 'REJECT';
 
 export type Role =
   | 'care_coordinator'

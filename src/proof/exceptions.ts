@@ -53,7 +53,10 @@ export const exceptions: readonly Exception[] = [
   }),
   ...except('Answers two numbers over the whole building and names no tenant.', { 'definer-function': ['gate.outbox_state()'] }),
   ...except("Tells an actor policy whom the caller may reach; reads inside the caller's tenant only.", {
-    'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.may_invite_for(uuid)'],
+    'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.my_emergencies()', 'gate.may_invite_for(uuid)'],
+  }),
+  ...except("Says whether a recipient is there whom the caller cannot see yet; only the login that checks second factors asks.", {
+    'definer-function': ['gate.recipient_exists(uuid)'],
   }),
   ...except('A person sees their own sessions; the actor policy narrows the rows to theirs.', {
     'secret-table': granted('identity.session', ['SELECT'], both('console', 'clinician', 'consumer', 'courier', 'seller')),

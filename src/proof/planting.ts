@@ -183,6 +183,7 @@ export class Plot {
       if (meant) ways.push(async () => ({ [name]: (await this.#shared(meant))?.['id'] ?? this.me }))
       ways.push(() => ({ [name]: this.me ?? newId() }))
       if (varied) for (const row of this.rows.values()) if (row['id']) ways.push(fixed(row['id']))
+      if (!column.notNull) ways.push(fixed(null))
     } else if (column.hasDefault) ways.push(() => ({}))
     else if (!column.notNull) ways.push(fixed(null))
     const literals = table.constraints.filter(({ columns }) => columns.includes(name)).flatMap((constraint) => constraint.literals)

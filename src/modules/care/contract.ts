@@ -204,6 +204,15 @@ export const careMethods = {
     input: z.object({ recipientIds: z.array(uuid).max(1_000), permission: permissionInput, capability }),
     output: z.object({ recipientIds: z.array(uuid) }),
   },
+  /**
+   * A recipient's protected fields, for a module that has authorised the read in its own way (an emergency, a disclosure): it asks for no
+   * permission, only that the database's policies show the caller the row. Leaves the line of the trail that every read leaves.
+   * @throws NOT_FOUND, SUBJECT_ERASED, KEYS_UNAVAILABLE
+   */
+  openRecord: {
+    input: z.object({ recipientId: uuid, fields: z.array(z.enum(phiFields)).min(1) }),
+    output: z.object({ fields: z.partialRecord(z.enum(phiFields), z.string()) }),
+  },
 } satisfies Methods
 
 export type Care = ContractOf<typeof careMethods>

@@ -48,7 +48,7 @@ export function createRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
       return rows.map(({ id }) => id)
     },
 
-    /** How the caller stands to these recipients by the database's clock, which the policies go by too. */
+    /** How the caller stands to these recipients by the database's clock, which the policies go by too. An emergency shows and opens. */
     async standings(scope: Scope, ids: readonly string[]): Promise<ReadonlyMap<string, Standing>> {
       const me = memberIdOf(scope)
       if (me === null || ids.length === 0) return new Map()
@@ -56,14 +56,15 @@ export function createRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
         select p.recipient_id as id,
           bool_or(p.membership_id = ${me}::uuid) as self,
           coalesce(bool_or(e.legal_guardian), false) as guardian,
-          coalesce(array_agg(distinct c.one) filter (where c.one is not null), '{}') as capabilities
+          coalesce(array_agg(distinct c.one) filter (where c.one is not null), '{}')
+            || case when bool_or(p.recipient_id in (select gate.my_emergencies())) then '{VIEW,PHI}'::text[] else '{}' end as capabilities
         from care.party p
         left join (care.edge e join care.party mine on mine.tenant_id = e.tenant_id and mine.id = e.from_party_id
             and mine.membership_id = ${me}::uuid)
           on e.tenant_id = p.tenant_id and e.to_party_id = p.id
             and e.valid_from <= now() and (e.valid_to is null or e.valid_to > now())
         left join lateral unnest(e.capabilities) as c(one) on true
-        where p.recipient_id = any(${[...ids]}::uuid[]) and (p.membership_id = ${me}::uuid or e.id is not null)
+        where p.recipient_id = any(${[...ids]}::uuid[]) and (p.membership_id = ${me}::uuid or e.id is not null or p.recipient_id in (select gate.my_emergencies()))
         group by p.recipient_id`
       return new Map(rows.map(({ id, ...standing }) => [id, { ...standing, self: standing.self === true }]))
     },

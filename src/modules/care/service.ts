@@ -141,6 +141,21 @@ export function createCare(parts: CareParts): Care {
       return shown(changed)
     },
 
+    async openRecord(scope, { recipientId, fields: asked }) {
+      const row = await existing(scope, recipientId)
+      const record = await seals.openRecipient(scope, row)
+      const fields = Object.fromEntries(asked.flatMap((name) => (typeof record[name] === 'string' ? [[name, record[name]]] : [])))
+      scope.unit.record({
+        action: 'phi.read',
+        resource: 'CareRecipient',
+        resourceId: recipientId,
+        subjectId: recipientId,
+        outcome: 'done',
+        detail: { fields: asked },
+      })
+      return { fields }
+    },
+
     async mayReach(scope, { recipientIds, permission, capability }) {
       return { recipientIds: [...(await reach.covered(scope, recipientIds, permission, capability))] }
     },

@@ -141,6 +141,17 @@ export const memberMethods = {
   /** Takes the second factor away. `code` may be a recovery code. @throws TOTP_NOT_ENROLLED, INVALID_CREDENTIALS, CODE_REFUSED */
   removeTotp: { input: z.object({ password, code }), output: z.object({}) },
 
+  /**
+   * Takes a current code of the caller's own authenticator, for what wants a fresh second factor. Modules only, inside their own command
+   * on the login that signs people in: it commits with that, and a wrong code must be committed too, or it was never counted.
+   */
+  useFactor: { input: z.object({ code }), output: z.object({ outcome: z.enum(['PROVEN', 'WRONG', 'LIMIT', 'NOT_ENROLLED']) }) },
+  /** Where to write to the active members of a role, at most 100. The system only. */
+  addressesOf: {
+    input: z.object({ role: roleInput }),
+    output: z.object({ people: z.array(z.object({ email: z.string(), locale: z.enum(locales) })) }),
+  },
+
   /** Makes a token; it is shown once. Needs `token:manage`. `expiresAt`: RFC 3339. @throws TOKEN_PERMISSION_REFUSED, TOKEN_LIMIT */
   createApiToken: apiToken,
   /** Kills a token at once. Repeating it changes nothing. Needs `token:manage`. @throws NOT_FOUND */

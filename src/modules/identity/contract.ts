@@ -28,6 +28,7 @@ import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 import type { Members } from './contract-members.ts'
 import { emailInput } from './email-address.ts'
 
+export { totpNotEnrolled } from './contract-members.ts'
 export { passwordRefused } from './credentials/password-rule.ts'
 export { sessionRoute } from './routes.ts'
 export { tokenExpired, tokenInvalid, tokenMalformed, tokenUnknownKey, tokenWrongPlane } from './tokens/access-token.ts'
@@ -206,6 +207,7 @@ export const guessableFields = [
   'confirmTotp',
   'regenerateRecoveryCodes',
   'removeTotp',
+  'openBreakGlass',
 ] as const
 
 declare module '../../platform/module.ts' {

@@ -68,6 +68,16 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
       return rows.map(({ id }) => id)
     },
 
+    async addressesOf(scope: Scope, role: string): Promise<{ email: string; locale: string }[]> {
+      const rows = await db(scope).membership.findMany({
+        where: mine(scope, { role, status: 'ACTIVE' as const, identity: { status: 'ACTIVE' as const } }),
+        select: { identity: { select: { email: true, locale: true } } },
+        orderBy: { id: 'asc' },
+        take: 100,
+      })
+      return rows.map(({ identity }) => identity)
+    },
+
     findIdentity: (scope: Scope, email: string) =>
       db(scope).identity.findUnique({ where: { tenantId_email: { tenantId: scope.tenantId, email } } }),
 

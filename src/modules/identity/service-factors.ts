@@ -17,13 +17,15 @@ import { memberOf } from './sessions.ts'
 import type { SignIn } from './sign-in.ts'
 import { judgeCode } from './throttle.ts'
 
-type FactorService = Pick<ServiceOf<typeof memberMethods>, 'enrolTotp' | 'confirmTotp' | 'regenerateRecoveryCodes' | 'removeTotp'>
+type FactorService = Pick<ServiceOf<typeof memberMethods>, 'enrolTotp' | 'confirmTotp' | 'regenerateRecoveryCodes' | 'removeTotp' | 'useFactor'>
 
 interface Person {
   readonly identityId: string
   readonly membershipId: string
   readonly email: string
 }
+
+const factorFault = (outcome: 'WRONG' | 'LIMIT'): Fault => (outcome === 'WRONG' ? codeRefused() : tooMany({ retryAfterSeconds: 3_600 }))
 
 export function createFactorService(
   parts: Parts & { factors: FactorsRepo; codes: Codes },
@@ -39,29 +41,41 @@ export function createFactorService(
     return { identityId, membershipId, email: person.email }
   }
 
+  /** Inside a command: counts the code as an attempt and takes it. The outcome is to be committed, whatever it is. */
+  const take = async (
+    inside: Scope,
+    { identityId, email }: Person,
+    given: { readonly code: string; readonly mayRecover: boolean },
+  ): Promise<'PROVEN' | 'WRONG' | 'LIMIT' | 'NOT_ENROLLED'> => {
+    const refuse = (reason: RefusalReason) => recordRefusal(inside, reason, identityId, 'second_factor.refused')
+    if (!(await repo.totp(inside, identityId))) return 'NOT_ENROLLED'
+    const attempt = await attempts.begin(inside, { account: email, deviceToken: null }, 'wrong-code')
+    const isRecovered = given.mayRecover && (await codes.takeRecovery(inside, identityId, given.code))
+    if (!isRecovered && judgeCode({ wrongInChallenge: 0, kind: 'totp' }, attempt.counts) !== 'try') {
+      await attempts.takeBack(inside, attempt)
+      refuse('CODE_LIMIT')
+      return 'LIMIT'
+    }
+    if (!isRecovered && !(await codes.takeCode(inside, identityId, given.code))) {
+      refuse('WRONG_CODE')
+      return 'WRONG'
+    }
+    await attempts.takeBack(inside, attempt)
+    return 'PROVEN'
+  }
+
   /** One command in which a code is checked: a refusal commits, with its count and its trace, and is thrown afterwards. */
   const withCode = async <Result>(
     scope: Scope,
-    { identityId, email }: Person,
+    person: Person,
     given: { readonly code: string; readonly mayRecover: boolean },
     work: (inside: Scope) => Promise<Result>,
   ): Promise<Result> => {
-    const refused = (inside: Scope, reason: RefusalReason, fault: Fault): { fault: Fault } => {
-      recordRefusal(inside, reason, identityId, 'second_factor.refused')
-      return { fault }
-    }
     const ending = await inAuthCommand(scope, async (inside): Promise<{ result: Result } | { fault: Fault }> => {
-      if (!(await repo.totp(inside, identityId))) throw totpNotEnrolled()
-      const attempt = await attempts.begin(inside, { account: email, deviceToken: null }, 'wrong-code')
-      const isRecovered = given.mayRecover && (await codes.takeRecovery(inside, identityId, given.code))
-      if (!isRecovered && judgeCode({ wrongInChallenge: 0, kind: 'totp' }, attempt.counts) !== 'try') {
-        await attempts.takeBack(inside, attempt)
-        return refused(inside, 'CODE_LIMIT', tooMany({ retryAfterSeconds: 3_600 }))
-      }
-      const isRight = isRecovered || (await codes.takeCode(inside, identityId, given.code))
-      if (!isRight) return refused(inside, 'WRONG_CODE', codeRefused())
-      await attempts.takeBack(inside, attempt)
-      return { result: await work(inside) }
+      const outcome = await take(inside, person, given)
+      // Nothing was counted and nothing changed: there is no trace to keep.
+      if (outcome === 'NOT_ENROLLED') throw totpNotEnrolled()
+      return outcome === 'PROVEN' ? { result: await work(inside) } : { fault: factorFault(outcome) }
     })
     if ('fault' in ending) throw ending.fault
     return ending.result
@@ -125,6 +139,10 @@ export function createFactorService(
         record(inside, 'recovery_codes.replaced', person.identityId)
         return newCodes(inside, person.identityId)
       })
+    },
+
+    async useFactor(inside, { code }) {
+      return { outcome: await take(inside, await personOf(inside), { code, mayRecover: false }) }
     },
 
     async removeTotp(scope, { password, code }) {

@@ -1,5 +1,5 @@
 /** Members' use cases: reading, changing, suspending, ending, and which role. A tenant never loses its last active administrator. */
-import { staleVersion } from '../../kernel/fault.ts'
+import { forbidden, staleVersion } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
@@ -26,7 +26,7 @@ import { membershipMachine, type MembershipEvent } from './rules.ts'
 
 type MemberService = Pick<
   ServiceOf<typeof memberMethods>,
-  'member' | 'updateMember' | 'deactivateMember' | 'suspendMember' | 'resumeMember' | 'assignRole'
+  'member' | 'updateMember' | 'deactivateMember' | 'suspendMember' | 'resumeMember' | 'assignRole' | 'addressesOf'
 >
 
 export const shownMember = ({ identity, ...membership }: MemberRow): Member =>
@@ -82,6 +82,12 @@ export function createMemberService(parts: { repo: MembersRepo; sessions: Sessio
   return {
     async member(scope, { id }) {
       return shownMember(await within(scope, 'user:read', id))
+    },
+
+    async addressesOf(scope, { role }) {
+      if (scope.actor.kind !== 'system') throw forbidden({ permission: 'system' })
+      const people = await repo.addressesOf(scope, role)
+      return { people: people.map(({ email, locale }) => ({ email, locale: memberShape.shape.locale.parse(locale) })) }
     },
 
     async updateMember(scope, { id, version, locale }) {

@@ -1,0 +1,23 @@
+/** Hitl: the one queue of everything that a person has to judge. It judges nothing itself and carries nothing out. */
+import { defineModule } from '../../../platform/module.ts'
+import { hitlMethods, reviewDecided, reviewEscalated, reviewOpened } from './contract.ts'
+import { hitlGraph } from './graph.ts'
+import { createRepo } from './repo.ts'
+import { createHitl } from './service.ts'
+
+export const hitl = defineModule({
+  name: 'hitl',
+  summary: 'The one queue of everything that a person has to judge. It judges nothing itself and carries nothing out.',
+  needs: ['vault'],
+  owns: ['ReviewItem', 'ReviewDecision'],
+  permissions: ['review:read', 'review:decide'],
+  events: [reviewOpened, reviewDecided, reviewEscalated],
+  wire: hitlMethods,
+  build: ({ db, clock }, { vault }) => {
+    const repo = createRepo(db)
+    const { keepTime, ...contract } = createHitl({ repo, vault, clock })
+    return { contract, repo, vault, clock, keepTime }
+  },
+  jobs: [{ name: 'keep-time', cron: '*/5 * * * *', inEveryTenant: true, run: ({ keepTime }, scope) => keepTime(scope) }],
+  graph: (builder, _refs, made) => hitlGraph(builder, made),
+})
