@@ -18,6 +18,7 @@ import { vault } from './modules/vault/index.ts'
 import { compose, type Composed } from './platform/compose.ts'
 import { readConfig, type Config } from './platform/config.ts'
 import { openLocalKms } from './platform/crypto/kms-local.ts'
+import type { Kms } from './platform/crypto/kms.ts'
 import { Database } from './platform/db/database.ts'
 import type { Foundation } from './platform/db/foundation.ts'
 import { migrationNames } from './platform/db/migrate.ts'
@@ -41,10 +42,16 @@ export async function composeHouse(config: Config, foundation: Pick<Foundation, 
     clock: systemClock,
     log,
     config,
-    // Sealed values exist once the platform has a key: from then on a missing key file is a loss, not a first start.
-    kms: await openLocalKms({ file: join(config.dataDir, 'kms.json'), mayCreate: !(await database.gate.hasPlatformKey()) }),
+    kms: await openKms(config, database),
     mail: openMailSpool(join(config.dataDir, 'mail'), 'Maristan <no-reply@maristan.invalid>'),
   })
+}
+
+async function openKms({ kms, dataDir }: Config, database: Database): Promise<Kms> {
+  // The AWS client is large: it is loaded only where it is wanted.
+  if (kms.provider === 'aws') return (await import('./platform/crypto/kms-aws.ts')).openAwsKms(kms)
+  // Sealed values exist once the platform has a key: from then on a missing key file is a loss, not a first start.
+  return openLocalKms({ file: join(dataDir, 'kms.json'), mayCreate: !(await database.gate.hasPlatformKey()) })
 }
 
 function composeModules(database: Database, services: Services): Composed {
@@ -59,7 +66,7 @@ export function drawHouse(): Composed {
     clock: systemClock,
     log: createLog({ level: 'silent' }),
     config,
-    kms: { provider: 'local', keyId: 'drawn', wrap: refuse, unwrap: refuse },
+    kms: { provider: 'local', keyId: 'drawn', generate: refuse, unwrap: refuse, rewrap: refuse, describe: refuse, close() {} },
     mail: { send: refuse },
   })
 }

@@ -30,17 +30,20 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
   let jobs: Jobs | null = null
   let outbox: Outbox | null = null
   let settle = async () => {}
+  let release = () => {}
   const stop = async () => {
     await server?.close()
     await settle()
     await jobs?.stop({ drainMs })
     await outbox?.stop()
+    release()
     await foundation.stop()
   }
   try {
     const [{ composeHouse, createHouse }, { seedDemo }] = await loading
     stopping.throwIfAborted()
     const composed = await composeHouse(config, foundation, log)
+    release = composed.release
     await composed.boot()
     settle = composed.settle
     const house = createHouse(config, foundation, composed, log)

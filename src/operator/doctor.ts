@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type pg from 'pg'
 import type { Composed } from '../platform/compose.ts'
-import { BadConfiguration, readConfig, type Config } from '../platform/config.ts'
+import { BadConfiguration, readConfig, type Config, type KmsConfig } from '../platform/config.ts'
 import { inspectDirectories } from '../platform/db/embedded.ts'
 import { runningEmbedded } from '../platform/db/reach.ts'
 import { migrationStatus } from '../platform/db/migrate.ts'
@@ -148,9 +148,21 @@ async function clockProblems(client: pg.Client): Promise<string[]> {
   return [`The database's clock is ${Math.round(skew / 1000)} s away from this machine's. Set both by NTP; tokens and locks depend on it.`]
 }
 
+async function kmsProblems(kms: Extract<KmsConfig, { provider: 'aws' }>): Promise<string[]> {
+  const { openAwsKms } = await import('../platform/crypto/kms-aws.ts')
+  const opened = await openAwsKms(kms)
+  try {
+    await opened.describe(kms.keyId)
+    return []
+  } finally {
+    opened.close()
+  }
+}
+
 async function lostKeys(client: pg.Client, config: Config): Promise<string[]> {
   const path = join(config.dataDir, 'kms.json')
-  if (config.kmsProvider !== 'local' || existsSync(path)) return []
+  if (config.kms.provider === 'aws') return kmsProblems(config.kms)
+  if (existsSync(path)) return []
   const { rows } = await client.query<{ sealed: boolean }>('select exists (select from vault.platform_key) as sealed')
   return rows[0]!.sealed ? [`${path} is missing, and sealed values exist. Bring it back from your backup; without it they stay unreadable.`] : []
 }

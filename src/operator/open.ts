@@ -30,11 +30,12 @@ export function withHouse<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
   return withFoundation(async ({ config, foundation, log }) => {
     const { composeHouse } = await import('../app.ts')
     const house = await composeHouse(config, foundation, log)
-    await house.boot()
     try {
+      await house.boot()
       return await work({ config, foundation, house, log })
     } finally {
       await house.settle()
+      house.release()
     }
   })
 }

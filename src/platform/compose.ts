@@ -18,6 +18,8 @@ export interface Composed {
   boot(): Promise<void>
   /** Waits for what modules left running behind their answers. */
   settle(): Promise<void>
+  /** Has every module let go of what it holds. */
+  release(): void
 }
 
 export interface ComposeOptions {
@@ -74,6 +76,9 @@ export function compose({ modules, services, database, planesOf }: ComposeOption
     },
     async settle() {
       await Promise.all(ordered.map((module) => module.settle?.(made[module.name]!)))
+    },
+    release() {
+      for (const module of ordered) module.release?.(made[module.name]!)
     },
   }
 }

@@ -33,15 +33,21 @@ const variables = z.object({
     .transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== '')),
   MARISTAN_DEMO: flag.optional(),
   KMS_PROVIDER: z.enum(['local', 'aws'], { error: 'write local or aws' }).optional(),
-  KMS_KEY_ID: z.string().min(1).optional(),
+  /** With aws: id, ARN or alias of the building's own key. */
+  KMS_KEY_ID: z.string().min(1).max(2_048).optional(),
   AWS_REGION: z.string().min(1).optional(),
-  AWS_ENDPOINT_URL_KMS: z.url().optional(),
+  /** Instead of AWS's own address: a private endpoint. */
+  AWS_ENDPOINT_URL_KMS: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
   /** How the outside reaches us; links in mails and token issuers are made of it. */
   PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'write debug, info, warn, error or silent' }).default('info'),
   /** A bearer that may read /metrics from elsewhere than this machine. */
   METRICS_TOKEN: z.string().min(32, 'write at least 32 characters').optional(),
 })
+
+export type KmsConfig =
+  | { readonly provider: 'local' }
+  | { readonly provider: 'aws'; readonly keyId: string; readonly region: string; readonly endpoint: string | null }
 
 export interface Config {
   readonly port: number
@@ -54,7 +60,7 @@ export interface Config {
   readonly trustedProxies: readonly string[]
   /** Synthetic tenants, GraphiQL, introspection. Only ever on a loopback address. */
   readonly demo: boolean
-  readonly kmsProvider: 'local' | 'aws'
+  readonly kms: KmsConfig
   readonly publicUrl: string | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly metricsToken: string | null
@@ -91,7 +97,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!embedded && data.KMS_PROVIDER === undefined) {
     problems.push('KMS_PROVIDER: write local or aws; with DATABASE_URL there is no default, so that a lost key file is an error and not a new key')
   }
-  if (data.KMS_PROVIDER === 'aws') problems.push('KMS_PROVIDER: aws is not built yet; write local')
+  const aws = data.KMS_PROVIDER === 'aws'
+  if (aws && data.KMS_KEY_ID === undefined) problems.push('KMS_KEY_ID: with KMS_PROVIDER=aws, write the id, ARN or alias of the key')
+  if (aws && data.AWS_REGION === undefined) problems.push('AWS_REGION: with KMS_PROVIDER=aws, write the region of the key')
   if (demo && !isLoopbackHost(data.HOST)) {
     problems.push('HOST: demo mode has published passwords and listens on a loopback address only; write 127.0.0.1, or MARISTAN_DEMO=0')
   }
@@ -106,7 +114,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     preparedStatements: data.DATABASE_PREPARED_STATEMENTS,
     trustedProxies: data.TRUSTED_PROXIES,
     demo,
-    kmsProvider: data.KMS_PROVIDER ?? 'local',
+    kms: aws
+      ? { provider: 'aws', keyId: data.KMS_KEY_ID!, region: data.AWS_REGION!, endpoint: data.AWS_ENDPOINT_URL_KMS ?? null }
+      : { provider: 'local' },
     publicUrl: data.PUBLIC_URL ?? null,
     logLevel: data.LOG_LEVEL,
     metricsToken: data.METRICS_TOKEN ?? null,

@@ -93,6 +93,8 @@ export interface Module<
   boot?(made: Made, open: () => Unit): Promise<void>
   /** Resolves when what answered requests left running is done (letters being spooled). Called on stop, after the last answer. */
   settle?(made: Made): Promise<void>
+  /** Lets go of what it holds (keys in memory, connections of its own). Called last on stop, when nothing works any more. */
+  release?(made: Made): void
   build(platform: Platform<Models>, needs: Pick<Contracts, Needs>): Made
   graph?(builder: Builder, refs: Pick<Graphs, Needs & keyof Graphs>, made: Made): Graph
   routes?(platform: Platform<Models>, made: Made, needs: Pick<Contracts, Needs>): readonly Route[]

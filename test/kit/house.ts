@@ -151,6 +151,7 @@ export async function freshHouse(
 
     async close() {
       await server.close()
+      composed.release()
       await database.close()
       await at.drop()
       rmSync(dataDir, { recursive: true, force: true })

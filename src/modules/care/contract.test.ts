@@ -275,7 +275,7 @@ describe('protected fields', () => {
 
   test('fail closed while the keys cannot be had, and everything else goes on', async () => {
     const one = await plant.recipient({ birthDate: '1941-03-27' })
-    const { ask } = house.cold((kms) => ({ ...kms, unwrap: () => kms.unwrap('v1|x', kms.keyId, {}) }))
+    const { ask } = house.cold((kms) => ({ ...kms, unwrap: () => kms.unwrap('v1|x', kms.keyId, { tenant: 'none', purpose: 'none' }) }))
     const { data, codes } = await ask(coordinator, `{ recipient(id: "${recipientId(one.id)}") { birthYear givenName phone } }`)
     expect(data!['recipient']).toEqual({ birthYear: 1941, givenName: null, phone: null })
     expect(codes).toEqual(['KEYS_UNAVAILABLE', 'KEYS_UNAVAILABLE'])

@@ -15,7 +15,11 @@ export const vault = defineModule({
     const repo = createRepo(db)
     const cache = createKeyCache()
     const platform = createPlatformKeys({ repo, kms, cache })
-    return { contract: createVault({ repo, kms, cache, platform }), platform }
+    return { contract: createVault({ repo, kms, cache, platform }), platform, cache, kms }
   },
   boot: ({ platform }, open) => platform.boot(open),
+  release({ cache, kms }) {
+    cache.close()
+    kms.close()
+  },
 })

@@ -1,5 +1,4 @@
 /** The platform's own key and what it seals: secrets that are not health data. Refuses to work before `boot` has found the key. */
-import { randomBytes } from 'node:crypto'
 import type { Scope } from '../../kernel/scope.ts'
 import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
 import type { KeyCache } from '../../platform/crypto/key-cache.ts'
@@ -7,7 +6,6 @@ import { keyVersionOf, open, seal, sealedValueUnreadable } from '../../platform/
 import type { PlatformKey } from '../../platform/db/generated/client.ts'
 import type { Unit } from '../../platform/db/unit.ts'
 import type { VaultRepo } from './repo.ts'
-import { keyBytes } from './wrap.ts'
 
 export interface SecretPlace {
   readonly model: string
@@ -46,8 +44,8 @@ export function createPlatformKeys({ repo, kms, cache }: { repo: VaultRepo; kms:
   const ensure = async (scope: Scope): Promise<void> => {
     let found = await repo.platformKeys(scope)
     if (found.length === 0) {
-      const key = randomBytes(keyBytes)
-      const { wrapped, keyId } = await kms.wrap(key, context).finally(() => key.fill(0))
+      const { key, wrapped, keyId } = await kms.generate(context)
+      key.fill(0)
       const first = await repo.addPlatformKey(scope, { version: firstVersion, wrapped, kekId: keyId })
       if (first) note(scope, 'platform_key.created', firstVersion)
       found = await repo.platformKeys(scope)

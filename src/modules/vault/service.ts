@@ -60,8 +60,8 @@ export function createVault({ repo, kms, cache, platform }: VaultParts): Vault {
       // Subject keys refer to their data key, so a tenant without any data key has nothing sealed.
       if (await repo.hasTenantKey(scope)) throw tenantKeyExists()
       const version = 1
-      const key = randomBytes(keyBytes)
-      const { wrapped, keyId } = await kms.wrap(key, contextOf(scope.tenantId)).finally(() => key.fill(0))
+      const { key, wrapped, keyId } = await kms.generate(contextOf(scope.tenantId))
+      key.fill(0)
       await repo.addTenantKey(scope, { version, wrapped, kekId: keyId }).catch((error: unknown) => {
         throw isUniqueViolation(error) ? tenantKeyExists() : error
       })

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -137,34 +136,31 @@ describe('the local key file', () => {
 })
 
 describe('the local KMS', () => {
-  const context = { tenantId: 'tenant-a', purpose: 'phi', version: '1' }
+  const context = { tenant: 'tenant-a', purpose: 'phi' }
 
   async function expectRefused(unwrapping: Promise<unknown>): Promise<void> {
     await expect(unwrapping).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE', kind: 'unavailable' })
   }
 
-  it('unwraps what it wrapped, also after a restart and with the context in another order', async () => {
-    const key = randomBytes(32)
-    const { wrapped, keyId } = await (await openLocalKms({ file, mayCreate: true })).wrap(key, context)
+  it('unwraps what it made, also after a restart and with the context in another order', async () => {
+    const { key, wrapped, keyId } = await (await openLocalKms({ file, mayCreate: true })).generate(context)
     const again = await openLocalKms({ file, mayCreate: false })
     expect(again).toMatchObject({ provider: 'local', keyId })
-    const unwrapped = await again.unwrap(wrapped, keyId, { version: '1', purpose: 'phi', tenantId: 'tenant-a' })
-    expect(unwrapped.equals(key)).toBe(true)
-    expect((await again.wrap(key, context)).wrapped).not.toBe(wrapped)
+    expect((await again.unwrap(wrapped, keyId, { purpose: 'phi', tenant: 'tenant-a' })).equals(key)).toBe(true)
+    const other = await again.generate(context)
+    expect(key.length).toBe(32)
+    expect(other.key.equals(key)).toBe(false)
+    expect(other.wrapped).not.toBe(wrapped)
   })
 
   it('needs exactly the context of the wrap', async () => {
     const kms = await openLocalKms({ file, mayCreate: true })
-    const key = randomBytes(32)
-    const { wrapped, keyId } = await kms.wrap(key, context)
-    const others: Record<string, string>[] = [
-      {},
-      { ...context, tenantId: 'tenant-b' },
-      { ...context, more: '' },
-      { tenantId: 'tenant-a', purpose: 'phi' },
-      { tenantId: 'tenant-a', purpose: 'phiversion', '1': '' },
-      { purpose: 'tenant-a', tenantId: 'phi', version: '1' },
-      { TenantId: 'tenant-a', purpose: 'phi', version: '1' },
+    const { key, wrapped, keyId } = await kms.generate(context)
+    const others = [
+      { ...context, tenant: 'tenant-b' },
+      { ...context, purpose: '' },
+      { tenant: 'tenant-ap', purpose: 'hi' },
+      { purpose: 'tenant-a', tenant: 'phi' },
     ]
     for (const other of others) await expectRefused(kms.unwrap(wrapped, keyId, other))
     expect((await kms.unwrap(wrapped, keyId, context)).equals(key)).toBe(true)
@@ -172,8 +168,7 @@ describe('the local KMS', () => {
 
   it('refuses a wrapped key of which one character was changed, left out or added', async () => {
     const kms = await openLocalKms({ file, mayCreate: true })
-    const key = randomBytes(32)
-    const { wrapped, keyId } = await kms.wrap(key, context)
+    const { key, wrapped, keyId } = await kms.generate(context)
     for (let at = 0; at <= wrapped.length; at++) {
       for (const put of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_|=+\n') {
         if (wrapped[at] !== put) await expectRefused(kms.unwrap(wrapped.slice(0, at) + put + wrapped.slice(at + 1), keyId, context))
@@ -186,19 +181,23 @@ describe('the local KMS', () => {
   it('refuses what another key file wrapped, also under a borrowed key id', async () => {
     const kms = await openLocalKms({ file, mayCreate: true })
     const other = await openLocalKms({ file: join(directory, 'other.json'), mayCreate: true })
-    const foreign = await other.wrap(randomBytes(32), context)
+    const foreign = await other.generate(context)
     await expectRefused(kms.unwrap(foreign.wrapped, foreign.keyId, context))
     await expectRefused(kms.unwrap(foreign.wrapped, kms.keyId, context))
-    await expectRefused(kms.unwrap((await kms.wrap(randomBytes(32), context)).wrapped, other.keyId, context))
+    await expectRefused(kms.unwrap((await kms.generate(context)).wrapped, other.keyId, context))
     const copy = join(directory, 'copy.json')
     await copyFile(file, copy)
-    const own = await (await openLocalKms({ file: copy, mayCreate: false })).wrap(randomBytes(32), context)
+    const own = await (await openLocalKms({ file: copy, mayCreate: false })).generate(context)
     expect((await kms.unwrap(own.wrapped, own.keyId, context)).length).toBe(32)
   })
 
-  it('wraps keys of 32 bytes only', async () => {
+  it('has one key and no other: nobody brings their own', async () => {
     const kms = await openLocalKms({ file, mayCreate: true })
-    for (const bytes of [0, 16, 31, 33]) await expect(kms.wrap(randomBytes(bytes), context)).rejects.toThrow(RangeError)
-    expect((await kms.wrap(randomBytes(32), context)).keyId).toBe(kms.keyId)
+    const { wrapped, keyId } = await kms.generate(context, kms.keyId)
+    await expectRefused(kms.generate(context, 'local:another'))
+    await expectRefused(kms.describe('local:another'))
+    await expectRefused(kms.rewrap(wrapped, keyId, context, 'local:another'))
+    expect(await kms.describe(keyId)).toEqual({ keyId })
+    expect(await kms.rewrap(wrapped, keyId, context, keyId)).toEqual({ wrapped, keyId })
   })
 })

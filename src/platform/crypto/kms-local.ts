@@ -2,7 +2,8 @@
  * A key encryption key in a file of this machine, for one server and for development.
  * Refuses a file that others could read, that belongs to somebody else or is not exactly ours, and never replaces one.
  *
- * Wrapped: `v1|<nonce>|<ciphertext>|<tag>` (AES-256-GCM, canonical base64url), authenticated with `frame([domain, keyId, ...context])`.
+ * Wrapped: `v1|<nonce>|<ciphertext>|<tag>` (AES-256-GCM, canonical base64url), authenticated with `frame([domain, keyId,
+ * 'purpose', purpose, 'tenant', tenant])`.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
@@ -11,7 +12,7 @@ import { dirname } from 'node:path'
 import { z } from 'zod'
 import { newId } from '../../kernel/id.ts'
 import { frame } from './framing.ts'
-import { keysUnavailable, type Kms } from './kms.ts'
+import { keysUnavailable, type Kms, type KmsContext } from './kms.ts'
 
 const domain = 'maristan/kms-local/v1'
 const algorithm = 'aes-256-gcm'
@@ -119,9 +120,8 @@ async function create(file: string): Promise<void> {
   if (process.platform !== 'win32') await writeSynced(dirname(file), 'r', null)
 }
 
-function authenticated(keyId: string, context: Readonly<Record<string, string>>): Buffer {
-  const pairs = Object.keys(context).sort().flatMap((name) => [name, context[name]!])
-  return frame([domain, keyId, ...pairs])
+function authenticated(keyId: string, { tenant, purpose }: KmsContext): Buffer {
+  return frame([domain, keyId, 'purpose', purpose, 'tenant', tenant])
 }
 
 /**
@@ -139,17 +139,31 @@ export async function openLocalKms({ file, mayCreate }: { file: string; mayCreat
     throw refuse(`The key file ${file} is missing, and a key is never made where sealed rows already exist. ${restore}`)
   }
   const { key: wrappingKey, keyId } = loaded
+  const refuseOther = (wanted: string): void => {
+    if (wanted === keyId) return
+    throw keysUnavailable({ trouble: 'REFUSED', reason: 'There is one key in the key file. A tenant brings its own with KMS_PROVIDER=aws only.' })
+  }
   return {
     provider: 'local',
     keyId,
-    async wrap(key, context) {
-      if (key.length !== 32) throw new RangeError('Only keys of 32 bytes are wrapped.')
+    close() {},
+    async describe(wanted) {
+      refuseOther(wanted)
+      return { keyId }
+    },
+    async rewrap(wrapped, wrappedWith, _context, toKeyId) {
+      refuseOther(toKeyId)
+      return { wrapped, keyId: wrappedWith }
+    },
+    async generate(context, wrapWith = keyId) {
+      refuseOther(wrapWith)
+      const key = randomBytes(32)
       const nonce = randomBytes(12)
       const cipher = createCipheriv(algorithm, wrappingKey, nonce, gcm).setAAD(authenticated(keyId, context))
       const ciphertext = cipher.update(key)
       cipher.final()
       const parts = [nonce, ciphertext, cipher.getAuthTag()].map((part) => part.toString('base64url'))
-      return { wrapped: `v1|${parts.join('|')}`, keyId }
+      return { key, wrapped: `v1|${parts.join('|')}`, keyId }
     },
     async unwrap(wrapped, wrappedWith, context) {
       if (wrappedWith !== keyId) {
