@@ -32,6 +32,9 @@ import { createTenantDoor } from './platform/http/tenant.ts'
 import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
 
+/** A line of the audit trail that waits longer for its place in the chain makes the server not ready. */
+const mostSealLagSeconds = 5
+
 /** Every module of the building. A new one is one line here. */
 export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency]
 
@@ -146,6 +149,10 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
         const applied = new Set(await database.gate.appliedMigrations())
         const missing = (await migrationNames()).filter((name) => !applied.has(name))
         if (missing.length > 0) throw new Error(`${missing.length} migrations are not applied.`)
+      },
+      audit: async () => {
+        const { lagSeconds } = await database.gate.sealState()
+        if (lagSeconds >= mostSealLagSeconds) throw new Error('The audit trail is not being sealed.')
       },
       keys: async () => {
         if (!(await database.gate.hasPlatformKey())) throw new Error('The platform has no key.')

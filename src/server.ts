@@ -3,6 +3,8 @@ import type { Config } from './platform/config.ts'
 import { layFoundation } from './platform/db/foundation.ts'
 import { createLog } from './platform/http/log.ts'
 import type { HttpServer } from './platform/http/server.ts'
+import { createLedgerMetrics } from './platform/ledger/metrics.ts'
+import { createSealer, type Sealer } from './platform/ledger/sealer.ts'
 import { createJobs, type Jobs } from './platform/jobs/jobs.ts'
 import { createOutbox, type Outbox } from './platform/outbox/deliver.ts'
 import { purgeJob } from './platform/outbox/purge.ts'
@@ -29,6 +31,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
   let server: HttpServer | null = null
   let jobs: Jobs | null = null
   let outbox: Outbox | null = null
+  let sealer: Sealer | null = null
   let settle = async () => {}
   let release = () => {}
   const stop = async () => {
@@ -36,6 +39,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     await settle()
     await jobs?.stop({ drainMs })
     await outbox?.stop()
+    await sealer?.stop()
     release()
     await foundation.stop()
   }
@@ -48,6 +52,10 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     settle = composed.settle
     const house = createHouse(config, foundation, composed, log)
     const { database, databaseUrl, loginSecret } = foundation
+    const ledgerMetrics = createLedgerMetrics(house.metrics.registry, () => database.gate.sealState())
+    sealer = createSealer({ databaseUrl, loginSecret, log, sealed: ledgerMetrics.sealed })
+    database.onWrite(sealer.ring)
+    sealer.start()
     const { modules, made } = composed
     outbox = createOutbox({ database, databaseUrl, loginSecret, modules, made, log, registry: house.metrics.registry })
     jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs: [purgeJob(database)], log })

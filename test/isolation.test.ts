@@ -18,7 +18,7 @@ afterAll(() => house.close())
 const rowsOf = (at: TestDatabase) =>
   at.owner<{ name: string; rows: string }>(`select n.nspname || '.' || c.relname as name,
     (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %I.%I', n.nspname, c.relname), false, true, '')))[1]::text as rows
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname !~ '^pg_|^information_schema' order by 1`)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^pg_|^information_schema' order by 1`)
 
 describe('the building', () => {
   test(
@@ -36,7 +36,7 @@ describe('the building', () => {
       expect(report.unproven).toEqual([])
       const [{ many }] = (await house.at.owner<{ many: number }>(
         `select count(*)::int as many from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' join pg_namespace n on n.oid = c.relnamespace
-       where c.relkind = 'r' and n.nspname !~ '^pg_|^information_schema'`,
+       where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^pg_|^information_schema'`,
       )) as [{ many: number }]
       expect(report.tables).toBe(many)
       const roots = planes.flatMap((plane) => {

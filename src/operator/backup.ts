@@ -30,6 +30,15 @@ export interface BackupReport {
   readonly verified: true
 }
 
+interface BackupHeader {
+  readonly format: string
+  readonly version: number
+  readonly migrations: readonly string[]
+  readonly tables: readonly TableSum[]
+  /** When the audit trail begins. */
+  readonly oldestLine: string | null
+}
+
 type Progress = (what: string) => void
 
 /** The backup key: 32 random bytes, base64url, in a file of its own that only its owner reads. Made once. */
@@ -53,7 +62,7 @@ const tablesSql = `
   with recursive ours as (
     select c.oid, format('%I.%I', n.nspname, c.relname) as name
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'public', 'pg_toast', '${queueSchema}')
+    where c.relkind in ('r', 'p') and not c.relispartition and n.nspname not in ('pg_catalog', 'information_schema', 'public', 'pg_toast', '${queueSchema}')
   ), depth (oid, level) as (
     select oid, 0 from ours
     union
@@ -79,11 +88,12 @@ async function tablesOf(client: pg.Client): Promise<string[]> {
 }
 
 async function* dump(client: pg.Client, tables: readonly string[], sums: readonly TableSum[], progress: Progress): AsyncGenerator<Buffer> {
-  const header = { format: 'maristan-backup', version: 1, migrations: await migrationNames(), tables: sums }
+  const { rows: oldest } = await client.query<{ at: string | null }>('select min(at)::text as at from audit.event')
+  const header = { format: 'maristan-backup', version: 1, migrations: await migrationNames(), tables: sums, oldestLine: oldest[0]!.at }
   yield frame('H', Buffer.from(JSON.stringify(header)))
   for (const table of tables) {
     progress(`copying ${table}`)
-    const copying = client.query(copyTo(`copy ${table} to stdout`))
+    const copying = client.query(copyTo(`copy (select * from ${table}) to stdout`))
     for await (const part of copying) yield* dataFrames(part as Buffer)
     yield frame('E')
   }
@@ -156,7 +166,7 @@ async function restoreRows(
 ): Promise<{ tables: readonly TableSum[] }> {
   const first = await parts.next()
   if (first.done || first.value.kind !== 'H') throw new Error('This is not a Maristan backup.')
-  const header = JSON.parse(first.value.payload.toString()) as { format: string; version: number; migrations: string[]; tables: TableSum[] }
+  const header = JSON.parse(first.value.payload.toString()) as BackupHeader
   const known = await migrationNames()
   if (header.format !== 'maristan-backup' || header.version !== 1) throw new Error('This is not a backup of a format this version reads.')
   if (header.migrations.join() !== known.slice(0, header.migrations.length).join()) {
@@ -169,6 +179,8 @@ async function restoreRows(
   return withClient(ownerUrl, async (client) => {
     await client.query('set row_security = off')
     await client.query('begin')
+    // The months of the audit trail that there were, and not only those that a new database begins with.
+    await client.query('select audit.keep_months(0, $1)', [header.oldestLine])
     for (const { table } of header.tables) {
       progress(`restoring ${table}`)
       const rows = (async function* () {

@@ -209,8 +209,11 @@ export class TableAttacks {
 }
 
 function keyOf(table: Table, row: Row): { where: string; values: unknown[] } {
+  // A moment came through this language's date, which is coarser than the database's.
+  const isMoment = (name: string) => table.columns.some((column) => column.name === name && column.type === 'timestamptz')
+  const said = (name: string) => (isMoment(name) ? `date_trunc('milliseconds', ${name})` : name)
   return {
-    where: table.primaryKey.map((name, i) => `${name} = $${i + 1}`).join(' and '),
+    where: table.primaryKey.map((name, i) => `${said(name)} = $${i + 1}`).join(' and '),
     values: table.primaryKey.map((name) => row[name]),
   }
 }

@@ -9,9 +9,10 @@ export const audit = defineModule({
   name: 'audit',
   summary: 'Who did what, to which record, from where. It reads the trail that the platform writes, and never changes it.',
   needs: [],
-  owns: ['AuditEvent'],
+  owns: ['AuditEvent', 'AuditLink', 'AuditCheckpoint', 'CheckpointKey'],
   permissions: ['audit:read'],
+  rawSql: true,
   wire: auditMethods,
-  build: ({ db }) => ({ contract: createAudit({ repo: createRepo(db) }) }),
+  build: ({ sql }) => ({ contract: createAudit({ repo: createRepo({ sql }) }) }),
   graph: (builder, _refs, { contract }) => auditGraph(builder, contract),
 })

@@ -28,11 +28,17 @@ export class Database {
   readonly #lanes = new Map<Login, ReadLane>()
   readonly #pools = new Map<Login, WritePool>()
   readonly gate: Gate
+  #written: () => void = () => {}
 
   constructor(options: DatabaseOptions) {
     this.#options = options
     this.#prisma = new PrismaClient({ adapter: new PrismaPg(new OperationPool()) })
     this.gate = new Gate((login) => this.#pool(login))
+  }
+
+  /** Calls `listener` after every commit of a write, whose audit rows wait to be sealed. One listener. */
+  onWrite(listener: () => void): void {
+    this.#written = listener
   }
 
   /** A unit of work for a caller. Reads and writes go through the logins of the caller's plane. */
@@ -47,8 +53,14 @@ export class Database {
       login.endsWith('_read')
         ? this.#start({ kind: 'read', lane: this.#lane(login), settings: settingsOf(unit.caller), signal: unit.signal }, work)
         : this.#start({ kind: 'write', pool: this.#pool(login), settings: settingsOf(unit.caller), signal: unit.signal }, work),
-    write: (unit, login, work) =>
-      this.#start({ kind: 'write', pool: this.#pool(login), settings: settingsOf(unit.caller), signal: unit.signal }, work),
+    write: async (unit, login, work) => {
+      const written = await this.#start(
+        { kind: 'write', pool: this.#pool(login), settings: settingsOf(unit.caller), signal: unit.signal },
+        work,
+      )
+      this.#written()
+      return written
+    },
   }
 
   #start<T>(operation: Operation, work: (tx: Tx) => Promise<T>): Promise<T> {

@@ -6,7 +6,7 @@ import type { Config } from '../config.ts'
 import type { Log } from '../http/log.ts'
 import { Database } from './database.ts'
 import { startEmbedded } from './embedded.ts'
-import { provision, refuseUnsafe } from './provision.ts'
+import { provision, refuseLostOrder, refuseUnsafe } from './provision.ts'
 
 export interface Foundation {
   readonly database: Database
@@ -32,6 +32,8 @@ export async function layFoundation(config: Config, log: Log): Promise<Foundatio
       for (const { name, ms } of applied) log.info('database.migrated', { migration: name, durationMs: Math.round(ms) })
     }
     await refuseUnsafe(databaseUrl, loginSecret)
+    // With the owner's connection that was just mended.
+    if (ownerUrl === null) await refuseLostOrder(databaseUrl, loginSecret)
     const database = new Database({ url: databaseUrl, loginSecret, preparedStatements: config.preparedStatements })
     return {
       database,

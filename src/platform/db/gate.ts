@@ -66,6 +66,15 @@ export class Gate {
     return { lagSeconds: rows[0]!.lagSeconds, parked: Number(rows[0]!.parked) }
   }
 
+  /** How many seconds the oldest line of the audit trail has waited to be sealed, and for how many months to come it has room. */
+  async sealState(): Promise<{ readonly lagSeconds: number; readonly monthsAhead: number }> {
+    const rows = await this.#pool(workerLogin).bare<{ lagSeconds: number; monthsAhead: number }>(
+      'select lag_seconds as "lagSeconds", months_ahead as "monthsAhead" from gate.seal_state()',
+      [],
+    )
+    return rows[0]!
+  }
+
   /** Every tenant, for the operator. */
   async tenants(): Promise<TenantGlance[]> {
     return this.#pool(operatorLogin).bare<TenantGlance>('select tenant_id as "tenantId", slug, status from gate.tenants()', [])

@@ -5,11 +5,14 @@
 import pg from 'pg'
 import { deriveLoginPassword } from '../crypto/hash.ts'
 import { installQueue } from '../jobs/install.ts'
-import { authLogin, logins, urlFor } from './logins.ts'
+import { authLogin, logins, urlFor, workerLogin } from './logins.ts'
 import { migrate, type AppliedMigration } from './migrate.ts'
 
 /** The oldest Postgres whose features the walls use (NULLS NOT DISTINCT, security_invoker). */
 export const leastPostgres = 150_000
+
+/** Months of the audit trail that exist ahead of this one: a server without the owner's connection lives on them. */
+const monthsAhead = 12
 
 export interface ProvisionOptions {
   readonly ownerUrl: string
@@ -17,7 +20,10 @@ export interface ProvisionOptions {
   readonly onProgress?: (name: string, index: number, total: number) => void
 }
 
-/** Applies missing migrations, installs the job queue and sets every login's derived password. Safe to repeat and to run twice at once. */
+/**
+ * Applies missing migrations, installs the job queue, sets every login's derived password and keeps the audit trail's months ahead. Safe
+ * to repeat and to run twice at once.
+ */
 export async function provision({ ownerUrl, loginSecret, onProgress }: ProvisionOptions): Promise<readonly AppliedMigration[]> {
   const applied = await migrate({ ownerUrl, ...(onProgress ? { onProgress } : {}) })
   await installQueue(ownerUrl)
@@ -30,8 +36,19 @@ export async function provision({ ownerUrl, loginSecret, onProgress }: Provision
       await client.query(`alter role ${pg.escapeIdentifier(login)} login password ${password}`)
     }
     await client.query('commit')
+    await keepTrail(client, urlFor(workerLogin, ownerUrl, loginSecret))
   })
   return applied
+}
+
+/** The months of the audit trail, and a new epoch where the trail was restored from a database that had counted further. */
+async function keepTrail(owner: pg.Client, workerUrl: string): Promise<void> {
+  await owner.query('select audit.keep_months($1)', [monthsAhead])
+  const stands = await withClient(workerUrl, async (worker) => {
+    const { rows } = await worker.query<{ epoch: number; ahead: boolean }>('select epoch, ahead from gate.seal_cursor()')
+    return rows[0]
+  })
+  if (stands?.ahead) await owner.query('select audit.begin_epoch($1)', [stands.epoch + 1])
 }
 
 /** A login that could step over a wall, or a Postgres that is too old: the server does not start. */
@@ -91,6 +108,14 @@ export async function refuseUnsafe(databaseUrl: string, loginSecret: string): Pr
   await withClient(urlFor(authLogin, databaseUrl, loginSecret), async (client) => {
     const problems = await inspectLogins(client)
     if (problems.length > 0) throw new UnsafeDatabase(problems)
+  })
+}
+
+/** @throws where the audit trail would be sealed in the wrong order: restored, and not migrated since. */
+export async function refuseLostOrder(databaseUrl: string, loginSecret: string): Promise<void> {
+  await withClient(urlFor(workerLogin, databaseUrl, loginSecret), async (client) => {
+    const { rows } = await client.query<{ ahead: boolean }>('select ahead from gate.seal_cursor()')
+    if (rows[0]?.ahead) throw new UnsafeDatabase(['The audit trail was restored from another database: run maristan migrate, which begins a new epoch.'])
   })
 }
 

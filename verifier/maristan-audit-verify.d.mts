@@ -1,0 +1,32 @@
+import type { KeyObject } from 'node:crypto'
+
+export interface Report {
+  readonly ok: boolean
+  readonly tenant: string | null
+  readonly rows: number
+  readonly checkpoints: number
+  readonly from: number
+  readonly head: { readonly seq: number; readonly hash: string | null }
+  readonly anchored: { readonly seq: number; readonly at: string } | null
+  readonly unanchored: { readonly rows: number; readonly from: number | null; readonly unsealed: number }
+  readonly firstBad: {
+    readonly seq: number
+    readonly eventId: string | null
+    readonly problem: string
+    readonly sentence: string
+  } | null
+  readonly notes: readonly string[]
+}
+
+export function genesis(tenant: string): Buffer
+export function digestOf(event: unknown): Buffer | null
+export function linkHash(prev: Buffer, seq: number, digest: Buffer): Buffer
+/** @throws Error when a text is no Ed25519 public key. */
+export function readKeys(texts: readonly string[]): Map<string, KeyObject>
+export function verify(given: {
+  readonly lines: AsyncIterable<string> | Iterable<string>
+  readonly checkpoints: Iterable<string>
+  readonly keys: ReadonlyMap<string, KeyObject>
+  readonly partial?: boolean
+}): Promise<Report>
+export function describe(report: Report): string
