@@ -29,6 +29,7 @@ import type { Members } from './contract-members.ts'
 import { emailInput } from './email-address.ts'
 
 export { passwordRefused } from './credentials/password-rule.ts'
+export type { BearerMemory, Recalled } from './recall.ts'
 export { sessionRoute } from './routes.ts'
 export { tokenExpired, tokenInvalid, tokenMalformed, tokenUnknownKey, tokenWrongPlane } from './tokens/access-token.ts'
 export { glanceAtBearer, glanceAtCookie, type BearerGlance } from './tokens/glance.ts'

@@ -64,7 +64,7 @@ async function answer(request, response) {
   const { name, variables } = await bodyOf(request)
   const { text, values } = cases[name]
   const { tenantId, membershipId, role } = caller
-  const { rows } = await lane.run({ text: settings, values: [tenantId, membershipId, role] }, { text, values: values(caller, variables), rowMode: 'array' })
+  const { rows } = await lane.run([{ text: settings, values: [tenantId, membershipId, role] }], { text, values: values(caller, variables), rowMode: 'array' })
   const json = `{"data":${rows[0]?.[0] ?? 'null'}}`
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) })
   response.end(json)
