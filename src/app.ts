@@ -9,9 +9,9 @@ import { planes, type Plane } from './kernel/scope.ts'
 import { planesOf, type Permission } from './modules/access/contract.ts'
 import { audit } from './modules/audit/index.ts'
 import { care } from './modules/care/index.ts'
-import { guessableFields, sessionRoute, type Identity } from './modules/identity/contract.ts'
 import { emergency } from './modules/governance/emergency/index.ts'
 import { hitl } from './modules/governance/hitl/index.ts'
+import { guessableFields, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
 import { identity } from './modules/identity/index.ts'
 import { tenancy } from './modules/tenancy/index.ts'
 import { vault } from './modules/vault/index.ts'
@@ -22,6 +22,8 @@ import type { Kms } from './platform/crypto/kms.ts'
 import { Database } from './platform/db/database.ts'
 import type { Foundation } from './platform/db/foundation.ts'
 import { migrationNames } from './platform/db/migrate.ts'
+import { CompiledReads } from './platform/graphql/compiled/reads.ts'
+import { readTables } from './platform/graphql/compiled/tables.ts'
 import { createEndpoint, localeOf, type Endpoint } from './platform/graphql/endpoint.ts'
 import { healthRoutes } from './platform/http/health.ts'
 import { createLog, type Log } from './platform/http/log.ts'
@@ -89,7 +91,9 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
   const metrics = createHttpMetrics()
   const publicHost = config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]
   const door = createTenantDoor(database.gate, ['localhost', ...publicHost])
-  const edge = createEdge({ database, door, identity: composed.made['identity']!.contract as Identity })
+  const { contract: identityContract, memory } = composed.made['identity'] as { contract: Identity; memory: BearerMemory }
+  const edge = createEdge({ database, door, identity: identityContract, memory })
+  const tables = readTables(database.storedModels)
 
   const endpoints = Object.fromEntries(
     planes.map((plane) => [
@@ -100,17 +104,30 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
         development: config.demo,
         guessable: guessableFields,
         log,
+        reads: new CompiledReads({
+          schema: composed.schemas.plane[plane],
+          tables,
+          limits: { development: config.demo, guessable: guessableFields },
+          plannedFrom: 2,
+          read: (read) => database.readConfirmed(read),
+        }),
         open: (caller, signal) => database.unit(caller, signal),
       }),
     ]),
   ) as Record<Plane, Endpoint>
 
   const answer = (plane: Plane, request: IncomingMessage, response: ServerResponse, http: RequestContext) =>
-    endpoints[plane].handle(request, response, http, async () => ({
-      caller: await edge.ask(plane, request, http),
+    endpoints[plane].handle(
+      request,
+      response,
       http,
-      locale: localeOf(request.headers['accept-language'], 'en' satisfies Locale),
-    }))
+      async () => ({
+        caller: await edge.ask(plane, request, http),
+        http,
+        locale: localeOf(request.headers['accept-language'], 'en' satisfies Locale),
+      }),
+      () => edge.expect(plane, request, http),
+    )
 
   const routes: Route[] = [
     ...planes
@@ -138,7 +155,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
       const plane = edge.planeOfCredential(request)
       if (plane === null) throw unauthenticated()
       return database.unit(await edge.ask(plane, request, http), http.signal)
-    }, composed.made['identity']!.contract as Identity),
+    }, identityContract),
     ...composed.routes,
     ...healthRoutes({
       starting: async () => {

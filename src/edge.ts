@@ -3,7 +3,7 @@
  * plane is refused before anything is looked up, and after sign-in the token alone says the tenant.
  */
 import type { IncomingMessage } from 'node:http'
-import { fault, unauthenticated } from './kernel/fault.ts'
+import { Fault, fault, unauthenticated } from './kernel/fault.ts'
 import { purposes, type Actor, type Caller, type Plane, type Purpose } from './kernel/scope.ts'
 import { permissionsOf, type Role } from './modules/access/contract.ts'
 import {
@@ -13,9 +13,12 @@ import {
   sessionEnded,
   tokenWrongPlane,
   type BearerGlance,
+  type BearerMemory,
   type Identity,
+  type Recalled,
 } from './modules/identity/contract.ts'
 import type { Database } from './platform/db/database.ts'
+import type { Expected } from './platform/graphql/compiled/reads.ts'
 import type { RequestContext } from './platform/http/router.ts'
 import { unknownTenant, wrongHost, type TenantDoor } from './platform/http/tenant.ts'
 
@@ -32,6 +35,8 @@ export const purposeHeader = 'x-maristan-purpose'
 export interface Edge {
   /** The caller on one plane; anonymous where no credential came. @throws typed refusals, never a look-up before the plane agrees. */
   ask(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
+  /** The member that a bearer stood for when it was last asked, to be confirmed by the database; null where only `ask` can tell. */
+  expect(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Expected | null>
   /** The plane whose schema a bearer opens at `/graphql`. @throws UNAUTHENTICATED */
   planeOfBearer(request: IncomingMessage): Plane
   /** The plane of whichever credential came, for `/session`. Null when none did. */
@@ -50,21 +55,28 @@ const usualPurpose: Readonly<Record<Plane, Purpose>> = {
   integrator: 'OPERATIONS',
 }
 
-export function createEdge(parts: { database: Database; door: TenantDoor; identity: Identity }): Edge {
-  const { database, door, identity } = parts
+export interface EdgeParts {
+  readonly database: Database
+  readonly door: TenantDoor
+  readonly identity: Identity
+  readonly memory: BearerMemory
+}
+
+export function createEdge({ database, door, identity, memory }: EdgeParts): Edge {
+  const baseOf = (plane: Plane, request: IncomingMessage, http: RequestContext) => ({
+    plane,
+    purpose: purposeOf(request, plane),
+    requestId: http.requestId,
+    sourceAddress: http.client.address,
+    userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
+  })
 
   return {
     async ask(plane, request, http) {
       const presented = presentedOn(plane, request)
       if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
       const named = await door.named(request, http.client)
-      const base = {
-        plane,
-        purpose: purposeOf(request, plane),
-        requestId: http.requestId,
-        sourceAddress: http.client.address,
-        userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
-      }
+      const base = baseOf(plane, request, http)
       const nobody = (tenantId: string): Caller => ({ ...base, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() })
       if (presented === null) {
         if (named === null) throw unknownTenant()
@@ -87,9 +99,24 @@ export function createEdge(parts: { database: Database; door: TenantDoor; identi
         const actor: Actor = { kind: 'integration', tokenId: found.tokenId, role: found.role }
         return { ...base, tenantId, actor, permissions: new Set(found.permissions) }
       }
-      const { membershipId, identityId, role, sessionId, via, providerOrgId } = found
-      const actor: Actor = { kind: 'member', membershipId, identityId, role, sessionId, via, providerOrgId }
-      return { ...base, tenantId, actor, permissions: permissionsOf(role as Role) }
+      return { ...base, tenantId, ...memberAs(found) }
+    },
+
+    async expect(plane, request, http) {
+      try {
+        const bearer = bearerOf(request)
+        const recalled = bearer === null ? null : await memory.recall(bearer, plane)
+        if (recalled === null) return null
+        const { tenantId, member, confirmedBy } = recalled
+        const named = await door.named(request, http.client)
+        if (named !== null && named.tenantId !== tenantId) return null
+        await door.byId(tenantId)
+        return { caller: { ...baseOf(plane, request, http), tenantId, ...memberAs(member) }, confirmedBy }
+      } catch (error) {
+        // Whatever is to be refused, `ask` refuses.
+        if (error instanceof Fault) return null
+        throw error
+      }
     },
 
     planeOfBearer(request) {
@@ -109,6 +136,12 @@ export function createEdge(parts: { database: Database; door: TenantDoor; identi
       return cookiePlanes.find((plane) => cookies.has(cookieNameOf(plane) ?? '')) ?? null
     },
   }
+}
+
+function memberAs(of: Recalled['member']): Pick<Caller, 'actor' | 'permissions'> {
+  const { membershipId, identityId, role, sessionId, via, providerOrgId } = of
+  const actor: Actor = { kind: 'member', membershipId, identityId, role, sessionId, via, providerOrgId }
+  return { actor, permissions: permissionsOf(role as Role) }
 }
 
 /** A credential and the tenant it names; nothing of it is verified yet. */

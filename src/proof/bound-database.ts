@@ -27,7 +27,7 @@ class BoundLane extends ReadLane {
     this.#as = as
   }
 
-  override run(prelude: Prelude, statement: Statement): Promise<QueryResult> {
+  override run(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
     const { client } = this.#ground
     return this.#ground.alone(async () => {
       const before = ['savepoint statement', this.#ground.become(this.#as)].map((text) => ({ text, values: [] }))
@@ -35,7 +35,7 @@ class BoundLane extends ReadLane {
         const result = await new Promise<QueryResult>((resolve, reject) => {
           const cache = new StatementCache({ named: false, limit: 1 })
           client.query(
-            new GroupQuery([...before, prelude], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never,
+            new GroupQuery([...before, ...preludes], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never,
           )
         })
         // Sent, and not waited for: whatever comes next on this connection comes after it.

@@ -7,7 +7,7 @@ import { Socket } from 'node:net'
 import { createEdge, type Edge } from '../edge.ts'
 import { newId } from '../kernel/id.ts'
 import { planes, signInPlanes, type Caller, type Plane } from '../kernel/scope.ts'
-import type { Identity } from '../modules/identity/contract.ts'
+import type { BearerMemory, Identity } from '../modules/identity/contract.ts'
 import type { Composed } from '../platform/compose.ts'
 import { createTenantDoor, tenantHeader } from '../platform/http/tenant.ts'
 import type { RequestContext } from '../platform/http/router.ts'
@@ -29,8 +29,9 @@ export class RouteAttacks {
   constructor(database: BoundDatabase, house: Composed) {
     this.#database = database
     this.#house = house
-    this.#identity = house.made['identity']!.contract as Identity
-    this.#edge = createEdge({ database, door: createTenantDoor(database.gate, ['localhost']), identity: this.#identity })
+    const { contract, memory } = house.made['identity'] as { contract: Identity; memory: BearerMemory }
+    this.#identity = contract
+    this.#edge = createEdge({ database, door: createTenantDoor(database.gate, ['localhost']), identity: contract, memory })
   }
 
   /** Attacks the door of each plane's endpoint; `/session` passes the same doors. */

@@ -2,6 +2,7 @@
 import { notFound } from '../../kernel/fault.ts'
 import type { Builder } from '../../platform/graphql/builder.ts'
 import { inCommand, mayFail } from '../../platform/graphql/command.ts'
+import { reads } from '../../platform/graphql/compiled/marks.ts'
 import type { Context } from '../../platform/graphql/context.ts'
 import { idArgument } from '../../platform/graphql/id-argument.ts'
 import { withoutNulls } from '../../platform/graphql/input.ts'
@@ -68,6 +69,7 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
       access: { permission: 'recipient:read' },
       subGraphs,
       args: { id: t.arg.id({ required: true }) },
+      extensions: reads({ kind: 'one', model: 'CareRecipient', idArgument: 'id' }),
       resolve: async (query, _, { id }, { scope }) => {
         const row = await repo.graphRecipient(scope, query, idArgument('CareRecipient', id))
         if (!row) throw notFound()
@@ -84,6 +86,7 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
         access: { permission: 'recipient:read' },
         subGraphs,
         args: { state: t.arg({ type: RecipientState }) },
+        extensions: reads({ kind: 'page', model: 'CareRecipient', equals: { state: 'state' } }),
         resolve: (query, _, { state }, { scope }) => repo.graphRecipients(scope, query, state ?? undefined),
       },
       { subGraphs } as never,

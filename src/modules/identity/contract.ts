@@ -30,6 +30,7 @@ import { emailInput } from './email-address.ts'
 
 export { totpNotEnrolled } from './contract-members.ts'
 export { passwordRefused } from './credentials/password-rule.ts'
+export type { BearerMemory, Recalled } from './recall.ts'
 export { sessionRoute } from './routes.ts'
 export { tokenExpired, tokenInvalid, tokenMalformed, tokenUnknownKey, tokenWrongPlane } from './tokens/access-token.ts'
 export { glanceAtBearer, glanceAtCookie, type BearerGlance } from './tokens/glance.ts'

@@ -8,6 +8,7 @@ import { isPermission, isRole, planeOf, tokenPermissions, type Role } from '../a
 import { sessionEnded, sessionLife, type Identified } from './contract.ts'
 import { issuerOf, type Parts } from './parts.ts'
 import { inAuthCommand } from './repo.ts'
+import type { BearerMemory, Member } from './recall.ts'
 import type { LiveSession } from './repo-sessions.ts'
 import { audienceOf, tokenInvalid, tokenMalformed, tokenWrongPlane, verifyAccessToken } from './tokens/access-token.ts'
 import { apiTokenPrefix, readApiToken } from './tokens/api-token.ts'
@@ -25,7 +26,7 @@ export interface Credential {
   readonly plane: Plane | null
 }
 
-export function createIdentify({ sessions, keys, clock, config }: Parts): (scope: Scope, credential: Credential) => Promise<Identified> {
+export function createIdentify({ sessions, keys, clock, config }: Parts, memory: BearerMemory): (scope: Scope, credential: Credential) => Promise<Identified> {
   const find = (scope: Scope, id: string, plane: LiveSession['plane']): Promise<LiveSession | null> => {
     const nowMs = clock.nowMs()
     return sessions.live(scope, { id, plane, now: new Date(nowMs), idleSince: new Date(nowMs - sessionLife.idleMs) })
@@ -43,7 +44,9 @@ export function createIdentify({ sessions, keys, clock, config }: Parts): (scope
     if (claims.tenantId !== scope.tenantId || claims.plane === 'integrator') throw tokenInvalid()
     const session = await find(scope, claims.sessionId, claims.plane)
     if (!session || session.membershipId !== claims.membershipId || session.identityId !== claims.identityId) throw sessionEnded()
-    return member(session)
+    const found = member(session)
+    await memory.remember(token, scope.tenantId, found)
+    return found
   }
 
   const byCookie = async (scope: Scope, value: string, plane: Plane | null): Promise<Identified> => {
@@ -102,7 +105,7 @@ async function unlessIdle(work: Promise<void>): Promise<void> {
   })
 }
 
-function member(session: LiveSession): Identified {
+function member(session: LiveSession): Member {
   const { membershipId, identityId, role, plane, id, via, providerOrgId } = session
   // A role that signs in elsewhere has no business in this session, whatever wrote it there.
   if (!isRole(role) || planeOf(role) !== plane) throw sessionEnded()

@@ -46,9 +46,9 @@ export const identity = defineModule({
     const members = createMembersRepo(db, sql)
     const factors = createFactorsRepo(db, sql)
     const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
-    const { contract: signingIn, settled } = createIdentity(parts)
+    const { contract: signingIn, memory, settled } = createIdentity(parts)
     const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts) })
-    return { contract, settled, keys, clock, members, nodes: createNodeRepo(db) }
+    return { contract, memory, settled, keys, clock, members, nodes: createNodeRepo(db) }
   },
   jobs: [{ name: 'rotate-keys', cron: '17 3 * * *', inEveryTenant: false, run: ({ keys }) => keys.keepFresh() }],
   boot: ({ keys }, open) => keys.boot(open),

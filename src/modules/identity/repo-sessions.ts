@@ -1,5 +1,6 @@
 /** Identity's sessions and API tokens: one statement says whether a credential is good at this moment. */
 import type { Scope, SignInMethod } from '../../kernel/scope.ts'
+import type { ConfirmedBy } from '../../platform/db/confirm.ts'
 import type { ModuleSql } from '../../platform/module.ts'
 import type { IdentityDb } from './repo.ts'
 import type { SignInPlane } from './tokens/refresh.ts'
@@ -42,6 +43,38 @@ export type SessionsOf =
   | { readonly id: string; readonly membershipId?: string }
   | { readonly membershipId: string }
   | { readonly identityId: string }
+
+/** What `live` asks, on the login of the session's plane: the tenant's own settings stay only if the session and its member do. */
+const confirming = `
+  select set_config('app.tenant_id', coalesce(f.tenant, ''), true), set_config('app.membership_id', coalesce(f.membership, ''), true),
+    set_config('app.role', coalesce(f.role, ''), true), set_config('app.provider_org_id', coalesce(f.org, ''), true),
+    set_config('app.confirmed', coalesce(f.proof, ''), true)
+  from (select 1) as one
+  left join (
+    select s.tenant_id::text as tenant, m.id::text as membership, m.role, m.provider_org_id::text as org,
+      concat_ws('|', s.id, m.id, m.identity_id, m.role, m.plane, s.via, coalesce(m.provider_org_id::text, '-')) as proof
+    from identity.session s
+    join identity.membership m on m.tenant_id = s.tenant_id and m.id = s.membership_id
+    join identity.identity i on i.tenant_id = m.tenant_id and i.id = m.identity_id
+    where s.tenant_id = $1::uuid and s.id = $2::uuid and s.plane = $3 and m.plane = s.plane
+      and s.revoked_at is null and s.expires_at > $4::timestamptz and s.rotated_at > $5::timestamptz
+      and m.status = 'ACTIVE' and i.status = 'ACTIVE'
+  ) f on true`
+
+/** How the database confirms that a session's member is still who it was. */
+export function confirmationOf(of: {
+  readonly tenantId: string
+  readonly member: Omit<LiveSession, 'id' | 'hash' | 'rotatedAt'> & { readonly sessionId: string }
+  readonly nowMs: number
+  readonly idleSinceMs: number
+}): ConfirmedBy {
+  const { sessionId, membershipId, identityId, role, plane, via, providerOrgId } = of.member
+  const moment = (ms: number) => new Date(ms).toISOString()
+  return {
+    statement: { text: confirming, values: [of.tenantId, sessionId, plane, moment(of.nowMs), moment(of.idleSinceMs)] },
+    proof: [sessionId, membershipId, identityId, role, plane, via, providerOrgId ?? '-'].join('|'),
+  }
+}
 
 export function createSessionRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
   return {

@@ -6,12 +6,14 @@ import { checked } from '../../platform/contract.ts'
 import { identityMethods, type Self, type SigningIn } from './contract.ts'
 import { createIdentify } from './identify.ts'
 import type { Parts } from './parts.ts'
+import { createBearerMemory, type BearerMemory } from './recall.ts'
 import { createPasswords } from './passwords.ts'
 import { createSessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 
 export interface IdentityService {
   readonly contract: SigningIn
+  readonly memory: BearerMemory
   /** Resolves when every letter begun so far is spooled or has failed. */
   settled(): Promise<void>
 }
@@ -19,7 +21,8 @@ export interface IdentityService {
 export function createIdentity(parts: Parts): IdentityService {
   const signIn = createSignIn(parts)
   const passwords = createPasswords(parts, signIn)
-  const identify = createIdentify(parts)
+  const memory = createBearerMemory(parts)
+  const identify = createIdentify(parts, memory)
 
   const self = async (scope: Scope): Promise<Self> => {
     const { actor, plane } = scope
@@ -34,5 +37,5 @@ export function createIdentity(parts: Parts): IdentityService {
   }
 
   const service = { identify, self, ...signIn, ...passwords, ...createSessions(parts) }
-  return { contract: checked(identityMethods, service), settled: passwords.settled }
+  return { contract: checked(identityMethods, service), memory, settled: passwords.settled }
 }

@@ -1,12 +1,14 @@
 /** The database as the building sees it: units of work for a caller, and the few questions asked before a tenant is known. */
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Caller } from '../../kernel/scope.ts'
+import { readConfirmed, type ConfirmedRead } from './confirm.ts'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Gate } from './gate.ts'
 import { authLogin, authReadLogin, operatorLogin, readLoginOf, urlFor, workerLogin, writeLoginOf, type Login } from './logins.ts'
 import { OperationPool, startingWith, WritePool, type Operation, type Settings } from './operation.ts'
 import { ReadLane } from './read-lane.ts'
+import type { StoredModels } from './stored-models.ts'
 import { Unit, type Transactions, type Tx } from './unit.ts'
 
 export interface DatabaseOptions {
@@ -45,6 +47,16 @@ export class Database {
   unit(caller: Caller, signal: AbortSignal | null = null): Unit {
     const { readLogin, writeLogin } = loginsFor(caller)
     return new Unit({ caller, signal, readLogin, writeLogin, transactions: this.#transactions })
+  }
+
+  /** One read on the caller's read login, its asker confirmed in the same round trip; null when that failed. */
+  readConfirmed(read: ConfirmedRead): Promise<string | null> {
+    return readConfirmed(this.#lane(loginsFor(read.caller).readLogin), read)
+  }
+
+  /** What the generated client knows of tables and columns. */
+  get storedModels(): StoredModels {
+    return (this.#prisma as unknown as { _runtimeDataModel: StoredModels })._runtimeDataModel
   }
 
   readonly #transactions: Transactions = {

@@ -107,17 +107,17 @@ const nothing: QueryResult = { command: '', rowCount: 0, oid: 0, fields: [], row
 /** A virtual transaction: every statement is a group of its own on the shared lane; begin and commit cost nothing. */
 class ReadConnection implements TransactionConnection {
   readonly #operation: Extract<Operation, { kind: 'read' }>
-  readonly #prelude: Prelude
+  readonly #preludes: readonly Prelude[]
 
   constructor(operation: Extract<Operation, { kind: 'read' }>) {
     this.#operation = operation
-    this.#prelude = settingsPrelude(operation.settings)
+    this.#preludes = [settingsPrelude(operation.settings)]
   }
 
   async query(statement: Statement): Promise<QueryResult> {
     if (isTransactionControl(statement.text)) return nothing
     if (this.#operation.signal?.aborted) throw timedOut()
-    return this.#operation.lane.run(this.#prelude, statement)
+    return this.#operation.lane.run(this.#preludes, statement)
   }
 
   on(): void {}

@@ -38,23 +38,23 @@ export class ReadLane {
     this.#slots = Array.from({ length: limits.connections }, () => ({ opening: null, load: 0 }))
   }
 
-  /** Runs one statement after its prelude, in one group. Repeats it once if only its preparation was stale. */
-  async run(prelude: Prelude, statement: Statement): Promise<QueryResult> {
+  /** Runs one statement after its preludes, in one group. Repeats it once if only its preparation was stale. */
+  async run(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
     try {
-      return await this.#once(prelude, statement)
+      return await this.#once(preludes, statement)
     } catch (error) {
       if (!isStalePlan(error)) throw error
-      return this.#once(prelude, statement)
+      return this.#once(preludes, statement)
     }
   }
 
-  async #once(prelude: Prelude, statement: Statement): Promise<QueryResult> {
+  async #once(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
     const slot = this.#leastLoaded()
     slot.load++
     try {
       const { client, cache } = await (slot.opening ??= this.#connect(slot))
       return await new Promise<QueryResult>((resolve, reject) => {
-        client.query(new GroupQuery([prelude], statement, cache, (error, result) => (error ? reject(error) : resolve(result!))) as never)
+        client.query(new GroupQuery(preludes, statement, cache, (error, result) => (error ? reject(error) : resolve(result!))) as never)
       })
     } finally {
       slot.load--

@@ -15,6 +15,7 @@ import { headersOf, statusOf } from '../http/answer.ts'
 import { readJsonBody } from '../http/body.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
+import type { CompiledReads, Expected, Question } from './compiled/reads.ts'
 import { createContext, type Context } from './context.ts'
 import { useLimits } from './limits.ts'
 
@@ -26,6 +27,8 @@ export interface EndpointOptions {
   /** Fields that check something guessable: one of them an operation. */
   readonly guessable: readonly string[]
   readonly log: Log
+  /** Null: every document takes the ordinary path. */
+  readonly reads: CompiledReads | null
   open(caller: Caller, signal: AbortSignal): Unit
 }
 
@@ -39,8 +42,11 @@ export interface Asked {
 /** Authenticates lazily: only a document that is worth executing costs a look-up. */
 export type Authenticate = () => Promise<Asked>
 
+export type Expect = () => Promise<Expected | null>
+
 export interface Endpoint {
-  handle(request: IncomingMessage, response: ServerResponse, http: RequestContext, authenticate: Authenticate): Promise<void>
+  /** @param expect who asks, from memory and not yet confirmed; null where only `authenticate` can say. */
+  handle(request: IncomingMessage, response: ServerResponse, http: RequestContext, authenticate: Authenticate, expect: Expect): Promise<void>
 }
 
 interface ServerContext {
@@ -77,8 +83,9 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   })
 
   return {
-    async handle(request, response, http, authenticate) {
+    async handle(request, response, http, authenticate, expect) {
       const body = request.method === 'POST' ? await readJsonBody(request, maxBodyBytes) : undefined
+      if (body && options.reads && (await answerCompiled(options.reads, body, request, response, http, expect))) return
       const url = `http://${http.client.host}${path}${http.query ? `?${http.query}` : ''}`
       const headers = new Headers({ accept: request.headers.accept ?? '*/*' })
       // Judged above, in whatever letters it was written.
@@ -93,6 +100,42 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       else response.end()
     },
   }
+}
+
+const jsonType = 'application/json; charset=utf-8'
+
+/** The question in a body, if it is a plain one: a document and its variables. Whatever is wrong with another, Yoga says. */
+function questionIn(body: Buffer): Question | null {
+  let asked: unknown
+  try {
+    asked = JSON.parse(body.toString())
+  } catch {
+    return null
+  }
+  if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) return null
+  const { query, variables, ...rest } = asked as Record<string, unknown>
+  if (typeof query !== 'string' || Object.keys(rest).length > 0) return null
+  if (variables === undefined || variables === null) return { query, variables: {} }
+  return typeof variables === 'object' && !Array.isArray(variables) ? { query, variables: variables as Question['variables'] } : null
+}
+
+/** @returns whether it answered. */
+async function answerCompiled(
+  reads: CompiledReads,
+  body: Buffer,
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  http: RequestContext,
+  expect: Expect,
+): Promise<boolean> {
+  // Content is negotiated by Yoga wherever there is anything to negotiate.
+  if (headers.accept !== undefined && headers.accept !== 'application/json' && headers.accept !== '*/*') return false
+  const asked = questionIn(body)
+  const answer = asked && (await reads.answer(asked, expect, http.signal))
+  if (!answer) return false
+  response.writeHead(200, { 'content-type': jsonType, 'content-length': Buffer.byteLength(answer) })
+  response.end(answer)
+  return true
 }
 
 /** Queries and mutations run inside their unit of work. If its PHI reads cannot be written down, nothing is answered. */

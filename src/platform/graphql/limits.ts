@@ -25,7 +25,7 @@ export function hideSuggestions(error: GraphQLError): GraphQLError {
 }
 
 /** Checks levels of lists and objects in a JSON value, and every text in it, without recursion. @throws a refusal. */
-function checkVariables(value: unknown, limit: number): void {
+export function checkVariables(value: unknown, limit: number): void {
   let level: unknown[] = [value]
   for (let depth = 0; level.length > 0; depth++) {
     refuseAbove(limit, depth, 'QUERY_TOO_DEEP', 'Levels of variables')

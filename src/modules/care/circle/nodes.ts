@@ -1,6 +1,7 @@
 /** The circle's records in the graph: parties, links and consents, and a recipient's own. */
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Builder } from '../../../platform/graphql/builder.ts'
+import { reads } from '../../../platform/graphql/compiled/marks.ts'
 import type { Context } from '../../../platform/graphql/context.ts'
 import { phiNotGranted } from '../../../platform/graphql/sealed.ts'
 import { planesOf } from '../../access/contract.ts'
@@ -122,6 +123,7 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
       type: Party,
       nullable: true,
       description: 'The recipient in care networks.',
+      extensions: reads({ kind: 'only', relation: 'parties' }),
       select: (_args, _context, nested) => ({ parties: nested({ take: 1 }) }),
       resolve: (row) => row.parties[0] ?? null,
     }),

@@ -1,0 +1,91 @@
+/**
+ * SQL expressions that write JSON as `JSON.stringify` would, byte for byte. What a column could hold and the graph could not answer becomes
+ * the mark of doubt, a character that no JSON text holds: the whole answer is then made the ordinary way, its error included.
+ */
+import { GraphQLBoolean, GraphQLID, GraphQLInt, GraphQLString, isEnumType, isListType, isNonNullType, type GraphQLOutputType } from 'graphql'
+import type { Column } from './tables.ts'
+
+/** Whether a text that a compiled read answered is no answer. */
+export const isDoubtful = (answer: string): boolean => answer.includes('\u0001')
+export const doubt = "E'\\x01'"
+
+const mostOperands = 50
+
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** One text of several: neighbouring literals are joined here, and Postgres is given no more operands than a function takes. */
+export function join(parts: readonly Part[]): string {
+  const operands: string[] = []
+  let held = ''
+  for (const part of parts) {
+    if ('text' in part) held += part.text
+    else {
+      if (held !== '') operands.push(literal(held))
+      held = ''
+      operands.push(part.sql)
+    }
+  }
+  if (held !== '') operands.push(literal(held))
+  if (operands.length === 0) return "''"
+  return concat(operands)
+}
+
+function concat(operands: readonly string[]): string {
+  if (operands.length === 1) return operands[0]!
+  if (operands.length <= mostOperands) return `concat(${operands.join(', ')})`
+  const groups: string[] = []
+  for (let at = 0; at < operands.length; at += mostOperands) groups.push(concat(operands.slice(at, at + mostOperands)))
+  return concat(groups)
+}
+
+/** A piece of the answer: its own text, or SQL of type text that is never null. */
+export type Part = { readonly text: string } | { readonly sql: string }
+
+/** A global id, as `encodeGlobalId` makes it: base64url has its own two characters and no padding (RFC 4648 §5). */
+export function globalId(typename: string, id: string): Part[] {
+  const encoded = `encode(convert_to(${literal(`${typename}:`)} || ${id}, 'UTF8'), 'base64')`
+  return [{ text: '"' }, { sql: `translate(${encoded}, E'+/=\\n', '-_')` }, { text: '"' }]
+}
+
+/** A cursor, as `outwardCursor` makes it of a row's id. */
+export const cursor = (id: string): string => `concat('"', translate(encode(uuid_send(${id}), 'base64'), '+/=', '-_'), '"')`
+
+/** The value of a column as a field of this type answers it; null when that is not certain. */
+export function columnValue(type: GraphQLOutputType, column: Column, value: string): string | null {
+  const isNullable = !isNonNullType(type)
+  if (!isNullable && !column.isRequired) return null
+  const bare = isNonNullType(type) ? type.ofType : type
+  if (isListType(bare)) return listValue(bare.ofType, column, value)
+  if (column.isList) return null
+  const written = scalarValue(bare, column, value)
+  if (written === null) return null
+  return column.isRequired ? written : `coalesce(${written}, 'null')`
+}
+
+function scalarValue(type: GraphQLOutputType, column: Column, value: string): string | null {
+  if (isEnumType(type)) {
+    const names = type.getValues().map(({ name }) => name)
+    if (!column.isEnum || type.getValues().some((one) => one.name !== one.value)) return null
+    // Names of GraphQL need no escaping.
+    const known = `${value}::text in (${names.map(literal).join(', ')})`
+    return `case when ${value} is null then null when ${known} then '"' || ${value}::text || '"' else ${doubt} end`
+  }
+  if (column.isEnum) return null
+  if ((type === GraphQLString || type === GraphQLID) && column.type === 'String') return `to_json(${value})::text`
+  if (type === GraphQLInt && column.type === 'Int') return `${value}::text`
+  if (type === GraphQLBoolean && column.type === 'Boolean') return `case ${value} when true then 'true' when false then 'false' end`
+  if ('name' in type && type.name === 'DateTime' && column.type === 'DateTime') {
+    // Moments that four digits do not write have another form, or none. The session is in UTC.
+    const usual = `${value} >= '0001-01-01' and ${value} < '10000-01-01'`
+    return `case when ${value} is null then null when ${usual} then to_char(${value}, '"\\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\\""') else ${doubt} end`
+  }
+  return null
+}
+
+/** A list of texts. Prisma answers an absent one as an empty one. */
+function listValue(item: GraphQLOutputType, column: Column, value: string): string | null {
+  const bare = isNonNullType(item) ? item.ofType : item
+  if (!column.isList || column.isEnum || column.type !== 'String' || bare !== GraphQLString) return null
+  const odd = `array_ndims(${value}) > 1 or array_position(${value}, null) is not null`
+  return `case when ${value} is null then '[]' when ${odd} then ${doubt} else array_to_json(${value})::text end`
+}

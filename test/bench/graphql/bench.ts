@@ -1,0 +1,168 @@
+/**
+ * `npm run bench -- graphql`: our server in production settings against peers, on one Postgres, with the same rows and policies and the
+ * same check of the token. Answers are compared for equality first; then short rounds of every side in turn are timed.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { join } from 'node:path'
+import { interleave, type Side } from '../kit/interleave.ts'
+import { installPeers } from '../kit/peers.ts'
+import type { Measured } from '../kit/report.ts'
+import { reads, type Asked, type Case, type Words } from './cases.ts'
+import { layGround, type BenchGround, type BenchTenant } from './ground.ts'
+import { guards } from './guards.ts'
+import { askOnce, encode, Load, percentile } from './load.ts'
+import { peerNames, startOurs, startPeer, type PeerName, type SideProcess } from './sides.ts'
+
+const wanted = (name: string, otherwise: readonly string[]): string[] => process.env[name]?.split(',') ?? [...otherwise]
+
+const connectionCounts = wanted('BENCH_CONNECTIONS', ['1', '16', '64']).map(Number)
+/** The one whose ratios are the report's. */
+const shownConnections = 16
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5)
+const roundMs = Number(process.env['BENCH_ROUND_MS'] ?? 700)
+const variants = 64
+
+interface Figures {
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Processor time of the side's own process, without Postgres. */
+  readonly cpuMicroseconds: number
+}
+
+/** Signs the tenants' coordinators in: tokens live ten minutes, so each case begins anew. */
+export async function signIn(port: number, tenants: readonly BenchTenant[]): Promise<Map<string, string>> {
+  const query = 'mutation ($i: SignInInput!) { signIn(input: $i) { __typename ... on SignedIn { accessToken } } }'
+  const tokens = new Map<string, string>()
+  for (const { id, slug, email, password } of tenants) {
+    const body = JSON.stringify({ query, variables: { i: { email, password } } })
+    const reply = await askOnce(port, { path: '/graphql/console', headers: { 'x-maristan-tenant': slug }, body })
+    const token = (JSON.parse(reply.body) as { data?: { signIn?: { accessToken?: string } } }).data?.signIn?.accessToken
+    if (!token) throw new Error(`Our server did not sign ${email} in: ${reply.status} ${reply.body}`)
+    tokens.set(id, token)
+  }
+  return tokens
+}
+
+async function recordsOf(process: SideProcess, words: Words, asked: Asked): Promise<unknown> {
+  const reply = await askOnce(process.port, words.request(asked))
+  const { data, errors } = JSON.parse(reply.body) as { data?: never; errors?: unknown }
+  if (reply.status !== 200 || errors !== undefined || !data) throw new Error(`${process.name} answered ${reply.status} ${reply.body}`)
+  return words.records(data)
+}
+
+interface Standing {
+  readonly process: SideProcess
+  readonly words: Words
+}
+
+/** @throws when two sides do not answer the same records. */
+export async function compare(one: Case, standing: readonly Standing[], tenants: readonly BenchTenant[], tokens: Map<string, string>): Promise<void> {
+  for (const tenant of tenants) {
+    const asked = { tenant, token: tokens.get(tenant.id)!, k: 7 }
+    const [first, ...others] = standing
+    const expected = await recordsOf(first!.process, first!.words, asked)
+    for (const { process, words } of others) {
+      const found = await recordsOf(process, words, asked)
+      if (isDeepStrictEqual(found, expected)) continue
+      throw new Error(`${one.name}: ${process.name} answers otherwise:\n${JSON.stringify(found)}\n${JSON.stringify(expected)}`)
+    }
+  }
+}
+
+/** Times the sides in turn, at one number of connections. */
+export async function time(
+  standing: readonly Standing[],
+  tenants: readonly BenchTenant[],
+  tokens: Map<string, string>,
+  connections: number,
+): Promise<Record<string, Figures>> {
+  const measured = new Map<string, { latenciesMs: number[]; cpuSeconds: number; done: number }>()
+  const loads: Load[] = []
+  const sides = standing.map(({ process, words }): Side => {
+    const load = new Load(process.port, connections)
+    loads.push(load)
+    const requests = Array.from({ length: variants }, (_, k) => {
+      const tenant = tenants[k % tenants.length]!
+      return encode(words.request({ tenant, token: tokens.get(tenant.id)!, k }))
+    })
+    let warm = false
+    return {
+      name: process.name,
+      async round() {
+        const before = process.cpuSeconds()
+        const burst = await load.burst(requests, roundMs)
+        if (Object.keys(burst.refused).length > 0) throw new Error(`${process.name} refused: ${JSON.stringify(burst.refused)}`)
+        const so = measured.get(process.name) ?? { latenciesMs: [], cpuSeconds: 0, done: 0 }
+        if (warm) {
+          for (const one of burst.latenciesMs) so.latenciesMs.push(one)
+          so.cpuSeconds += process.cpuSeconds() - before
+          so.done += burst.done
+          measured.set(process.name, so)
+        }
+        warm = true
+        return burst.done
+      },
+    }
+  })
+  try {
+    const samples = await interleave(sides, rounds)
+    return Object.fromEntries(
+      Object.entries(samples).map(([name, sample]) => {
+        const { latenciesMs, cpuSeconds, done } = measured.get(name)!
+        const figures: Figures = {
+          perSecond: Math.round(sample.median),
+          p50Ms: round(percentile(latenciesMs, 0.5)),
+          p99Ms: round(percentile(latenciesMs, 0.99)),
+          cpuMicroseconds: Math.round((cpuSeconds * 1e6) / done),
+        }
+        return [name, figures]
+      }),
+    )
+  } finally {
+    for (const load of loads) load.close()
+  }
+}
+
+const round = (value: number): number => Number(value.toFixed(2))
+
+export async function bench(say: (sentence: string) => void): Promise<Measured> {
+  installPeers(join(import.meta.dirname, 'peers'))
+  const ground = await layGround(say, { tenants: 4, recipients: 100 })
+  const running = new Map<string, SideProcess>()
+  try {
+    for (const process of await startAll(ground)) running.set(process.name, process)
+    const ours: Record<string, Record<string, Figures>> = {}
+    const peers: Record<string, Record<string, Record<string, Figures>>> = {}
+    const ratio: Record<string, number> = {}
+    for (const one of reads.filter(({ name }) => wanted('BENCH_CASES', reads.map((each) => each.name)).includes(name))) {
+      const tokens = await signIn(running.get('ours')!.port, ground.tenants)
+      const standing: Standing[] = [{ process: running.get('ours')!, words: one.ours }]
+      for (const [name, words] of Object.entries(one.peers)) {
+        const process = running.get(name)
+        if (process) standing.push({ process, words })
+      }
+      await compare(one, standing, ground.tenants, tokens)
+      for (const connections of connectionCounts) {
+        const figures = await time(standing, ground.tenants, tokens, connections)
+        say(`${one.name} at ${connections}: ${Object.entries(figures).map(([name, { perSecond, cpuMicroseconds, p99Ms }]) => `${name} ${perSecond}/s ${cpuMicroseconds} us p99 ${p99Ms}`).join(', ')}`)
+        for (const [name, figure] of Object.entries(figures)) {
+          const of = name === 'ours' ? ours : (peers[name] ??= {})
+          ;(of[one.name] ??= {})[`at${connections}`] = figure
+          if (name === 'ours') continue
+          const value = round(figures['ours']!.perSecond / figure.perSecond)
+          ratio[connections === shownConnections ? `${one.name}/${name}` : `${one.name}@${connections}/${name}`] = value
+        }
+      }
+    }
+    return { ours, peers, ratio, guards }
+  } finally {
+    await Promise.all([...running.values()].map((process) => process.stop()))
+    await ground.stop()
+  }
+}
+
+async function startAll(ground: BenchGround): Promise<SideProcess[]> {
+  const names = wanted('BENCH_PEERS', peerNames).filter((name): name is PeerName => peerNames.includes(name as PeerName))
+  return Promise.all([startOurs(ground, process.env['BENCH_NODE_FLAGS']?.split(' ')), ...names.map((name) => startPeer(ground, name))])
+}

@@ -1,0 +1,169 @@
+/**
+ * What is asked of every side: the same records in each one's own words, and how its answer is brought into one form, so that answers can
+ * be compared before anything is timed.
+ */
+import { decodeGlobalId, encodeGlobalId } from '../../../src/platform/graphql/global-id.ts'
+import type { BenchTenant } from './ground.ts'
+import type { Request } from './load.ts'
+import type { PeerName } from './sides.ts'
+
+export interface Asked {
+  readonly tenant: BenchTenant
+  /** A bearer of our server. */
+  readonly token: string
+  /** Counts the requests, so that they differ. */
+  readonly k: number
+}
+
+export interface Words {
+  request(asked: Asked): Request
+  /** The records of an answer in the common form: plain lists, bare ids, moments in UTC. */
+  records(data: never): unknown
+}
+
+export interface Case {
+  readonly name: string
+  readonly ours: Words
+  readonly peers: Partial<Record<PeerName, Words>>
+}
+
+export const pageSize = 20
+export const children = 5
+const branches = 2
+
+const recipientFields = 'state preferredLocale areaGeohash5 birthYear createdAt version'
+const consentFields = 'purpose fieldSet validTo version'
+const idOf = ({ tenant, k }: Asked): string => tenant.recipientIds[k % tenant.recipientIds.length]!
+
+function ours(query: string, variables: (asked: Asked) => object, records: Words['records']): Words {
+  return {
+    request: (asked) => ({
+      path: '/graphql/console',
+      headers: { authorization: `Bearer ${asked.token}` },
+      body: JSON.stringify({ query, variables: variables(asked) }),
+    }),
+    records: (data) => plain(records(data)),
+  }
+}
+
+function theirs(query: string, variables: (asked: Asked) => object, records: Words['records']): Words {
+  return {
+    request: (asked) => ({
+      path: '/graphql',
+      headers: { authorization: `Bearer ${asked.tenant.peerToken}` },
+      body: JSON.stringify({ query, variables: variables(asked) }),
+    }),
+    records: (data) => plain(records(data)),
+  }
+}
+
+function limit(name: string, variables: (asked: Asked) => object): Words {
+  return {
+    request: (asked) => ({
+      path: '/',
+      headers: { authorization: `Bearer ${asked.tenant.peerToken}` },
+      body: JSON.stringify({ name, variables: variables(asked) }),
+    }),
+    records: (data) => plain(data),
+  }
+}
+
+const isoForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/
+
+/** Edges and nodes as lists, global ids as ids, moments in one spelling, keys in order. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value === 'string' && isoForm.test(value)) return new Date(value).toISOString()
+  if (typeof value !== 'object' || value === null) return value
+  const record = value as Record<string, unknown>
+  if (Array.isArray(record['edges'])) return record['edges'].map((edge: { node: unknown }) => plain(edge.node))
+  if (Array.isArray(record['nodes'])) return record['nodes'].map(plain)
+  return Object.fromEntries(
+    Object.entries(record)
+      .map(([key, one]) => [key, key === 'id' && typeof one === 'string' && !one.includes('-') ? decodeGlobalId(one).id : plain(one)] as const)
+      .sort(([one], [other]) => (one < other ? -1 : 1)),
+  )
+}
+
+const own = (asked: Asked) => ({ id: encodeGlobalId('CareRecipient', idOf(asked)) })
+const bare = (asked: Asked) => ({ id: idOf(asked) })
+const keyed = (asked: Asked) => ({ tenant: asked.tenant.id, id: idOf(asked) })
+
+const handWritten = (query: string, variables: (asked: Asked) => object, records: Words['records']) => ({
+  mercurius: theirs(query, variables, records),
+  'yoga-prisma': theirs(query, variables, records),
+})
+
+const byId: Case = {
+  name: 'byId',
+  ours: ours(`query ($id: ID!) { recipient(id: $id) { id ${recipientFields} } }`, own, (data: { recipient: unknown }) => data.recipient),
+  peers: {
+    postgraphile: theirs(
+      `query ($tenant: UUID!, $id: UUID!) { recipientByTenantIdAndRowId(tenantId: $tenant, rowId: $id) { id: rowId ${recipientFields} } }`,
+      keyed,
+      (data: { recipientByTenantIdAndRowId: unknown }) => data.recipientByTenantIdAndRowId,
+    ),
+    ...handWritten(`query ($id: ID!) { recipient(id: $id) { id ${recipientFields} } }`, bare, (data: { recipient: unknown }) => data.recipient),
+    limit: limit('byId', bare),
+  },
+}
+
+const sizes = () => ({ first: pageSize, children })
+const list: Case = {
+  name: 'list',
+  ours: ours(
+    `query ($first: Int!, $children: Int!) { recipients(first: $first) { edges { node { id ${recipientFields}
+      consents(first: $children) { edges { node { id ${consentFields} } } } } } } }`,
+    sizes,
+    (data: { recipients: unknown }) => data.recipients,
+  ),
+  peers: {
+    postgraphile: theirs(
+      `query ($first: Int!, $children: Int!) { allRecipients(first: $first, orderBy: PRIMARY_KEY_ASC) { nodes { id: rowId ${recipientFields}
+        consents: consentsByTenantIdAndRecipientId(first: $children, orderBy: PRIMARY_KEY_ASC) { nodes { id: rowId ${consentFields} } } } } }`,
+      sizes,
+      (data: { allRecipients: unknown }) => data.allRecipients,
+    ),
+    ...handWritten(
+      `query ($first: Int!, $children: Int!) { recipients(first: $first) { id ${recipientFields} consents(first: $children) { id ${consentFields} } } }`,
+      sizes,
+      (data: { recipients: unknown }) => data.recipients,
+    ),
+    limit: limit('list', sizes),
+  },
+}
+
+/** Recipient, party, link, party, link, party. */
+const deep: Case = {
+  name: 'deep',
+  ours: ours(
+    `query ($id: ID!) { recipient(id: $id) { id party { id kind incoming(first: ${branches}) { edges { node { id relation from { id kind
+      outgoing(first: ${branches}) { edges { node { id relation to { id kind } } } } } } } } } } }`,
+    own,
+    (data: { recipient: unknown }) => data.recipient,
+  ),
+  peers: {
+    postgraphile: theirs(
+      `query ($tenant: UUID!, $id: UUID!) { recipientByTenantIdAndRowId(tenantId: $tenant, rowId: $id) { id: rowId
+        party: partiesByTenantIdAndRecipientId(first: 1) { nodes { id: rowId kind
+          incoming: edgesByTenantIdAndToPartyId(first: ${branches}, orderBy: PRIMARY_KEY_ASC) { nodes { id: rowId relation
+            from: partyByTenantIdAndFromPartyId { id: rowId kind
+              outgoing: edgesByTenantIdAndFromPartyId(first: ${branches}, orderBy: PRIMARY_KEY_ASC) { nodes { id: rowId relation
+                to: partyByTenantIdAndToPartyId { id: rowId kind } } } } } } } } } }`,
+      keyed,
+      (data: { recipientByTenantIdAndRowId: { party: { nodes: unknown[] } } }) => {
+        const recipient = data.recipientByTenantIdAndRowId
+        return { ...recipient, party: recipient.party.nodes[0] }
+      },
+    ),
+    ...handWritten(
+      `query ($id: ID!) { recipient(id: $id) { id party { id kind incoming(first: ${branches}) { id relation from { id kind
+        outgoing(first: ${branches}) { id relation to { id kind } } } } } } }`,
+      bare,
+      (data: { recipient: unknown }) => data.recipient,
+    ),
+    limit: limit('deep', (asked) => ({ ...bare(asked), children: branches })),
+  },
+}
+
+export const reads: readonly Case[] = [byId, list, deep]

@@ -1,0 +1,41 @@
+/** The SQL that the hand-written sides send. Policies add the tenant; it is named as well, for the index. */
+const recipientColumns = `r.id, r.state, r.preferred_locale as "preferredLocale", r.area_geohash5 as "areaGeohash5",
+  r.birth_year as "birthYear", r.created_at as "createdAt", r.version`
+
+export const recipientById = `select ${recipientColumns} from care.recipient r where r.tenant_id = $1::uuid and r.id = $2::uuid`
+
+export const recipients = `select ${recipientColumns} from care.recipient r where r.tenant_id = $1::uuid order by r.id limit $2::int`
+
+/** A number of consents for each of several recipients. */
+export const consentsOf = `
+  select c.id, c.recipient_id as "recipientId", c.purpose, c.field_set as "fieldSet", c.valid_to as "validTo", c.version
+  from unnest($2::uuid[]) as wanted(id)
+  cross join lateral (
+    select * from care.consent c where c.tenant_id = $1::uuid and c.recipient_id = wanted.id order by c.id limit $3::int
+  ) c`
+
+export const partiesOfRecipients = `
+  select distinct on (p.recipient_id) p.id, p.kind, p.recipient_id as "recipientId"
+  from care.party p where p.tenant_id = $1::uuid and p.recipient_id = any($2::uuid[])`
+
+export const parties = `select p.id, p.kind from care.party p where p.tenant_id = $1::uuid and p.id = any($2::uuid[])`
+
+const edgesOf = (side) => `
+  select e.id, e.${side} as "ownerId", e.relation, e.from_party_id as "fromId", e.to_party_id as "toId"
+  from unnest($2::uuid[]) as wanted(id)
+  cross join lateral (
+    select * from care.edge e where e.tenant_id = $1::uuid and e.${side} = wanted.id order by e.id limit $3::int
+  ) e`
+
+export const incoming = edgesOf('to_party_id')
+export const outgoing = edgesOf('from_party_id')
+
+export const changeArea = `
+  update care.recipient set area_geohash5 = $3, updated_at = now(), version = version + 1
+  where tenant_id = $1::uuid and id = $2::uuid returning id, area_geohash5 as "areaGeohash5", version`
+
+export const auditChange = `
+  insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
+    request_id, detail)
+  values ($1::uuid, gen_random_uuid(), 'member', $2::uuid, 'console', 'recipient.updated', 'CareRecipient', $3::uuid, $3::uuid, 'done',
+    'OPERATIONS', $4, $5::jsonb)`

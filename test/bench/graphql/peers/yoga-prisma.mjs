@@ -1,0 +1,100 @@
+/** GraphQL Yoga over Prisma: an interactive transaction an operation, whose first statement sets the caller; what is selected is joined. */
+import { createServer } from 'node:http'
+import { PrismaPg } from '@prisma/adapter-pg'
+import { createSchema, createYoga } from 'graphql-yoga'
+import { PrismaClient } from '../../../../src/platform/db/generated/client.ts'
+import { announce, callerOf } from './caller.mjs'
+
+const clientOf = (connectionString) => new PrismaClient({ adapter: new PrismaPg({ connectionString, max: 16 }) })
+const clients = { query: clientOf(process.env.READ_URL), mutation: clientOf(process.env.WRITE_URL) }
+
+const lists = new Set(['consents', 'incoming', 'outgoing'])
+const relations = new Set([...lists, 'party', 'from', 'to', 'recipient'])
+
+/** Prisma's `select` for a GraphQL selection. */
+function selectOf({ selections }, variables) {
+  const select = { id: true }
+  for (const { name, selectionSet, arguments: given } of selections) {
+    if (!relations.has(name.value)) select[name.value] = true
+    else {
+      const nested = { select: selectOf(selectionSet, variables) }
+      if (name.value === 'party') select.parties = { ...nested, take: 1 }
+      else if (!lists.has(name.value)) select[name.value] = nested
+      else {
+        const first = given[0].value
+        const take = first.kind === 'Variable' ? variables[first.name.value] : Number(first.value)
+        select[name.value] = { ...nested, take, orderBy: { id: 'asc' } }
+      }
+    }
+  }
+  return select
+}
+
+const typeDefs = `
+  scalar DateTime
+  type Recipient { id: ID! state: String! preferredLocale: String! areaGeohash5: String birthYear: Int createdAt: DateTime! version: Int!
+    consents(first: Int!): [Consent!]! party: Party }
+  type Consent { id: ID! purpose: String! fieldSet: [String!]! validTo: DateTime version: Int! }
+  type Party { id: ID! kind: String! incoming(first: Int!): [Edge!]! outgoing(first: Int!): [Edge!]! }
+  type Edge { id: ID! relation: String! from: Party to: Party }
+  type Query { recipient(id: ID!): Recipient recipients(first: Int!): [Recipient!]! }
+  type Mutation { changeArea(id: ID!, area: String!): Recipient }
+`
+const resolvers = {
+  Recipient: { party: ({ parties }) => parties[0] ?? null },
+  Query: {
+    recipient: (_, { id }, { tx, caller: { tenantId } }, info) =>
+      tx.careRecipient.findUnique({
+        where: { tenantId_id: { tenantId, id } },
+        select: selectOf(info.fieldNodes[0].selectionSet, info.variableValues),
+        relationLoadStrategy: 'join',
+      }),
+    recipients: (_, { first }, { tx, caller: { tenantId } }, info) =>
+      tx.careRecipient.findMany({
+        where: { tenantId },
+        orderBy: { id: 'asc' },
+        take: first,
+        select: selectOf(info.fieldNodes[0].selectionSet, info.variableValues),
+        relationLoadStrategy: 'join',
+      }),
+  },
+  Mutation: {
+    async changeArea(_, { id, area }, { tx, caller: { tenantId, membershipId } }) {
+      const row = await tx.careRecipient.update({
+        where: { tenantId_id: { tenantId, id } },
+        data: { areaGeohash5: area, version: { increment: 1 } },
+      })
+      await tx.$executeRaw`
+        insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
+          request_id, detail)
+        values (${tenantId}::uuid, gen_random_uuid(), 'member', ${membershipId}::uuid, 'console', 'recipient.updated', 'CareRecipient',
+          ${id}::uuid, ${id}::uuid, 'done', 'OPERATIONS', 'bench', '{}')`
+      return row
+    },
+  },
+}
+
+const inTransaction = {
+  onExecute({ executeFn, setExecuteFn }) {
+    setExecuteFn((args) => {
+      const { caller } = args.contextValue
+      const kind = args.document.definitions.find(({ operation }) => operation).operation
+      return clients[kind].$transaction(async (tx) => {
+        await tx.$executeRaw`select set_config('app.tenant_id', ${caller.tenantId}, true), set_config('app.membership_id', ${caller.membershipId}, true),
+          set_config('app.role', ${caller.role}, true), set_config('app.provider_org_id', '', true)`
+        args.contextValue.tx = tx
+        return executeFn(args)
+      })
+    })
+  },
+}
+
+const yoga = createYoga({
+  schema: createSchema({ typeDefs, resolvers }),
+  logging: false,
+  graphiql: false,
+  landingPage: false,
+  plugins: [inTransaction],
+  context: async ({ request }) => ({ caller: await callerOf(request.headers.get('authorization')) }),
+})
+announce(createServer(yoga))
