@@ -51,14 +51,24 @@ export interface SigningOptions {
   readonly prefixes?: readonly string[]
   readonly prefix?: string
   readonly keyInfo?: 'certificate' | 'none'
-  /** Algorithms that xml-crypto does not bring. */
+  /** Last changes to the signer. */
   readonly prepare?: (signer: SignedXml) => void
   /** XPath of what the signature stands behind; the signed element's Issuer otherwise. */
   readonly behind?: string
 }
 
-/** Signs the element of that ID; the signature stands behind its Issuer, where SAML has it. */
+const made = new Map<string, string>()
+
+/** Signs the element of that ID; the signature stands behind its Issuer, where SAML has it. The same is signed once. */
 export function signElement(xml: string, id: string, by: Provider, options: SigningOptions = {}): string {
+  if (options.prepare) return sealed(xml, id, by, options)
+  const what = JSON.stringify([xml, id, by.certificate, by.key.export({ format: 'jwk' }), options])
+  const known = made.get(what) ?? sealed(xml, id, by, options)
+  made.set(what, known)
+  return known
+}
+
+function sealed(xml: string, id: string, by: Provider, options: SigningOptions): string {
   const signer = new SignedXml({
     privateKey: by.key.export({ type: 'pkcs8', format: 'pem' }),
     ...(options.keyInfo === 'none' ? { getKeyInfoContent: () => null } : { publicCert: by.certificate }),
@@ -66,13 +76,13 @@ export function signElement(xml: string, id: string, by: Provider, options: Sign
     canonicalizationAlgorithm: options.canonicalization ?? exclusiveUri,
   })
   signer.SignatureAlgorithms[ecdsaSha256] = EcdsaSha256 as never
-  options.prepare?.(signer)
   signer.addReference({
     xpath: `//*[@ID='${id}']`,
     digestAlgorithm: options.digest ?? sha256Uri,
     transforms: [...(options.transforms ?? [envelopedUri, exclusiveUri])],
     inclusiveNamespacesPrefixList: [...(options.prefixes ?? [])],
   })
+  options.prepare?.(signer)
   const location = { reference: options.behind ?? `//*[@ID='${id}']/*[local-name(.)='Issuer']`, action: 'after' as const }
   signer.computeSignature(xml, { prefix: options.prefix ?? 'ds', location })
   return signer.getSignedXml()
