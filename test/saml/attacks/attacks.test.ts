@@ -6,6 +6,8 @@ import { Laws } from '../../../src/modules/federation/saml/guard/laws.ts'
 import type { Attack } from './attack.ts'
 import { documents } from './documents.ts'
 import { encryption } from './encryption.ts'
+import { logout } from './logout.ts'
+import { metadata } from './metadata.ts'
 import { signatures } from './signatures.ts'
 import { statements } from './statements.ts'
 import { wrapping } from './wrapping.ts'
@@ -15,7 +17,7 @@ const outcome = (attack: Attack, guard = samlGuard) => {
   return verdict.ok ? 'accepted' : verdict.reason
 }
 
-const corpus = { wrapping, signatures, documents, statements, encryption }
+const corpus = { wrapping, signatures, documents, statements, encryption, logout, metadata }
 
 test('the corpus holds at least sixty attacks, each by a name of its own', () => {
   const names = Object.values(corpus).flatMap((attacks) => attacks.map(({ name }) => name))
