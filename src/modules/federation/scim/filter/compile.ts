@@ -77,11 +77,19 @@ function singleLeaf(target: Target, leaf: Leaf, ground: Ground): Fragment {
   return textLeaf(last, ownText(ground.resource, target) ?? single(target).text, leaf)
 }
 
-/** Users one of whose values equals: found by index. */
-function indexed(target: Target, value: string, { resource, tenantId, connectionId }: Ground): Fragment | null {
-  const { extension, attribute } = target
-  if (resource !== 'User' || extension || !(indexedAttributes as readonly string[]).includes(attribute.name)) return null
-  return sql`r.id in (select v.user_id from scim.user_value v where v.tenant_id = ${tenantId}::uuid and v.connection_id = ${connectionId}::uuid and v.path = ${`${attribute.name}.value`}::text and v.key = ${value}::text)`
+/** Rows one of whose values equals, found by index; null when there is no index for it. */
+function indexed({ extension, attribute }: Target, value: string, { tenantId, connectionId }: Ground): Fragment | null {
+  if (extension) return null
+  if ((indexedAttributes as readonly string[]).includes(attribute.name)) {
+    const path = `${attribute.name}.value`
+    const mine = sql`v.tenant_id = ${tenantId}::uuid and v.connection_id = ${connectionId}::uuid`
+    return sql`r.id in (select v.user_id from scim.user_value v where ${mine} and v.path = ${path}::text and v.key = ${value}::text)`
+  }
+  if (attribute.name !== 'groups' && attribute.name !== 'members') return null
+  const id = memberId(value)
+  if (id === null) return sql`false`
+  const [mine, other] = attribute.name === 'groups' ? [sql`m.user_id`, sql`m.group_id`] : [sql`m.group_id`, sql`m.user_id`]
+  return sql`r.id in (select ${mine} from scim.group_member m where m.tenant_id = ${tenantId}::uuid and ${other} = ${id}::uuid)`
 }
 
 /** Rows one of whose values fits: `of` is about the parts of a single value. */

@@ -22,7 +22,7 @@ function requiredText(stored: AttributeMap, name: string): string {
 
 function externalIdOf(stored: AttributeMap): string | null {
   const value = stored['externalId']
-  return typeof value === 'string' && value !== '' ? checkKey('externalId', value) : null
+  return typeof value === 'string' ? checkKey('externalId', value) : null
 }
 
 function indexedValues(search: AttributeMap): IndexedValue[] {

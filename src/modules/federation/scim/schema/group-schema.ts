@@ -12,7 +12,7 @@ export const groupAttributes: readonly Attribute[] = [
     'members',
     'The users in the group. A group holds no groups.',
     [
-      text('value', 'Id of the user.', { ...once, caseExact: true }),
+      text('value', 'Id of the user.', once),
       reference('$ref', ['User'], 'Address of the user.', once),
       text('type', 'What the member is.', { ...once, canonicalValues: ['User'] }),
       text('display', 'Name of the user.', { mutability: 'readOnly' }),

@@ -73,6 +73,8 @@ function readMap(attribute: Attribute, value: unknown): AttributeMap | undefined
 /** A single value; undefined for null, which means unassigned (RFC 7643 §2.5). */
 export function readOne(attribute: Attribute, value: unknown): AttributeValue | undefined {
   if (value === null || value === undefined) return undefined
+  // An empty name names nothing: rows without a name in the directory do not share one.
+  if (attribute.name === 'externalId' && value === '') return undefined
   switch (attribute.type) {
     case 'complex':
       return readMap(attribute, value)

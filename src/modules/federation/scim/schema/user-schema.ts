@@ -65,7 +65,7 @@ export const userAttributes: readonly Attribute[] = [
     'groups',
     'The groups the person is in; changed at the groups.',
     [
-      text('value', 'Id of the group.', { ...shown, caseExact: true }),
+      text('value', 'Id of the group.', shown),
       reference('$ref', ['Group'], 'Address of the group.', shown),
       text('display', 'Name of the group.', shown),
       text('type', 'How the person is in the group.', { ...shown, canonicalValues: ['direct'] }),
@@ -84,7 +84,7 @@ export const enterpriseAttributes: readonly Attribute[] = [
   text('division', 'Division.'),
   text('department', 'Department.'),
   complex('manager', "The person's manager.", [
-    text('value', 'Id of the manager.', { caseExact: true }),
+    text('value', 'Id of the manager.'),
     reference('$ref', ['User'], 'Address of the manager.'),
     text('displayName', 'Name of the manager.', shown),
   ]),
