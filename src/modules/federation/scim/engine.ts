@@ -89,7 +89,6 @@ export type PatchUser = (attributes: AttributeMap, body: unknown) => { readonly 
 export type PatchGroup = (
   attributes: AttributeMap,
   body: unknown,
-  ground: FilterGround,
 ) => { readonly columns: GroupColumns; readonly changed: boolean; readonly members: readonly MemberStep[] }
 
 /**
