@@ -17,6 +17,13 @@ export type Scalars = {
   DateTime: { input: string; output: string; }
 };
 
+export type ApproveOperatorInput = {
+  /** How long, from now: 1 to 72. */
+  hours: Scalars['Int']['input'];
+  /** Why, for those who read it later; at most 500 characters. */
+  reason: Scalars['String']['input'];
+};
+
 export type AuditEventFilter = {
   action?: InputMaybe<Scalars['String']['input']>;
   actorId?: InputMaybe<Scalars['ID']['input']>;

@@ -1,4 +1,4 @@
-/** `tenant create|list|suspend|resume`, `member invite`. */
+/** `tenant create|list|suspend|resume|approval`, `member invite`. */
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { Option, type Command } from 'commander'
@@ -80,6 +80,20 @@ export function tenantCommands(program: Command, terminal: Terminal): void {
         }),
       )
   }
+
+  tenant
+    .command('approval')
+    .description('whether the tenant lets the operator act now, why and until when')
+    .requiredOption('--slug <slug>')
+    .action(async ({ slug }: { slug: string }) =>
+      withHouse(async (opened) => {
+        const { database } = opened.foundation
+        const unit = database.unit(operatorCaller(await tenantIdOf(database, slug)))
+        const { approval } = await unit.read(() => contractsOf(opened).tenancy.operatorApproval(unit.scope, {}))
+        const sentence = approval ? `${slug} approves until ${approval.expiresAt}: ${approval.reason}` : `${slug} has given no approval that is in force.`
+        terminal.done({ slug, approval }, sentence)
+      }),
+    )
 
   program
     .command('member')

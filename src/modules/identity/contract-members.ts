@@ -41,7 +41,8 @@ export const tokenLimit = fault('conflict', 'TOKEN_LIMIT', 'This tenant has as m
 export const tenantApprovalNeeded = fault(
   'conflict',
   'TENANT_APPROVAL_NEEDED',
-  'An administrator of this tenant has signed in, so the tenant decides who comes in. Ask the administrator to invite this person.',
+  'An administrator of this tenant has signed in, so the tenant decides who comes in. ' +
+    'Ask the administrator to invite this person, or to approve of the operator on the console (approveOperator).',
 )
 
 export const memberInvited = event('identity.member.invited', z.object({ invitationId: z.string() }))

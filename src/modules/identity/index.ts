@@ -12,8 +12,10 @@ import { createFactorsRepo } from './repo-factors.ts'
 import { createKeyRepo } from './repo-keys.ts'
 import { createMembersRepo } from './repo-members.ts'
 import { createNodeRepo } from './repo-nodes.ts'
+import { createRetentionRepo } from './repo-retention.ts'
 import { createSessionRepo } from './repo-sessions.ts'
 import { createThrottleRepo } from './repo-throttle.ts'
+import { createRetention } from './retention.ts'
 import { jwksRoute } from './routes.ts'
 import { createIdentity } from './service.ts'
 import { createAdministration } from './service-administration.ts'
@@ -48,9 +50,13 @@ export const identity = defineModule({
     const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
     const { contract: signingIn, memory, settled } = createIdentity(parts)
     const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts) })
-    return { contract, memory, settled, keys, clock, members, nodes: createNodeRepo(db) }
+    const retention = createRetention({ repo: createRetentionRepo({ sql }), clock })
+    return { contract, memory, settled, keys, clock, members, retention, nodes: createNodeRepo(db) }
   },
-  jobs: [{ name: 'rotate-keys', cron: '17 3 * * *', inEveryTenant: false, run: ({ keys }) => keys.keepFresh() }],
+  jobs: [
+    { name: 'rotate-keys', cron: '17 3 * * *', inEveryTenant: false, run: ({ keys }) => keys.keepFresh() },
+    { name: 'tidy', cron: '41 2 * * *', inEveryTenant: true, run: ({ retention }, scope) => retention.tidy(scope) },
+  ],
   boot: ({ keys }, open) => keys.boot(open),
   settle: ({ settled }) => settled(),
   graph: (builder, refs, made) => {

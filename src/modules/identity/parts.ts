@@ -20,7 +20,7 @@ export interface Parts {
   readonly keys: Keys
   readonly attempts: Attempts
   readonly vault: Secrets
-  readonly tenancy: Pick<Tenancy, 'front'>
+  readonly tenancy: Pick<Tenancy, 'front' | 'operatorApproval'>
   readonly clock: Clock
   readonly config: Pick<Config, 'publicUrl' | 'host' | 'port' | 'trustedProxies'>
   readonly mail: Mail

@@ -104,7 +104,7 @@ export function createMembersRepo(db: ModuleDb<MemberModels>, sql: ModuleSql) {
     addMember: (scope: Scope, data: Omit<Prisma.MembershipUncheckedCreateInput, 'tenantId'>): Promise<MemberRow> =>
       db(scope).membership.create({ data: { ...data, tenantId: scope.tenantId }, include: { identity: true } }),
 
-    /** True from the first sign-in of an administrator on: session rows are never deleted. */
+    /** True from the first sign-in of an administrator on: the newest session of a membership is never deleted. */
     async adminHasSignedIn(scope: Scope): Promise<boolean> {
       const where = mine(scope, { membership: { role: 'tenant_admin' } })
       return (await db(scope).session.findFirst({ where, select: { id: true } })) !== null

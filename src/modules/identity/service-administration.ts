@@ -25,7 +25,7 @@ export function createAdministration(parts: AdministrationParts): Members {
   const { members: repo, config } = parts
   const sender = createInvitationSender({ ...parts, repo })
   const signIn = createSignIn(parts)
-  const onlyOperator = createOperatorGuard({ repo, isDemo: config.demo })
+  const onlyOperator = createOperatorGuard({ repo, tenancy: parts.tenancy, isDemo: config.demo })
   return checked(memberMethods, {
     ...createMemberService({ ...parts, repo }),
     ...createInvitationService({ ...parts, repo, sender }),

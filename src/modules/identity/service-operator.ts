@@ -1,6 +1,6 @@
 /**
  * The operator's use cases: the first people of a tenant, and those an earlier system brings. Once an administrator of the tenant has
- * signed in, the operator adds nobody. It never reads a password and never changes one.
+ * signed in, the operator adds nobody without the tenant's approval. It never reads a password and never changes one.
  */
 import { forbidden, invalidInput } from '../../kernel/fault.ts'
 import { newId } from '../../kernel/id.ts'
@@ -25,14 +25,30 @@ interface Newcomer {
   readonly providerOrgId?: string | undefined
 }
 
-/** Lets the operator pass, and only until the tenant can decide for itself. @throws FORBIDDEN, TENANT_APPROVAL_NEEDED */
-export type OperatorGuard = (scope: Scope) => Promise<void>
+/** What the audit trail says of a deed of the operator's: the approval it stands on, where the tenant can decide for itself. */
+export interface Leave {
+  readonly approvalId?: string
+}
+
+/**
+ * Lets the operator pass: until the tenant can decide for itself, and then while it approves.
+ * @throws FORBIDDEN, TENANT_APPROVAL_NEEDED
+ */
+export type OperatorGuard = (scope: Scope) => Promise<Leave>
 
 /** @param isDemo a demo's operator is whoever tries it out, and its tenants are nobody's. */
-export function createOperatorGuard({ repo, isDemo }: { repo: MembersRepo; isDemo: boolean }): OperatorGuard {
+export function createOperatorGuard(parts: {
+  repo: MembersRepo
+  tenancy: Pick<Tenancy, 'operatorApproval'>
+  isDemo: boolean
+}): OperatorGuard {
+  const { repo, tenancy, isDemo } = parts
   return async (scope) => {
     if (scope.actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
-    if (!isDemo && (await repo.adminHasSignedIn(scope))) throw tenantApprovalNeeded()
+    if (isDemo || !(await repo.adminHasSignedIn(scope))) return {}
+    const { approval } = await tenancy.operatorApproval(scope, {})
+    if (!approval) throw tenantApprovalNeeded()
+    return { approvalId: approval.id }
   }
 }
 
@@ -56,7 +72,7 @@ export function createOperatorService(parts: {
   }
 
   /** An account that is there keeps what it has: only its owner replaces a password. */
-  const add = async (scope: Scope, newcomer: Newcomer, passwordHash: string, action: string) => {
+  const add = async (scope: Scope, newcomer: Newcomer, passwordHash: string, action: string, leave: Leave) => {
     const { member, isNew } = await join(scope, newcomer, 'ACTIVE')
     if (isNew) await repo.addCredential(scope, member.identityId, passwordHash)
     scope.unit.record({
@@ -64,15 +80,15 @@ export function createOperatorService(parts: {
       resource: 'Member',
       resourceId: member.id,
       outcome: 'done',
-      detail: { role: newcomer.role, plane: member.plane, isNewAccount: isNew },
+      detail: { role: newcomer.role, plane: member.plane, isNewAccount: isNew, ...leave },
     })
     return { membershipId: member.id, isNewAccount: isNew }
   }
 
   const addWithPassword = async (scope: Scope, { password, ...newcomer }: Newcomer & { password: string }) => {
-    await onlyOperator(scope)
+    const leave = await onlyOperator(scope)
     checkNewPassword(password, newcomer)
-    return add(scope, newcomer, await hashPassword(password), 'added')
+    return add(scope, newcomer, await hashPassword(password), 'added', leave)
   }
 
   return {
@@ -81,7 +97,7 @@ export function createOperatorService(parts: {
     operatorAddMember: addWithPassword,
 
     async operatorInvite(scope, newcomer) {
-      await onlyOperator(scope)
+      const leave = await onlyOperator(scope)
       const { member, place } = await join(scope, newcomer, 'PENDING')
       const { plane, id: membershipId } = member
       const { locale } = newcomer
@@ -92,18 +108,18 @@ export function createOperatorService(parts: {
         resource: 'Invitation',
         resourceId: invitation.id,
         outcome: 'done',
-        detail: { role: newcomer.role, plane },
+        detail: { role: newcomer.role, plane, ...leave },
       })
       scope.unit.publish(memberInvited, invitation.id, { invitationId: invitation.id })
       return { membershipId, invitationId: invitation.id, acceptUrl: url }
     },
 
     async importMember(scope, { passwordHash, ...newcomer }) {
-      await onlyOperator(scope)
+      const leave = await onlyOperator(scope)
       if (!isUsableHash(passwordHash)) {
         throw invalidInput({ issues: [{ path: 'passwordHash', message: 'is no bcrypt or argon2 hash that can be verified here' }] })
       }
-      return add(scope, newcomer, passwordHash, 'imported')
+      return add(scope, newcomer, passwordHash, 'imported', leave)
     },
   }
 }

@@ -7,7 +7,7 @@ import type { Scope } from '../../kernel/scope.ts'
 import { tokenPermissions, type Role } from '../access/contract.ts'
 import { tokenLimit, tokenPermissionRefused, type memberMethods } from './contract-members.ts'
 import { actingRole, existing } from './reach.ts'
-import type { OperatorGuard } from './service-operator.ts'
+import type { Leave, OperatorGuard } from './service-operator.ts'
 import type { MembersRepo } from './repo-members.ts'
 import { newApiToken } from './tokens/api-token.ts'
 
@@ -21,7 +21,7 @@ type Wanted = Parameters<TokenService['createApiToken']>[1]
 export function createTokenService(parts: { repo: MembersRepo; clock: Clock; onlyOperator: OperatorGuard }): TokenService {
   const { repo, clock, onlyOperator } = parts
 
-  const issue = async (scope: Scope, wanted: Wanted, holder: Role, createdBy: string | null) => {
+  const issue = async (scope: Scope, wanted: Wanted, holder: Role, createdBy: string | null, leave: Leave = {}) => {
     const { name, expiresAt } = wanted
     const permissions = [...new Set(wanted.permissions)]
     const allowed = tokenPermissions(holder)
@@ -38,7 +38,7 @@ export function createTokenService(parts: { repo: MembersRepo; clock: Clock; onl
       resource: 'ApiToken',
       resourceId: id,
       outcome: 'done',
-      detail: { permissions, expires: expiry !== null },
+      detail: { permissions, expires: expiry !== null, ...leave },
     })
     return { id, token }
   }
@@ -53,8 +53,8 @@ export function createTokenService(parts: { repo: MembersRepo; clock: Clock; onl
     },
 
     async operatorCreateApiToken(scope, wanted) {
-      await onlyOperator(scope)
-      return issue(scope, wanted, 'tenant_admin', null)
+      const leave = await onlyOperator(scope)
+      return issue(scope, wanted, 'tenant_admin', null, leave)
     },
 
     async revokeApiToken(scope, { id }) {

@@ -5,12 +5,13 @@
  * - **tenant**: one organisation with its own people, records, keys, brand and audit trail. Nothing crosses tenants.
  * - **slug**: a tenant's name in addresses (`cedar` in `cedar.localhost`); unique in the building and never changed.
  * - **suspended**: nobody signs in and no call is answered; nothing is deleted.
+ * - **operator's approval**: the tenant's leave for the operator to let people in, for some hours and a stated reason.
  */
 import { z } from 'zod'
 import { event } from '../../kernel/event.ts'
 import { fault } from '../../kernel/fault.ts'
 import { locales } from '../../kernel/locale.ts'
-import { line, type ContractOf, type Methods } from '../../platform/contract.ts'
+import { line, uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 
 export const slugTaken = fault<{ slug: string }>('conflict', 'SLUG_TAKEN', ({ slug }) => `The slug ${slug} is taken. Choose another.`)
 
@@ -37,6 +38,18 @@ export const tenantSettings = z.object({
   version: z.number(),
 })
 export type TenantSettings = z.output<typeof tenantSettings>
+
+/** The longest an approval lasts, in hours. */
+export const mostApprovalHours = 72
+
+export const approvalShape = z.object({
+  id: z.string(),
+  reason: z.string(),
+  grantedBy: z.string(),
+  /** RFC 3339. */
+  expiresAt: z.string(),
+})
+export type Approval = z.output<typeof approvalShape>
 
 export const tenancyMethods = {
   /** The tenant's settings. Needs `tenant:read`. */
@@ -66,6 +79,12 @@ export const tenancyMethods = {
     }),
     output: tenantSettings,
   },
+  /** Lets the operator act for `hours`. A member, never a program; needs `tenant:update`. */
+  approveOperator: { input: z.object({ reason: line(500), hours: z.int().min(1).max(mostApprovalHours) }), output: z.object({ id: z.string() }) },
+  /** Takes an approval back at once; what it has let happen stays. Repeating it changes nothing. As approveOperator. @throws NOT_FOUND */
+  withdrawOperatorApproval: { input: z.object({ id: uuid }), output: z.object({ id: z.string() }) },
+  /** The approval in force that lasts longest, or null. The operator only. */
+  operatorApproval: { input: z.object({}), output: z.object({ approval: approvalShape.nullable() }) },
   /** Shuts the tenant's door, or opens it again. The operator only. */
   setSuspended: { input: z.object({ suspended: z.boolean() }), output: tenantSettings },
 } satisfies Methods

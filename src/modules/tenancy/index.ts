@@ -2,6 +2,7 @@
 import { defineModule } from '../../platform/module.ts'
 import { tenantProvisioned } from './contract.ts'
 import { tenancyGraph } from './graph.ts'
+import { approvalGraph } from './graph-approval.ts'
 import { createRepo } from './repo.ts'
 import { createTenancy } from './service.ts'
 
@@ -9,9 +10,15 @@ export const tenancy = defineModule({
   name: 'tenancy',
   summary: 'The organisations that live here and their settings. It never sees a person.',
   needs: [],
-  owns: ['Tenant'],
+  owns: ['Tenant', 'OperatorApproval'],
   permissions: ['tenant:read', 'tenant:update'],
   events: [tenantProvisioned],
-  build: ({ db }) => ({ contract: createTenancy({ repo: createRepo(db) }) }),
-  graph: (builder, _refs, { contract }) => tenancyGraph(builder, contract),
+  build: ({ db, clock }) => {
+    const repo = createRepo(db)
+    return { contract: createTenancy({ repo, clock }), repo }
+  },
+  graph: (builder, _refs, made) => {
+    approvalGraph(builder, made)
+    return tenancyGraph(builder, made.contract)
+  },
 })

@@ -1,11 +1,12 @@
 /** Tenancy's use cases. */
+import type { Clock } from '../../kernel/clock.ts'
 import { forbidden, notFound, staleVersion } from '../../kernel/fault.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { need } from '../../platform/authorise.ts'
 import { checked } from '../../platform/contract.ts'
 import type { Tenant } from '../../platform/db/generated/client.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
-import { slugTaken, tenancyMethods, tenantProvisioned, tenantSettings, type Tenancy, type TenantSettings } from './contract.ts'
+import { approvalShape, slugTaken, tenancyMethods, tenantProvisioned, tenantSettings, type Tenancy, type TenantSettings } from './contract.ts'
 import type { TenancyRepo } from './repo.ts'
 
 const shown = (tenant: Tenant): TenantSettings => tenantSettings.parse(tenant)
@@ -14,7 +15,16 @@ function onlyOperator(scope: Scope): void {
   if (scope.actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
 }
 
-export function createTenancy({ repo }: { repo: TenancyRepo }): Tenancy {
+/** The membership behind the call: a program's token, which may outlive whoever made it, approves of nothing. */
+function administrator(scope: Scope): string {
+  need(scope, 'tenant:update')
+  if (scope.actor.kind !== 'member') throw forbidden({ permission: 'tenant:update' })
+  return scope.actor.membershipId
+}
+
+const hourMs = 3_600_000
+
+export function createTenancy({ repo, clock }: { repo: TenancyRepo; clock: Clock }): Tenancy {
   const existing = async (scope: Scope): Promise<Tenant> => {
     const tenant = await repo.find(scope)
     if (!tenant) throw notFound()
@@ -58,6 +68,30 @@ export function createTenancy({ repo }: { repo: TenancyRepo }): Tenancy {
       scope.unit.record({ action: 'tenant.provisioned', resource: 'Tenant', resourceId: scope.tenantId, outcome: 'done' })
       scope.unit.publish(tenantProvisioned, scope.tenantId, { tenantId: scope.tenantId })
       return shown(made)
+    },
+
+    async approveOperator(scope, { reason, hours }) {
+      const grantedBy = administrator(scope)
+      const nowMs = clock.nowMs()
+      const expiresAt = new Date(nowMs + hours * hourMs)
+      const { id } = await repo.addApproval(scope, { reason, grantedBy, grantedAt: new Date(nowMs), expiresAt })
+      scope.unit.record({ action: 'operator.approved', resource: 'OperatorApproval', resourceId: id, outcome: 'done', detail: { hours } })
+      return { id }
+    },
+
+    async withdrawOperatorApproval(scope, { id }) {
+      const withdrawnBy = administrator(scope)
+      if (!(await repo.findApproval(scope, id))) throw notFound()
+      const isFirst = await repo.withdrawApproval(scope, id, { withdrawnBy, withdrawnAt: new Date(clock.nowMs()) })
+      const detail = { repeated: !isFirst }
+      scope.unit.record({ action: 'operator.approval_withdrawn', resource: 'OperatorApproval', resourceId: id, outcome: 'done', detail })
+      return { id }
+    },
+
+    async operatorApproval(scope) {
+      onlyOperator(scope)
+      const found = await repo.approvalInForce(scope, new Date(clock.nowMs()))
+      return { approval: found && approvalShape.parse({ ...found, expiresAt: found.expiresAt.toISOString() }) }
     },
 
     async setSuspended(scope, { suspended }) {

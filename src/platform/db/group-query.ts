@@ -169,6 +169,8 @@ export class GroupQuery extends Query {
   override handleError(error: Error & { code?: string }, wire: Wire): void {
     for (const text of this.#fresh) this.#cache.evict(text)
     if (isStalePlan(error)) this.#cache.evict(this.#statement.text)
+    // The server does not say whose name it did not know: behind a pooler it may be a prelude's.
+    if (isForgotten(error)) for (const { text } of this.#preludes) this.#cache.evict(text)
     super.handleError(error, wire)
   }
 }
@@ -179,5 +181,10 @@ export class GroupQuery extends Query {
  */
 export function isStalePlan(error: unknown): boolean {
   const { code, routine } = (error ?? {}) as { code?: string; routine?: string }
-  return code === '26000' || (code === '0A000' && routine === 'RevalidateCachedQuery')
+  return isForgotten(error) || (code === '0A000' && routine === 'RevalidateCachedQuery')
+}
+
+/** The server does not know a prepared statement of this name. */
+function isForgotten(error: unknown): boolean {
+  return (error as { code?: string } | null)?.code === '26000'
 }

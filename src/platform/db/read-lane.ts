@@ -38,13 +38,17 @@ export class ReadLane {
     this.#slots = Array.from({ length: limits.connections }, () => ({ opening: null, load: 0 }))
   }
 
-  /** Runs one statement after its preludes, in one group. Repeats it once if only its preparation was stale. */
+  /**
+   * Runs one statement after its preludes, in one group. Repeats it if only its preparation was stale: once for each connection, for each
+   * remembers by itself.
+   */
   async run(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
-    try {
-      return await this.#once(preludes, statement)
-    } catch (error) {
-      if (!isStalePlan(error)) throw error
-      return this.#once(preludes, statement)
+    for (let repeats = this.#slots.length; ; repeats--) {
+      try {
+        return await this.#once(preludes, statement)
+      } catch (error) {
+        if (repeats === 0 || !isStalePlan(error)) throw error
+      }
     }
   }
 

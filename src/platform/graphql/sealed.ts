@@ -1,6 +1,6 @@
 /**
  * The one way a sealed column reaches an answer: the rows of a page are gathered, those the caller may open are opened together,
- * and each record read leaves one audit row with the names of the fields that were asked for. Refuses the rest field by field.
+ * and each record read leaves an audit row with the names of the fields that were asked for. Refuses the rest field by field.
  */
 import DataLoader from 'dataloader'
 import { Fault, fault } from '../../kernel/fault.ts'
@@ -22,8 +22,8 @@ export type OpenedRecord = Readonly<Record<string, JsonValue>>
 export interface SealedColumn<Row extends SealedRow> {
   /** Kind of record in the audit trail, for example `CareRecipient`. */
   readonly resource: string
-  /** The recipient whose record this is, for "who looked at my record". */
-  subjectOf(row: Row): string | null
+  /** The recipients to whose records each row belongs, for "who looked at my record"; the read is told to each of them. */
+  subjectsOf(scope: Scope, rows: readonly Row[]): Promise<readonly (readonly string[])[]>
   /** Which rows the caller may open. */
   mayOpen(scope: Scope, rows: readonly Row[]): Promise<readonly boolean[]>
   /** The opened records, or why one does not open. */
@@ -48,18 +48,22 @@ export function sealedReader<Row extends SealedRow>(column: SealedColumn<Row>): 
   const load = async (scope: Scope, rows: readonly Row[]): Promise<Read[]> => {
     const allowed = await column.mayOpen(scope, rows)
     const opened = await column.open(scope, rows.filter((_, at) => allowed[at]))
+    const subjects = await column.subjectsOf(scope, rows)
     let next = 0
     return rows.map((row, at) => {
       const outcome = allowed[at] ? opened[next++]! : phiNotGranted()
       const fields: string[] = []
-      scope.unit.record({
-        action: 'phi.read',
-        resource: column.resource,
-        resourceId: row.id,
-        subjectId: column.subjectOf(row),
-        outcome: !(outcome instanceof Fault) ? 'done' : phiNotGranted.is(outcome) ? 'denied' : 'failed',
-        detail: { fields },
-      })
+      const told = subjects[at]!
+      for (const subjectId of told.length > 0 ? told : [null]) {
+        scope.unit.record({
+          action: 'phi.read',
+          resource: column.resource,
+          resourceId: row.id,
+          subjectId,
+          outcome: !(outcome instanceof Fault) ? 'done' : phiNotGranted.is(outcome) ? 'denied' : 'failed',
+          detail: { fields },
+        })
+      }
       return { outcome, fields }
     })
   }

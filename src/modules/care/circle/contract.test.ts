@@ -5,7 +5,7 @@ import { ReadLane } from '../../../platform/db/read-lane.ts'
 import { decodeGlobalId } from '../../../platform/graphql/global-id.ts'
 import { maxNetworkParties } from '../contract.ts'
 import { capabilities, type Capability } from '../rules.ts'
-import { careHouse, daysFromNow, gid, pick, planting, type CareHouse, type Planting } from '../../../../test/kit/care.ts'
+import { careHouse, daysFromNow, gid, membershipOf, pick, planting, type CareHouse, type Planting } from '../../../../test/kit/care.ts'
 
 let house: CareHouse
 let tenantId: string
@@ -177,11 +177,43 @@ describe('a party', () => {
     expect(opened.codes).toEqual(['PHI_NOT_GRANTED'])
     const shut = await names(viewer)
     expect((pick(shut.data, 'x.members.*.party.name') as unknown[]).filter(Boolean)).toEqual(['Somebody'])
-    const trail = "select resource, outcome from audit.event where resource_id = $1 and action = 'phi.read' order by at"
+    const trail = "select resource, outcome, subject_id as of from audit.event where resource_id = $1 and action = 'phi.read' order by at"
     expect(await house.at.owner(trail, [sister])).toEqual([
-      { resource: 'CareParty', outcome: 'done' },
-      { resource: 'CareParty', outcome: 'denied' },
+      { resource: 'CareParty', outcome: 'done', of: one.id },
+      { resource: 'CareParty', outcome: 'denied', of: one.id },
     ])
+  })
+
+  test('tells whoever it is linked to that its name was read, of those the reader sees; a name in nobody\'s record tells nobody', async () => {
+    const [one, other, hidden] = [await plant.recipient(), await plant.recipient(), await plant.recipient()]
+    const son = await plant.party('FAMILY', undefined, 'Karim')
+    for (const { partyId } of [one, other, hidden]) await plant.link(son, partyId, ['VIEW'])
+    const nurse = await plant.party('CAREGIVER', undefined, 'Dina')
+    for (let count = 0; count < 9; count++) await plant.link(nurse, (await plant.recipient()).partyId, ['VIEW'])
+    const alone = await plant.party('ORG', undefined, 'Cedar Pharmacy')
+    const clinician = house.member(tenantId, 'clinician')
+    const hers = await plant.party('CLINICIAN', clinician)
+    for (const { partyId } of [one, other]) await plant.link(hers, partyId, ['VIEW', 'PHI'])
+    const read = async (who: Caller, id: string) =>
+      pick((await house.ask(who, `{ node(id: "${gid('CareParty', id)}") { ... on CareParty { name } } }`)).data, 'node.name')
+    const told = async (id: string) => {
+      const sql = "select subject_id as of, detail->'fields' as fields from audit.event where resource_id = $1 and action = 'phi.read'"
+      return (await house.at.owner<{ of: string | null; fields: string[] }>(`${sql} order by at, subject_id`, [id])).map(({ of, fields }) => [of, fields])
+    }
+    expect(await read(clinician, son)).toBe('Karim')
+    expect(await told(son)).toEqual([one.id, other.id].sort().map((id) => [id, ['name']]))
+    expect([await read(coordinator, nurse), await read(coordinator, alone)]).toEqual(['Dina', 'Cedar Pharmacy'])
+    expect([await told(nurse), await told(alone)]).toEqual([[[null, ['name']]], [[null, ['name']]]])
+
+    // The guardian of one of them finds the reader in the trail; the guardian of the hidden one, whom the reader cannot see, does not.
+    const guardian = async (of: { id: string; partyId: string }) => {
+      const member = house.member(tenantId, 'family')
+      await plant.link(await plant.party('FAMILY', member), of.partyId, ['VIEW'], { legalGuardian: true })
+      const sql = "select actor_id as reader from audit.event where action = 'phi.read' and resource = 'CareParty'"
+      return (await house.asLogin<{ reader: string }>('maristan_consumer_read', member, sql)).map(({ reader }) => reader)
+    }
+    expect(await guardian(one)).toEqual([membershipOf(clinician)])
+    expect(await guardian(hidden)).toEqual([])
   })
 
   test('is bound to a member by staff only, and a recipient\'s own is made with the recipient', async () => {

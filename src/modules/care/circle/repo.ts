@@ -128,6 +128,27 @@ export function createCircleRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
           and (p.membership_id = ${me}::uuid or p.created_by = ${me}::uuid or p.id in (select party from network))`
       return new Set(rows.map(({ id }) => id))
     },
+
+    /**
+     * The recipients to whom each party is or was linked directly, at most `most` a party, in the order of their ids: of those whom the
+     * caller sees, for only through them can the caller have come to the party.
+     */
+    async recipientsOf(scope: Scope, ids: readonly string[], most: number): Promise<ReadonlyMap<string, readonly string[]>> {
+      if (ids.length === 0) return new Map()
+      const rows = await sql(scope).$queryRaw<{ party: string; recipients: string[] }[]>`
+        select p.id as party, r.recipients
+        from unnest(${[...ids]}::uuid[]) as p(id)
+        cross join lateral (
+          select array_agg(s.recipient_id order by s.recipient_id) as recipients from (
+            select distinct t.recipient_id
+            from care.edge e join care.party t on t.tenant_id = e.tenant_id and t.id = e.to_party_id
+            where e.tenant_id = ${scope.tenantId}::uuid and e.from_party_id = p.id and t.recipient_id is not null
+            order by t.recipient_id limit ${most}::int
+          ) s
+        ) r
+        where r.recipients is not null`
+      return new Map(rows.map(({ party, recipients }) => [party, recipients]))
+    },
   }
 }
 

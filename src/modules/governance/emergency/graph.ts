@@ -29,7 +29,7 @@ export function emergencyGraph(builder: Builder, { contract: emergency, repo, va
 
   const readGrant = sealedReader<GrantRow>({
     resource: 'BreakGlassGrant',
-    subjectOf: ({ recipientId }) => recipientId,
+    subjectsOf: async (_scope, rows) => rows.map(({ recipientId }) => [recipientId]),
     // The policies showed the rows: one's own, or all of them to an officer.
     mayOpen: async (_, rows) => rows.map(() => true),
     async open(scope, rows) {

@@ -31,7 +31,7 @@ export function hitlGraph(builder: Builder, { contract: hitl, repo, vault, clock
 
   const readDecision = sealedReader<DecisionRow>({
     resource: 'ReviewDecision',
-    subjectOf: ({ item }) => item.recipientId,
+    subjectsOf: async (_scope, rows) => rows.map(({ item }) => [item.recipientId]),
     // Who sees the item sees what was said about it; the policies showed the rows.
     mayOpen: async (_, rows) => rows.map(() => true),
     async open(scope, rows) {
