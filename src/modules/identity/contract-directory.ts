@@ -153,6 +153,12 @@ export const directoryMethods = {
     input: z.object({ connectionId: uuid, externalId: z.string().max(1_024).optional(), membershipId: uuid.optional() }),
     output: linkShape.nullable(),
   },
+  /** Links of memberships, at most 1,000; those without one are left out. As findLink. */
+  findLinks: { input: z.object({ connectionId: uuid, membershipIds: z.array(uuid).max(mostSettled) }), output: z.array(linkShape) },
+  /** Links of the person with this address, of one kind of directory: how SAML finds whom SCIM brought. As findLink. */
+  linksByEmail: { input: z.object({ email: emailInput, source: z.enum(sources) }), output: z.array(linkShape) },
+  /** Passes for the operator, as long as the tenant has not decided for itself. @throws FORBIDDEN, TENANT_APPROVAL_NEEDED */
+  proveOperator: { input: z.object({}), output: z.object({}) },
   /** Lets a connection act on a member who was there before. Needs `sso:manage`. @throws NOT_FOUND, NOT_LINKABLE, ALREADY_LINKED */
   linkMember: { input: z.object({ ...here, membershipId: uuid, externalId }), output: linkShape },
   /** Passes for a signed-in `tenant_admin` whose session began with a second factor, and for nobody else. @throws SECOND_FACTOR_NEEDED */

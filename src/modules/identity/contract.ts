@@ -29,6 +29,8 @@ import type { Directory } from './contract-directory.ts'
 import type { Members } from './contract-members.ts'
 import { emailInput } from './email-address.ts'
 
+export { directoryRoles, mostSettled, privilegedRoles, type Settled } from './contract-directory.ts'
+export { canonicalEmail } from './email-address.ts'
 export { passwordRefused } from './credentials/password-rule.ts'
 export { sessionRoute } from './routes.ts'
 export { tokenExpired, tokenInvalid, tokenMalformed, tokenUnknownKey, tokenWrongPlane } from './tokens/access-token.ts'

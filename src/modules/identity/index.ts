@@ -20,6 +20,7 @@ import { jwksRoute } from './routes.ts'
 import { createIdentity } from './service.ts'
 import { createAdministration } from './service-administration.ts'
 import { createDirectory } from './service-directory.ts'
+import { createOperatorGuard } from './service-operator.ts'
 
 export const identity = defineModule({
   name: 'identity',
@@ -51,7 +52,8 @@ export const identity = defineModule({
     const factors = createFactorsRepo(db, sql)
     const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
     const { contract: signingIn, settled } = createIdentity(parts)
-    const directory = createDirectory({ ...parts, directory: createDirectoryRepo(db, sql) })
+    const onlyOperator = createOperatorGuard({ repo: members, isDemo: config.demo })
+    const directory = createDirectory({ ...parts, onlyOperator, directory: createDirectoryRepo(db, sql) })
     const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts), ...directory })
     return { contract, settled, keys, clock, members, nodes: createNodeRepo(db) }
   },

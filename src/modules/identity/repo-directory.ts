@@ -58,6 +58,17 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
       return found ?? null
     },
 
+    linksOf: (scope: Scope, connectionId: string, membershipIds: readonly string[]) =>
+      sql(scope).$queryRaw<LinkedMember[]>`${links}
+        where l.tenant_id = ${scope.tenantId}::uuid and l.connection_id = ${connectionId}::uuid
+          and l.membership_id = any(${[...membershipIds]}::uuid[])`,
+
+    /** Links of a person, by address; at most 50. */
+    linksByEmail: (scope: Scope, email: string, source: DirectorySource) =>
+      sql(scope).$queryRaw<LinkedMember[]>`${links}
+        where i.tenant_id = ${scope.tenantId}::uuid and i.email = ${email} and l.source = ${source}::identity.directory_source
+        order by l.created_at limit 50`,
+
     /** Whether administrators are among them: whoever moves one locks them all first. */
     async anyAdmin(scope: Scope, membershipIds: readonly string[]): Promise<boolean> {
       const where = { tenantId: scope.tenantId, id: { in: [...membershipIds] }, role: 'tenant_admin' }

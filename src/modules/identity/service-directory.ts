@@ -23,13 +23,14 @@ import {
 } from './contract-directory.ts'
 import { createDirectoryMoves, type DirectoryParts, type Here } from './directory-moves.ts'
 import type { LinkedMember } from './repo-directory.ts'
+import type { OperatorGuard } from './service-operator.ts'
 
 type Methods = ServiceOf<typeof directoryMethods>
 type Settling = Parameters<Methods['settleMembers']>[1]
 type Wanted = Settling['people'][number]
 const planesOfDirectories: readonly string[] = ['console', 'clinician', 'courier']
 
-export function createDirectory(parts: DirectoryParts): Directory {
+export function createDirectory(parts: DirectoryParts & { onlyOperator: OperatorGuard }): Directory {
   const { directory: repo, members } = parts
   const { trace, shutOut, provision, assign, letIn } = createDirectoryMoves(parts)
 
@@ -151,6 +152,20 @@ export function createDirectory(parts: DirectoryParts): Directory {
       const by = { ...(externalId === undefined ? {} : { externalId }), ...(membershipId === undefined ? {} : { membershipId }) }
       const found = await repo.findLink(scope, connectionId, by)
       return found && linkShape.parse(found)
+    },
+
+    async findLinks(scope, { connectionId, membershipIds }) {
+      if (membershipIds.length === 0) return []
+      return (await repo.linksOf(scope, connectionId, membershipIds)).map((one) => linkShape.parse(one))
+    },
+
+    async linksByEmail(scope, { email, source }) {
+      return (await repo.linksByEmail(scope, email, source)).map((one) => linkShape.parse(one))
+    },
+
+    async proveOperator(scope) {
+      await parts.onlyOperator(scope)
+      return {}
     },
 
     async linkMember(scope, { source, connectionId, membershipId, externalId }) {
