@@ -15,13 +15,17 @@ type Values = readonly AttributeMap[]
 /** What says nothing by itself once the rest of a value is gone. */
 const labels: ReadonlySet<string> = new Set(['type', 'primary', 'display'])
 
-const isPrimary = (value: AttributeMap) => value['primary'] === true
+const isPrimary = (value: AttributeMap | null | undefined) => value?.['primary'] === true
 
-/** At most one value is primary: one that is made so takes it from the others (RFC 7644 §3.5.2). */
-function onePrimary(attribute: Attribute, before: Values, after: Values): Values {
-  const fresh = after.filter((one) => isPrimary(one) && !before.some((other) => isDeepStrictEqual(one, other)))
+/**
+ * At most one value is primary: one that is made so takes it from the others (RFC 7644 §3.5.2). Values keep their places until here;
+ * null: taken away.
+ */
+function onePrimary(attribute: Attribute, before: Values, after: readonly (AttributeMap | null)[]): Values {
+  const fresh = after.filter((one, at) => isPrimary(one) && !isPrimary(before[at]))
   if (fresh.length > 1) throw invalidValue({ detail: `${attribute.name} has more than one primary value.` })
-  return fresh.length === 0 ? after : after.map((one) => (isPrimary(one) && one !== fresh[0] ? { ...one, primary: false } : one))
+  const left = after.filter((one) => one !== null)
+  return fresh.length === 0 ? left : left.map((one) => (isPrimary(one) && one !== fresh[0] ? { ...one, primary: false } : one))
 }
 
 /** Whether `held` is the value that `given` means: equal in every part that is given, by the case rule of each. */
@@ -53,8 +57,6 @@ function withPart(value: AttributeMap, sub: Attribute, part: AttributeValue | un
   return Object.keys(next).every((name) => labels.has(name)) && part === undefined ? null : next
 }
 
-const kept = (values: readonly (AttributeMap | null)[]): Values => values.filter((one) => one !== null)
-
 /** A lone text for the `value` of what a filter picked, else an object. */
 function merged(attribute: Attribute, operation: Operation, picked: AttributeMap): AttributeMap | null {
   const given = readOne(attribute, operation.value) as AttributeMap | undefined
@@ -62,7 +64,8 @@ function merged(attribute: Attribute, operation: Operation, picked: AttributeMap
   return operation.op === 'replace' && isMap(operation.value) ? given : { ...picked, ...given }
 }
 
-function onPicked(place: Place, operation: Operation, held: Values): Values {
+/** The values that the path picks changed in their places; null: taken away. */
+function onPicked(place: Place, operation: Operation, held: Values): readonly (AttributeMap | null)[] {
   const { attribute, sub, filter } = place
   const picked = held.map((one) => filter === null || matches(attribute, filter, one))
   const part = sub && operation.op !== 'remove' ? readOne(sub, operation.value) : undefined
@@ -73,13 +76,11 @@ function onPicked(place: Place, operation: Operation, held: Values): Values {
     const made = sub ? { ...start, [sub.name]: part! } : merged(attribute, { ...operation, op: 'add' }, start)
     return made === null ? held : [...held, made]
   }
-  return kept(
-    held.map((one, at) => {
-      if (!picked[at]) return one
-      if (sub) return withPart(one, sub, part)
-      return operation.op === 'remove' ? null : merged(attribute, operation, one)
-    }),
-  )
+  return held.map((one, at) => {
+    if (!picked[at]) return one
+    if (sub) return withPart(one, sub, part)
+    return operation.op === 'remove' ? null : merged(attribute, operation, one)
+  })
 }
 
 /** The values after an operation. @throws invalidValue, noTarget. */
@@ -93,5 +94,5 @@ export function changeValues(place: Place, operation: Operation, held: Values): 
     return held.filter((one) => !gone.some((other) => means(attribute, other, one, Object.keys(other))))
   }
   const given = readMany(attribute, operation.value) as Values
-  return onePrimary(attribute, held, operation.op === 'add' ? add(attribute, held, given) : given)
+  return operation.op === 'add' ? onePrimary(attribute, held, add(attribute, held, given)) : given
 }
