@@ -46,8 +46,8 @@ export interface ScimTables {
   readonly connectionId: string
   /** As a login that owns nothing, inside the tenant. */
   ask<Row extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<Row[]>
-  addUsers(users: readonly UserColumns[], times?: { readonly createdAt: string; readonly updatedAt: string }): Promise<string[]>
-  addGroup(group: GroupColumns, memberIds: readonly string[]): Promise<string>
+  addUsers(users: readonly UserColumns[], times?: { readonly createdAt: string; readonly updatedAt: string }, ids?: readonly string[]): Promise<string[]>
+  addGroup(group: GroupColumns, memberIds: readonly string[], id?: string): Promise<string>
   /** Ids of the rows a filter finds, in the order of ids. */
   find(filter: string, resource?: ResourceName): Promise<string[]>
   close(): Promise<void>
@@ -75,8 +75,8 @@ export async function scimTables(): Promise<ScimTables> {
     tenantId,
     connectionId,
     ask: ask as ScimTables['ask'],
-    async addUsers(users, times = { createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' }) {
-      const ids = users.map(() => randomUUID())
+    async addUsers(users, times = { createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' }, given) {
+      const ids = users.map((_, index) => given?.[index] ?? randomUUID())
       const rows = users.map((user, index) => ({ ...user, id: ids[index] }))
       await ask(
         `insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, external_id, active, attributes, search, created_at, updated_at)
@@ -91,8 +91,7 @@ export async function scimTables(): Promise<ScimTables> {
       )
       return ids
     },
-    async addGroup(group, memberIds) {
-      const id = randomUUID()
+    async addGroup(group, memberIds, id = randomUUID()) {
       await ask(
         `insert into scim."group" (tenant_id, id, connection_id, display_name, display_name_key, external_id, attributes, search)
          values ($1, $2, $3, $4, $5, $6, $7, $8)`,
