@@ -5,13 +5,16 @@ import { createEdge } from './edge.ts'
 import { systemClock } from './kernel/clock.ts'
 import { unauthenticated } from './kernel/fault.ts'
 import type { Locale } from './kernel/locale.ts'
-import { planes, type Plane } from './kernel/scope.ts'
+import { planes, type Caller, type Plane } from './kernel/scope.ts'
 import { planesOf, type Permission } from './modules/access/contract.ts'
 import { audit } from './modules/audit/index.ts'
 import { care } from './modules/care/index.ts'
 import { emergency } from './modules/governance/emergency/index.ts'
 import { hitl } from './modules/governance/hitl/index.ts'
 import { guessableFields, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
+import type { Scim } from './modules/federation/scim/contract.ts'
+import { scim } from './modules/federation/scim/index.ts'
+import { scimRoute } from './modules/federation/scim/routes.ts'
 import { identity } from './modules/identity/index.ts'
 import { tenancy } from './modules/tenancy/index.ts'
 import { vault } from './modules/vault/index.ts'
@@ -38,7 +41,7 @@ import type { AnyModule, Services } from './platform/module.ts'
 const mostSealLagSeconds = 5
 
 /** Every module of the building. A new one is one line here. */
-export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency]
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, scim]
 
 /** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
 export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {
@@ -129,6 +132,15 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
       () => edge.expect(plane, request, http),
     )
 
+  const scimEdge = {
+    open: (caller: Caller, signal: AbortSignal | null) => database.unit(caller, signal),
+    door,
+    scim: composed.made['scim']!.contract as Scim,
+    config,
+    clock: systemClock,
+    log,
+  }
+
   const routes: Route[] = [
     ...planes
       .filter((plane) => plane !== 'integrator')
@@ -156,6 +168,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
       if (plane === null) throw unauthenticated()
       return database.unit(await edge.ask(plane, request, http), http.signal)
     }, identityContract),
+    scimRoute({ ...(composed.made['scim'] as ReturnType<typeof scim.build>), ...scimEdge }),
     ...composed.routes,
     ...healthRoutes({
       starting: async () => {

@@ -40,6 +40,8 @@ const variables = z.object({
   AWS_ENDPOINT_URL_KMS: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
   /** How the outside reaches us; links in mails and token issuers are made of it. */
   PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
+  /** Requests of one tenant's directories in a minute; above it 429 with Retry-After. Counted in each process. */
+  SCIM_REQUESTS_PER_MINUTE: wholeNumber(1, 1_000_000).default(3_000),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'write debug, info, warn, error or silent' }).default('info'),
   /** A bearer that may read /metrics from elsewhere than this machine. */
   METRICS_TOKEN: z.string().min(32, 'write at least 32 characters').optional(),
@@ -64,6 +66,7 @@ export interface Config {
   readonly publicUrl: string | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly metricsToken: string | null
+  readonly scimRequestsPerMinute: number
 }
 
 /** A configuration that cannot be: `problems` says for each variable what to write. */
@@ -120,5 +123,6 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     publicUrl: data.PUBLIC_URL ?? null,
     logLevel: data.LOG_LEVEL,
     metricsToken: data.METRICS_TOKEN ?? null,
+    scimRequestsPerMinute: data.SCIM_REQUESTS_PER_MINUTE,
   }
 }

@@ -111,6 +111,22 @@ export const exceptions: readonly Exception[] = [
     ].map((column) => `identity.${column} maristan_worker`),
     'secret-table': ['session', 'one_time_token'].map((table) => `identity.${table} DELETE maristan_worker`),
   }),
+  ...except('A directory ends sessions, invitations and flags tokens: it sees when they end and never what signs anybody in.', {
+    'column-grant': [
+      ...['tenant_id', 'id', 'membership_id', 'plane', 'expires_at', 'revoked_at', 'revoked_reason'].map((one) => `identity.session.${one}`),
+      ...['tenant_id', 'id', 'created_by', 'revoked_at', 'expires_at', 'flagged_at'].map((one) => `identity.api_token.${one}`),
+      ...['tenant_id', 'id', 'email', 'role', 'provider_org_id', 'state', 'version', 'updated_at'].map((one) => `identity.invitation.${one}`),
+    ].map((column) => `${column} maristan_directory`),
+  }),
+  ...except('A directory notes when its token was last used and does not see the hash.', {
+    'column-grant': ['tenant_id', 'id', 'last_used_at'].map((one) => `scim.token.${one} maristan_directory`),
+  }),
+  ...except('SCIM tokens are listed by those who manage them and made by the operator; stored as a hash of 256 random bits.', {
+    'secret-table': [
+      ...granted('scim.token', ['SELECT'], both('console')),
+      ...granted('scim.token', ['SELECT', 'INSERT'], ['maristan_operator']),
+    ],
+  }),
   ...except('The operator sets a first password and never reads one.', {
     'secret-table': granted('identity.credential', ['INSERT'], ['maristan_operator']),
   }),

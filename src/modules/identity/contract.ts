@@ -25,9 +25,12 @@ import { credentialFault, fault } from '../../kernel/fault.ts'
 import { locales } from '../../kernel/locale.ts'
 import { planes, signInPlanes } from '../../kernel/scope.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
+import type { Directory } from './contract-directory.ts'
 import type { Members } from './contract-members.ts'
 import { emailInput } from './email-address.ts'
 
+export { directoryRoles, mostSettled, privilegedRoles, type Settled } from './contract-directory.ts'
+export { canonicalEmail } from './email-address.ts'
 export { totpNotEnrolled } from './contract-members.ts'
 export { passwordRefused } from './credentials/password-rule.ts'
 export type { BearerMemory, Recalled } from './recall.ts'
@@ -192,8 +195,8 @@ export const identityMethods = {
 
 export type SigningIn = ContractOf<typeof identityMethods>
 
-/** The whole contract: signing in, and the administration of `contract-members.ts`. */
-export type Identity = SigningIn & Members
+/** The whole contract: signing in, the administration of `contract-members.ts`, the directories of `contract-directory.ts`. */
+export type Identity = SigningIn & Members & Directory
 
 /** Mutations that check something guessable: the limits allow each once an operation. */
 export const guessableFields = [

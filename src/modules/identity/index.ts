@@ -2,12 +2,14 @@
 import { defineModule } from '../../platform/module.ts'
 import { createAttempts } from './attempts.ts'
 import { sessionRevoked, type Identity } from './contract.ts'
+import { directoryEvents } from './contract-directory.ts'
 import { memberEvents, memberPermissions } from './contract-members.ts'
 import { identityGraph } from './graph.ts'
 import { accessGraph } from './graph-access.ts'
 import { membersGraph } from './graph-members.ts'
 import { createKeys } from './keys.ts'
 import { createRepo } from './repo.ts'
+import { createDirectoryRepo } from './repo-directory.ts'
 import { createFactorsRepo } from './repo-factors.ts'
 import { createKeyRepo } from './repo-keys.ts'
 import { createMembersRepo } from './repo-members.ts'
@@ -19,6 +21,8 @@ import { createRetention } from './retention.ts'
 import { jwksRoute } from './routes.ts'
 import { createIdentity } from './service.ts'
 import { createAdministration } from './service-administration.ts'
+import { createDirectory } from './service-directory.ts'
+import { createOperatorGuard } from './service-operator.ts'
 
 export const identity = defineModule({
   name: 'identity',
@@ -30,6 +34,7 @@ export const identity = defineModule({
     'TotpDevice',
     'RecoveryCode',
     'Membership',
+    'DirectoryLink',
     'Session',
     'Invitation',
     'OneTimeToken',
@@ -38,7 +43,7 @@ export const identity = defineModule({
     'SigningKey',
   ],
   permissions: memberPermissions,
-  events: [sessionRevoked, ...memberEvents],
+  events: [sessionRevoked, ...memberEvents, ...directoryEvents],
   rawSql: true,
   build: ({ db, sql, clock, config, mail, log }, { tenancy, vault }) => {
     const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault, clock })
@@ -49,7 +54,9 @@ export const identity = defineModule({
     const factors = createFactorsRepo(db, sql)
     const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
     const { contract: signingIn, memory, settled } = createIdentity(parts)
-    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts) })
+    const onlyOperator = createOperatorGuard({ repo: members, tenancy, isDemo: config.demo })
+    const directory = createDirectory({ ...parts, onlyOperator, directory: createDirectoryRepo(db, sql) })
+    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts), ...directory })
     const retention = createRetention({ repo: createRetentionRepo({ sql }), clock })
     return { contract, memory, settled, keys, clock, members, retention, nodes: createNodeRepo(db) }
   },

@@ -5,7 +5,18 @@ import { readConfirmed, type ConfirmedRead } from './confirm.ts'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Gate } from './gate.ts'
-import { authLogin, authReadLogin, operatorLogin, readLoginOf, urlFor, workerLogin, writeLoginOf, type Login } from './logins.ts'
+import {
+  authLogin,
+  authReadLogin,
+  directoryLogin,
+  directoryReadLogin,
+  operatorLogin,
+  readLoginOf,
+  urlFor,
+  workerLogin,
+  writeLoginOf,
+  type Login,
+} from './logins.ts'
 import { OperationPool, startingWith, WritePool, type Operation, type Settings } from './operation.ts'
 import { ReadLane } from './read-lane.ts'
 import type { StoredModels } from './stored-models.ts'
@@ -132,6 +143,8 @@ export function loginsFor(caller: Caller): { readLogin: Login; writeLogin: Login
       return { readLogin: workerLogin, writeLogin: workerLogin }
     case 'operator':
       return { readLogin: operatorLogin, writeLogin: operatorLogin }
+    case 'directory':
+      return { readLogin: directoryReadLogin, writeLogin: directoryLogin }
     case 'anonymous':
       return { readLogin: authReadLogin, writeLogin: authLogin }
     case 'member':

@@ -151,9 +151,10 @@ function within(target: Target, of: Condition, ground: Ground): Fragment {
     throw invalidFilter({ detail: `${attribute.name} takes no value filter.` })
   }
   if (!attribute.multiValued) return partCondition(attribute, of, (name) => single({ ...target, sub: named(attribute.subAttributes!, name)! }).text)
-  const found = exists(target, (part) => partCondition(attribute, of, part), ground)
   const sought = soughtValue(attribute, of)
   const quick = sought === null ? null : indexed(target, sought, ground)
+  if (quick && of.is === 'compared') return quick
+  const found = exists(target, (part) => partCondition(attribute, of, part), ground)
   return quick ? joined([quick, found], 'and') : found
 }
 

@@ -1,0 +1,55 @@
+/** SCIM: the door for customers' directories. It never signs anybody in. */
+import { defineModule } from '../../../platform/module.ts'
+import { massChangeFlagged } from './contract.ts'
+import { compileFilter } from './filter/compile.ts'
+import { compileSort } from './filter/sort.ts'
+import { createLister } from './list.ts'
+import { patchGroup } from './patch/patch-group.ts'
+import { patchUser } from './patch/patch-user.ts'
+import { createProtocol } from './protocol.ts'
+import { createRecorder } from './recorder.ts'
+import { createConnectionsRepo } from './repo-connections.ts'
+import { createExchangesRepo } from './repo-exchanges.ts'
+import { createGroupsRepo } from './repo-groups.ts'
+import { createUsersRepo } from './repo-users.ts'
+import { present } from './schema/present.ts'
+import { readProjection } from './schema/projection.ts'
+import { readGroup } from './schema/read-group.ts'
+import { readUser } from './schema/read-user.ts'
+import { createAdmin } from './service-admin.ts'
+import { createGroupService } from './service-groups.ts'
+import { createUserService } from './service-users.ts'
+import { createSettle } from './settle.ts'
+
+export const scim = defineModule({
+  name: 'scim',
+  summary: "What customers' directories say about their people, and what follows from it. It never signs anybody in.",
+  needs: ['identity'],
+  owns: [
+    'ScimConnection',
+    'ScimToken',
+    'ScimUser',
+    'ScimUserValue',
+    'ScimGroup',
+    'ScimGroupMember',
+    'ScimRoleRule',
+    'ScimReceipt',
+    'ScimExchange',
+  ],
+  events: [massChangeFlagged],
+  rawSql: true,
+  build: ({ db, sql, clock, log }, { identity }) => {
+    const connections = createConnectionsRepo(db)
+    const exchanges = createExchangesRepo(db, sql)
+    const users = createUsersRepo(sql)
+    const groups = createGroupsRepo(sql)
+    const settle = createSettle({ connections, users, identity, clock })
+    const userService = createUserService({ users, settle, readUser, patchUser })
+    const groupService = createGroupService({ groups, settle, readGroup, patchGroup })
+    const list = createLister({ users, groups, compileFilter, compileSort, nowMs: () => clock.nowMs() })
+    const protocol = createProtocol({ users, groups, userService, groupService, list, present, readProjection })
+    const recorder = createRecorder({ exchanges, connections, log })
+    return { contract: createAdmin({ connections, users, settle, identity, clock }), connections, exchanges, protocol, recorder }
+  },
+  settle: ({ recorder }) => recorder.settle(),
+})

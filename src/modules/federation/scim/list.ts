@@ -1,0 +1,82 @@
+/** Lists of resources: filtered, sorted and paged in the database, by index (RFC 7644 §3.4.2) or by cursor (RFC 9865). */
+import type { Scope } from '../../../kernel/scope.ts'
+import { readCursor, writeCursor, type Question } from './cursor.ts'
+import type { CompileFilter, CompileSort, ResourceName } from './engine.ts'
+import { scimLimits } from './limits.ts'
+import type { GroupsRepo } from './repo-groups.ts'
+import type { StoredResource, UsersRepo } from './repo-users.ts'
+import { invalidCount, invalidValue } from './schema/faults.ts'
+
+/** A question as query parameters or a .search body put it. */
+export interface ListAsked {
+  readonly filter?: string | undefined
+  readonly sortBy?: string | undefined
+  readonly sortOrder?: string | undefined
+  readonly startIndex?: string | number | undefined
+  readonly count?: string | number | undefined
+  /** Empty for the first page. */
+  readonly cursor?: string | undefined
+}
+
+export interface Listed {
+  readonly resources: readonly StoredResource[]
+  readonly total: number
+  /** Null on a cursor's page. */
+  readonly startIndex: number | null
+  /** Undefined on a page by index, null on the last of a cursor's. */
+  readonly nextCursor?: string | null
+}
+
+export interface ListParts {
+  readonly users: UsersRepo
+  readonly groups: GroupsRepo
+  readonly compileFilter: CompileFilter
+  readonly compileSort: CompileSort
+  readonly nowMs: () => number
+}
+
+function wholeNumber(name: string, given: string | number | undefined): number | null {
+  if (given === undefined) return null
+  const number = typeof given === 'number' ? given : /^[+-]?\d{1,9}$/.test(given.trim()) ? Number(given) : Number.NaN
+  if (!Number.isSafeInteger(number)) throw invalidValue({ detail: `${name} is no whole number.` })
+  return number
+}
+
+export function createLister({ users, groups, compileFilter, compileSort, nowMs }: ListParts) {
+  return async (scope: Scope, connectionId: string, resource: ResourceName, asked: ListAsked): Promise<Listed> => {
+    const repo = resource === 'User' ? users : groups
+    const order = (asked.sortOrder ?? 'ascending').toLowerCase()
+    if (order !== 'ascending' && order !== 'descending') throw invalidValue({ detail: 'sortOrder is ascending or descending.' })
+    const where = asked.filter === undefined ? null : compileFilter(asked.filter, resource, { tenantId: scope.tenantId, connectionId })
+    const sort = asked.sortBy === undefined ? null : compileSort(asked.sortBy, resource)
+    const descending = sort !== null && order === 'descending'
+    const count = wholeNumber('count', asked.count)
+    const limit = Math.min(Math.max(count ?? scimLimits.usualPage, 0), scimLimits.mostPage)
+    const page = { where, sort, descending, after: null, offset: 0, limit }
+
+    if (asked.cursor === undefined) {
+      const startIndex = Math.max(wholeNumber('startIndex', asked.startIndex) ?? 1, 1)
+      const [total, resources] = await Promise.all([
+        repo.count(scope, connectionId, where),
+        limit === 0 ? [] : repo.page(scope, connectionId, { ...page, offset: startIndex - 1 }),
+      ])
+      return { resources, total, startIndex }
+    }
+
+    if (count !== null && count < 1) throw invalidCount({ detail: 'A page by cursor has at least one resource.' })
+    const question: Question = [resource, connectionId, asked.filter, asked.sortBy, order]
+    const from = asked.cursor === '' ? null : readCursor(asked.cursor, question, nowMs())
+    const begin = sort ? { after: null, offset: from?.offset ?? 0 } : { after: from?.after ?? null, offset: 0 }
+    // One more than the page tells whether there is a next one; the first page counts for all of them.
+    const [total, rows] = await Promise.all([
+      from?.total ?? repo.count(scope, connectionId, where),
+      repo.page(scope, connectionId, { ...page, ...begin, limit: limit + 1 }),
+    ])
+    const resources = rows.slice(0, limit)
+    const hasMore = rows.length > limit
+    const next = { after: sort ? null : (resources.at(-1)?.id ?? null), offset: sort ? begin.offset + limit : 0, total }
+    return { resources, total, startIndex: null, nextCursor: hasMore ? writeCursor(next, question, nowMs()) : null }
+  }
+}
+
+export type Lister = ReturnType<typeof createLister>

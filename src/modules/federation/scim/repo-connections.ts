@@ -1,0 +1,104 @@
+/** SCIM's connections, tokens, rules and receipts. Hashes only; nothing here compares a secret. */
+import type { Scope } from '../../../kernel/scope.ts'
+import type { Prisma } from '../../../platform/db/generated/client.ts'
+import type { ModuleDb } from '../../../platform/module.ts'
+
+export type ScimModels =
+  | 'ScimConnection'
+  | 'ScimToken'
+  | 'ScimUser'
+  | 'ScimUserValue'
+  | 'ScimGroup'
+  | 'ScimGroupMember'
+  | 'ScimRoleRule'
+  | 'ScimReceipt'
+  | 'ScimExchange'
+export type ScimDb = ModuleDb<ScimModels>
+
+export interface Rule {
+  readonly match: 'DISPLAY_NAME' | 'EXTERNAL_ID'
+  readonly value: string
+  readonly valueKey: string
+  readonly role: string
+  readonly authorisedBy: string | null
+}
+
+export type NewReceipt = Omit<Prisma.ScimReceiptUncheckedCreateInput, 'tenantId'>
+
+export function createConnectionsRepo(db: ScimDb) {
+  const key = ({ tenantId }: Scope, id: string) => ({ tenantId_id: { tenantId, id } })
+  const live = (now: Date) => ({ revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] })
+
+  return {
+    /** A live token by its hash. */
+    async tokenByHash(scope: Scope, hash: string, now: Date) {
+      return db(scope).scimToken.findFirst({
+        where: { tenantId: scope.tenantId, hash, ...live(now) },
+        select: { id: true, connectionId: true, lastUsedAt: true },
+      })
+    },
+
+    find: (scope: Scope, id: string) => db(scope).scimConnection.findUnique({ where: key(scope, id) }),
+    findByName: (scope: Scope, name: string) =>
+      db(scope).scimConnection.findUnique({ where: { tenantId_name: { tenantId: scope.tenantId, name } }, select: { id: true } }),
+
+    async add(scope: Scope, data: { name: string; massChangeAt?: number }): Promise<string> {
+      const made = await db(scope).scimConnection.create({ data: { ...data, tenantId: scope.tenantId }, select: { id: true } })
+      return made.id
+    },
+
+    async change(
+      scope: Scope,
+      id: string,
+      data: { massChangeAt?: number; flaggedAt?: Date | null; flaggedChanges?: number },
+    ): Promise<boolean> {
+      return (await db(scope).scimConnection.updateMany({ where: { tenantId: scope.tenantId, id }, data })).count === 1
+    },
+
+    /** Flags a mass change that is not flagged yet. */
+    async flag(scope: Scope, id: string, changes: number, at: Date): Promise<boolean> {
+      const where = { tenantId: scope.tenantId, id, flaggedAt: null }
+      return (await db(scope).scimConnection.updateMany({ where, data: { flaggedAt: at, flaggedChanges: changes } })).count === 1
+    },
+
+    findToken: (scope: Scope, id: string) => db(scope).scimToken.findUnique({ where: key(scope, id) }),
+
+    async addToken(scope: Scope, data: Omit<Prisma.ScimTokenUncheckedCreateInput, 'tenantId'>): Promise<string> {
+      return (await db(scope).scimToken.create({ data: { ...data, tenantId: scope.tenantId }, select: { id: true } })).id
+    },
+
+    countTokens: (scope: Scope, connectionId: string, now: Date) =>
+      db(scope).scimToken.count({ where: { tenantId: scope.tenantId, connectionId, ...live(now) } }),
+
+    async endToken(scope: Scope, id: string, data: { revokedAt: Date } | { expiresAt: Date }): Promise<boolean> {
+      return (await db(scope).scimToken.updateMany({ where: { tenantId: scope.tenantId, id, revokedAt: null }, data })).count === 1
+    },
+
+    noteUse: async (scope: Scope, id: string, at: Date): Promise<void> => {
+      await db(scope).scimToken.updateMany({ where: { tenantId: scope.tenantId, id }, data: { lastUsedAt: at } })
+    },
+
+    rules: (scope: Scope, connectionId: string): Promise<Rule[]> =>
+      db(scope).scimRoleRule.findMany({
+        where: { tenantId: scope.tenantId, connectionId },
+        select: { match: true, value: true, valueKey: true, role: true, authorisedBy: true },
+        orderBy: { position: 'asc' },
+      }),
+
+    async setRules(scope: Scope, connectionId: string, rules: readonly Rule[]): Promise<void> {
+      const { tenantId } = scope
+      await db(scope).scimRoleRule.deleteMany({ where: { tenantId, connectionId } })
+      await db(scope).scimRoleRule.createMany({ data: rules.map((rule, position) => ({ ...rule, tenantId, connectionId, position })) })
+    },
+
+    async addReceipts(scope: Scope, receipts: readonly NewReceipt[]): Promise<void> {
+      if (receipts.length === 0) return
+      await db(scope).scimReceipt.createMany({ data: receipts.map((one) => ({ ...one, tenantId: scope.tenantId })) })
+    },
+
+    receiptsSince: (scope: Scope, connectionId: string, since: Date) =>
+      db(scope).scimReceipt.count({ where: { tenantId: scope.tenantId, connectionId, at: { gte: since } } }),
+  }
+}
+
+export type ConnectionsRepo = ReturnType<typeof createConnectionsRepo>

@@ -1,0 +1,123 @@
+/** Users over HTTP against the running server (RFC 7644 §3.3 to §3.6, §3.14). */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scimRig, userBody, userUrn, type Directory, type ScimRig } from '../kit/scim.ts'
+
+let rig: ScimRig
+let entra: Directory
+beforeAll(async () => {
+  rig = await scimRig()
+  entra = await rig.directory(await rig.house.tenant())
+})
+afterAll(() => rig.close())
+
+let count = 0
+const name = () => `person${++count}@example.org`
+const create = async (directory = entra, userName = name(), more = {}) => {
+  const made = await directory.ask('POST', '/Users', userBody(userName, more))
+  expect(made.status).toBe(201)
+  return made
+}
+
+describe('creating a user', () => {
+  it('answers 201 with the resource, its location and its version (RFC 7644 §3.3)', async () => {
+    const made = await create(entra, 'amal@example.org', { name: { givenName: 'Amal', familyName: 'Haddad' }, externalId: 'x-1' })
+    expect(made.headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
+    expect(made.headers.get('location')).toBe(`${rig.house.url}/scim/v2/Users/${made.body['id']}`)
+    expect(made.headers.get('etag')).toBe('W/"1"')
+    expect(made.body).toMatchObject({
+      schemas: [userUrn],
+      userName: 'amal@example.org',
+      externalId: 'x-1',
+      active: true,
+      meta: { resourceType: 'User', version: 'W/"1"', location: made.headers.get('location') },
+    })
+    const read = await entra.ask('GET', `/Users/${made.body['id']}`)
+    expect(read.status).toBe(200)
+    expect(read.text).toBe(made.text)
+  })
+
+  it('answers exactly one 201 to twenty at once, whatever the case of the letters (RFC 7643 §2.2)', async () => {
+    const spellings = Array.from({ length: 20 }, (_, k) => (k % 2 === 0 ? 'twin@example.org' : 'TWIN@Example.ORG'))
+    const answers = await Promise.all(spellings.map((userName) => entra.ask('POST', '/Users', userBody(userName))))
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array.from({ length: 19 }, () => 409)])
+    expect(answers.find(({ status }) => status === 409)!.body).toMatchObject({ status: '409', scimType: 'uniqueness' })
+  })
+
+  it('gives a deleted name away again; an inactive one answers 409', async () => {
+    const made = await create(entra, 'again@example.org')
+    await entra.ask('PATCH', `/Users/${made.body['id']}`, {
+      schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+      Operations: [{ op: 'replace', value: { active: false } }],
+    })
+    expect((await entra.ask('POST', '/Users', userBody('again@example.org'))).status).toBe(409)
+    expect((await entra.ask('DELETE', `/Users/${made.body['id']}`)).status).toBe(204)
+    expect((await entra.ask('POST', '/Users', userBody('again@example.org'))).status).toBe(201)
+  })
+})
+
+describe('conditions (RFC 7644 §3.14)', () => {
+  it('answers 304 to a reader who has the version, and 412 to a writer who has an older one', async () => {
+    const { body } = await create()
+    const path = `/Users/${body['id']}`
+    const known = await entra.ask('GET', path, undefined, { 'if-none-match': 'W/"1"' })
+    expect(known.status).toBe(304)
+    expect(known.text).toBe('')
+    const put = (ifMatch: string) => entra.ask('PUT', path, userBody(body['userName'], { title: ifMatch }), { 'if-match': ifMatch })
+    expect((await put('W/"7"')).status).toBe(412)
+    const changed = await put('W/"1"')
+    expect(changed.status).toBe(200)
+    expect(changed.headers.get('etag')).toBe('W/"2"')
+    expect((await entra.ask('DELETE', path, undefined, { 'if-match': 'W/"1"' })).status).toBe(412)
+    expect((await entra.ask('DELETE', path, undefined, { 'if-match': 'W/"2"' })).status).toBe(204)
+  })
+})
+
+describe('another tenant or another connection', () => {
+  it('knows none of this one\'s users, by whatever method', async () => {
+    const { body } = await create()
+    const path = `/Users/${body['id']}`
+    const abroad = await rig.directory(await rig.house.tenant())
+    const neighbour = await rig.directory(entra.tenant, 'Second')
+    for (const stranger of [abroad, neighbour]) {
+      expect((await stranger.ask('GET', path)).status).toBe(404)
+      expect((await stranger.ask('PUT', path, userBody(body['userName']))).status).toBe(404)
+      expect((await stranger.ask('DELETE', path)).status).toBe(404)
+      expect((await stranger.ask('GET', `/Users?filter=userName eq "${body['userName']}"`)).body['totalResults']).toBe(0)
+      expect((await stranger.ask('POST', '/Users', userBody(body['userName']))).status).toBe(201)
+    }
+    expect((await entra.ask('GET', path)).status).toBe(200)
+  })
+})
+
+describe('paging', () => {
+  it('goes by index from 1 and says how many there are (RFC 7644 §3.4.2.4)', async () => {
+    const mine = await rig.directory(await rig.house.tenant())
+    for (let k = 0; k < 5; k++) await create(mine)
+    const page = await mine.ask('GET', '/Users?startIndex=4&count=10')
+    expect(page.body).toMatchObject({ totalResults: 5, itemsPerPage: 2, startIndex: 4 })
+    expect((await mine.ask('GET', '/Users?startIndex=0&count=0')).body).toMatchObject({ totalResults: 5, itemsPerPage: 0, Resources: [] })
+    expect((await mine.ask('GET', '/Users?count=many')).body).toMatchObject({ status: '400', scimType: 'invalidValue' })
+  })
+
+  it('goes by cursor through everybody once, sorted or not (RFC 9865)', async () => {
+    const mine = await rig.directory(await rig.house.tenant())
+    const all: string[] = []
+    for (let k = 0; k < 5; k++) all.push(String((await create(mine)).body['id']))
+    for (const sort of ['', '&sortBy=userName&sortOrder=descending']) {
+      const seen: string[] = []
+      let cursor: string | undefined = ''
+      while (cursor !== undefined) {
+        const page = await mine.ask('GET', `/Users?count=2&cursor=${cursor}${sort}`)
+        expect(page.body['totalResults']).toBe(5)
+        seen.push(...(page.body['Resources'] as { id: string }[]).map(({ id }) => id))
+        cursor = page.body['nextCursor'] as string | undefined
+      }
+      expect(seen.toSorted()).toEqual(all.toSorted())
+    }
+    const { body } = await mine.ask('GET', '/Users?count=2&cursor=')
+    const elsewhere = await mine.ask('GET', `/Users?count=2&cursor=${body['nextCursor']}&filter=active eq true`)
+    expect(elsewhere.body).toMatchObject({ status: '400', scimType: 'invalidCursor' })
+    expect((await mine.ask('GET', '/Users?cursor=nonsense')).body).toMatchObject({ scimType: 'invalidCursor' })
+    expect((await mine.ask('GET', '/Users?cursor=&count=0')).body).toMatchObject({ scimType: 'invalidCount' })
+  })
+})
