@@ -3,7 +3,8 @@
  * canonicalisation, so that both sides of a test are not one mistake.
  */
 import { constants, createCipheriv, createPrivateKey, generateKeyPairSync, publicEncrypt, randomBytes, sign, verify, type KeyObject } from 'node:crypto'
-import { SignedXml } from 'xml-crypto'
+import { DOMParser } from '@xmldom/xmldom'
+import { ExclusiveCanonicalization, SignedXml } from 'xml-crypto'
 import { selfSigned } from './certificate.ts'
 
 export interface Provider {
@@ -85,7 +86,18 @@ function sealed(xml: string, id: string, by: Provider, options: SigningOptions):
   options.prepare?.(signer)
   const location = { reference: options.behind ?? `//*[@ID='${id}']/*[local-name(.)='Issuer']`, action: 'after' as const }
   signer.computeSignature(xml, { prefix: options.prefix ?? 'ds', location })
-  return signer.getSignedXml()
+  return options.prefixes ? withoutSecondList(signer.getSignedXml(), id, by) : signer.getSignedXml()
+}
+
+/** xml-crypto writes a prefix list into the enveloped transform too, where no provider has one: taken out, and signed again. */
+function withoutSecondList(xml: string, id: string, by: Provider): string {
+  const mended = xml.replace(/<InclusiveNamespaces(?=[^>]*#enveloped-signature)[^>]*>/, '')
+  const infos = new DOMParser().parseFromString(mended, 'text/xml').getElementsByTagNameNS('http://www.w3.org/2000/09/xmldsig#', 'SignedInfo')
+  const info = Array.from(infos).find((one) => one.getElementsByTagName('ds:Reference')[0]?.getAttribute('URI') === `#${id}`)!
+  const canonical = new ExclusiveCanonicalization().process(info, {}).toString()
+  const value = sign('sha256', Buffer.from(canonical), by.key).toString('base64')
+  const place = mended.indexOf('<ds:SignatureValue>', mended.indexOf(`URI="#${id}"`))
+  return mended.slice(0, place) + mended.slice(place).replace(/(?<=<ds:SignatureValue>)[^<]*/, value)
 }
 
 export interface EncryptionOptions {
