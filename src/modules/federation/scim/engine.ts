@@ -76,7 +76,10 @@ export type MemberStep =
 /** schema/read-user.ts: a POST or PUT body. With `current` (PUT) an omitted `active` stays as it is, so nobody comes back silently. */
 export type ReadUser = (body: unknown, current?: AttributeMap) => UserColumns
 
-/** schema/read-group.ts: a POST or PUT body. `members` null: the body did not name them. A PUT without members empties the group. */
+/**
+ * schema/read-group.ts: a POST or PUT body. `members` null: the body did not assert them, and a PUT leaves them as they are
+ * (RFC 7644 §3.5.1 lets the server choose; nobody loses a role by omission). An empty list empties the group.
+ */
 export type ReadGroup = (body: unknown) => { readonly columns: GroupColumns; readonly members: readonly string[] | null }
 
 /** patch/patch-user.ts: a whole PatchOp message over the stored attributes. Throws and changes nothing, or answers the new columns. */
@@ -165,5 +168,5 @@ export type ScimType =
   | 'expiredCursor'
   | 'invalidCount'
 
-/** schema/json.ts: the body's text as JSON. Refuses more than 64 levels before it parses, NUL and unpaired surrogates (invalidSyntax). */
+/** schema/json.ts: the body's text as JSON. More than 32 levels are refused before it is parsed (invalidSyntax). */
 export type ReadJson = (text: string) => unknown
