@@ -11,7 +11,8 @@ export interface Rule {
 const above = /^src\/(app|edge|main|cli|proof\/.*|operator\/.*)(\.ts)?$/
 const code = (sources: Sources) => [...sources].filter(([path]) => path.startsWith('src/'))
 const production = (sources: Sources) => code(sources).filter(([path]) => !isTest(path))
-const nameOf = (module: string): string => module.replace('src/modules/', '').replaceAll('/', '.')
+/** Folders above a module group it, and are no part of its name. */
+const nameOf = (module: string): string => module.split('/').at(-1)!
 const floorOf = (path: string) => (above.test(path) ? 'top' : path.split('/')[1])
 
 function brokenImports(
