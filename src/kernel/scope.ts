@@ -18,7 +18,7 @@ export type Purpose = (typeof purposes)[number]
 
 export type SignInMethod = 'password' | 'saml' | 'api-token'
 
-/** A signed-in member, an integration, the system itself (jobs), the operator (command line), or nobody yet. */
+/** A signed-in member, an integration, a customer's directory, the system itself (jobs), the operator (command line), or nobody yet. */
 export type Actor =
   | {
       readonly kind: 'member'
@@ -31,6 +31,8 @@ export type Actor =
       readonly providerOrgId: string | null
     }
   | { readonly kind: 'integration'; readonly tokenId: string; readonly role: string }
+  /** A SCIM or SAML connection: it acts on the memberships that it provisioned or was linked to, and on no plane of its own. */
+  | { readonly kind: 'directory'; readonly source: 'SCIM' | 'SAML'; readonly connectionId: string }
   | { readonly kind: 'system'; readonly job: string }
   | { readonly kind: 'operator'; readonly name: string }
   | { readonly kind: 'anonymous' }

@@ -73,6 +73,13 @@ export const exceptions: readonly Exception[] = [
   ...except('The operator learns whether a first administrator has ever signed in, and nothing else of a session.', {
     'column-grant': ['tenant_id', 'id', 'membership_id'].map((column) => `identity.session.${column} maristan_operator`),
   }),
+  ...except('A directory ends sessions, invitations and flags tokens: it sees when they end and never what signs anybody in.', {
+    'column-grant': [
+      ...['tenant_id', 'id', 'membership_id', 'plane', 'expires_at', 'revoked_at', 'revoked_reason'].map((one) => `identity.session.${one}`),
+      ...['tenant_id', 'id', 'created_by', 'revoked_at', 'expires_at', 'flagged_at'].map((one) => `identity.api_token.${one}`),
+      ...['tenant_id', 'id', 'email', 'role', 'provider_org_id', 'state', 'version', 'updated_at'].map((one) => `identity.invitation.${one}`),
+    ].map((column) => `${column} maristan_directory`),
+  }),
   ...except('The operator sets a first password and never reads one.', {
     'secret-table': granted('identity.credential', ['INSERT'], ['maristan_operator']),
   }),

@@ -10,6 +10,9 @@ import type { Audit, AuditEventView, AuditPage } from './contract.ts'
 const access = { permission: 'audit:read' } as const
 const subGraphs = ['console', 'consumer', 'integrator'] as const
 
+/** What an actor's id names; a member's is its membership. */
+const actorTypes: Readonly<Record<string, string>> = { integration: 'ApiToken', directory: 'DirectoryConnection' }
+
 interface PageArguments {
   readonly first?: number | null | undefined
   readonly after?: string | null | undefined
@@ -34,10 +37,10 @@ export function auditGraph(builder: Builder, audit: Audit) {
     fields: (t) => ({
       id: t.id({ resolve: (event) => encodeGlobalId('AuditEvent', event.id) }),
       at: t.field({ type: 'DateTime', resolve: (event) => event.at, description: "The database's clock." }),
-      actorKind: t.exposeString('actorKind', { description: 'member, integration, system, operator or anonymous.' }),
+      actorKind: t.exposeString('actorKind', { description: 'member, integration, directory, system, operator or anonymous.' }),
       actorId: t.id({
         nullable: true,
-        resolve: ({ actorId, actorKind }) => actorId && encodeGlobalId(actorKind === 'integration' ? 'ApiToken' : 'Membership', actorId),
+        resolve: ({ actorId, actorKind }) => actorId && encodeGlobalId(actorTypes[actorKind] ?? 'Membership', actorId),
       }),
       plane: t.exposeString('plane', { nullable: true }),
       action: t.exposeString('action'),

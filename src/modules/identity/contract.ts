@@ -25,6 +25,7 @@ import { credentialFault, fault } from '../../kernel/fault.ts'
 import { locales } from '../../kernel/locale.ts'
 import { planes, signInPlanes } from '../../kernel/scope.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
+import type { Directory } from './contract-directory.ts'
 import type { Members } from './contract-members.ts'
 import { emailInput } from './email-address.ts'
 
@@ -190,8 +191,8 @@ export const identityMethods = {
 
 export type SigningIn = ContractOf<typeof identityMethods>
 
-/** The whole contract: signing in, and the administration of `contract-members.ts`. */
-export type Identity = SigningIn & Members
+/** The whole contract: signing in, the administration of `contract-members.ts`, the directories of `contract-directory.ts`. */
+export type Identity = SigningIn & Members & Directory
 
 /** Mutations that check something guessable: the limits allow each once an operation. */
 export const guessableFields = [

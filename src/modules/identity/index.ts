@@ -2,12 +2,14 @@
 import { defineModule } from '../../platform/module.ts'
 import { createAttempts } from './attempts.ts'
 import { sessionRevoked, type Identity } from './contract.ts'
+import { directoryEvents } from './contract-directory.ts'
 import { memberEvents, memberPermissions } from './contract-members.ts'
 import { identityGraph } from './graph.ts'
 import { accessGraph } from './graph-access.ts'
 import { membersGraph } from './graph-members.ts'
 import { createKeys } from './keys.ts'
 import { createRepo } from './repo.ts'
+import { createDirectoryRepo } from './repo-directory.ts'
 import { createFactorsRepo } from './repo-factors.ts'
 import { createKeyRepo } from './repo-keys.ts'
 import { createMembersRepo } from './repo-members.ts'
@@ -17,6 +19,7 @@ import { createThrottleRepo } from './repo-throttle.ts'
 import { jwksRoute } from './routes.ts'
 import { createIdentity } from './service.ts'
 import { createAdministration } from './service-administration.ts'
+import { createDirectory } from './service-directory.ts'
 
 export const identity = defineModule({
   name: 'identity',
@@ -28,6 +31,7 @@ export const identity = defineModule({
     'TotpDevice',
     'RecoveryCode',
     'Membership',
+    'DirectoryLink',
     'Session',
     'Invitation',
     'OneTimeToken',
@@ -36,7 +40,7 @@ export const identity = defineModule({
     'SigningKey',
   ],
   permissions: memberPermissions,
-  events: [sessionRevoked, ...memberEvents],
+  events: [sessionRevoked, ...memberEvents, ...directoryEvents],
   rawSql: true,
   build: ({ db, sql, clock, config, mail, log }, { tenancy, vault }) => {
     const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault, clock })
@@ -47,7 +51,8 @@ export const identity = defineModule({
     const factors = createFactorsRepo(db, sql)
     const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
     const { contract: signingIn, settled } = createIdentity(parts)
-    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts) })
+    const directory = createDirectory({ ...parts, directory: createDirectoryRepo(db, sql) })
+    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts), ...directory })
     return { contract, settled, keys, clock, members, nodes: createNodeRepo(db) }
   },
   jobs: [{ name: 'rotate-keys', cron: '17 3 * * *', inEveryTenant: false, run: ({ keys }) => keys.keepFresh() }],

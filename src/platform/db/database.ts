@@ -4,7 +4,18 @@ import type { Caller } from '../../kernel/scope.ts'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Gate } from './gate.ts'
-import { authLogin, authReadLogin, operatorLogin, readLoginOf, urlFor, workerLogin, writeLoginOf, type Login } from './logins.ts'
+import {
+  authLogin,
+  authReadLogin,
+  directoryLogin,
+  directoryReadLogin,
+  operatorLogin,
+  readLoginOf,
+  urlFor,
+  workerLogin,
+  writeLoginOf,
+  type Login,
+} from './logins.ts'
 import { OperationPool, startingWith, WritePool, type Operation, type Settings } from './operation.ts'
 import { ReadLane } from './read-lane.ts'
 import { Unit, type Transactions, type Tx } from './unit.ts'
@@ -108,6 +119,8 @@ export function loginsFor(caller: Caller): { readLogin: Login; writeLogin: Login
       return { readLogin: workerLogin, writeLogin: workerLogin }
     case 'operator':
       return { readLogin: operatorLogin, writeLogin: operatorLogin }
+    case 'directory':
+      return { readLogin: directoryReadLogin, writeLogin: directoryLogin }
     case 'anonymous':
       return { readLogin: authReadLogin, writeLogin: authLogin }
     case 'member':

@@ -17,8 +17,11 @@ export interface PublishedEvent {
 /** More than this in one command is a mistake in the code, not a big day. */
 const maxRows = 10_000
 
-const actorIdOf = (actor: Actor): string | null =>
-  actor.kind === 'member' ? actor.membershipId : actor.kind === 'integration' ? actor.tokenId : null
+function actorIdOf(actor: Actor): string | null {
+  if (actor.kind === 'member') return actor.membershipId
+  if (actor.kind === 'integration') return actor.tokenId
+  return actor.kind === 'directory' ? actor.connectionId : null
+}
 
 /** Inserts the audit rows of one transaction in one statement. `at` is the database's clock. */
 export async function writeAudit(tx: Tx, caller: Caller, entries: readonly AuditEntry[]): Promise<void> {

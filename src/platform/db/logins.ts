@@ -1,5 +1,6 @@
 /**
- * The database logins: one pair a plane, one for signing people in, one for jobs, one for the operator.
+ * The database logins: one pair a plane, one for signing people in, one for customers' directories, one for
+ * jobs, one for the operator.
  * A login owns nothing, is a member of nothing, and holds only its grants; a role inside a transaction could be set
  * again, a login cannot.
  */
@@ -12,11 +13,15 @@ export type Login =
   | `maristan_${Plane}_read`
   | 'maristan_auth'
   | 'maristan_auth_read'
+  | 'maristan_directory'
+  | 'maristan_directory_read'
   | 'maristan_worker'
   | 'maristan_operator'
 
 export const authLogin: Login = 'maristan_auth'
 export const authReadLogin: Login = 'maristan_auth_read'
+export const directoryLogin: Login = 'maristan_directory'
+export const directoryReadLogin: Login = 'maristan_directory_read'
 export const workerLogin: Login = 'maristan_worker'
 export const operatorLogin: Login = 'maristan_operator'
 
@@ -28,6 +33,8 @@ export const logins: readonly Login[] = [
   ...planes.map(readLoginOf),
   authLogin,
   authReadLogin,
+  directoryLogin,
+  directoryReadLogin,
   workerLogin,
   operatorLogin,
 ]
