@@ -11,6 +11,8 @@ import { audit } from './modules/audit/index.ts'
 import { care } from './modules/care/index.ts'
 import { guessableFields, sessionRoute, type Identity } from './modules/identity/contract.ts'
 import { identity } from './modules/identity/index.ts'
+import type { Saml } from './modules/federation/saml/contract.ts'
+import { saml, type buildSaml } from './modules/federation/saml/index.ts'
 import { tenancy } from './modules/tenancy/index.ts'
 import { vault } from './modules/vault/index.ts'
 import { compose, type Composed } from './platform/compose.ts'
@@ -30,7 +32,7 @@ import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
 
 /** Every module of the building. A new one is one line here. */
-export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, care]
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, saml, care]
 
 /** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
 export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {
@@ -61,6 +63,9 @@ export function drawHouse(): Composed {
     mail: { send: refuse },
   })
 }
+
+/** SAML as the server holds it: its routes ask the edge who comes. */
+const samlOf = (composed: Composed) => composed.made['saml'] as ReturnType<typeof buildSaml>
 
 export interface House {
   readonly server: HttpServer
@@ -126,7 +131,11 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
       const plane = edge.planeOfCredential(request)
       if (plane === null) throw unauthenticated()
       return database.unit(await edge.ask(plane, request, http), http.signal)
-    }, composed.made['identity']!.contract as Identity),
+    }, composed.made['identity']!.contract as Identity, composed.made['saml']!.contract as Saml),
+    samlOf(composed).route({
+      visit: async (slug, request, http) => database.unit(await edge.visit(slug, request, http), http.signal),
+      ask: async (slug, plane, request, http) => database.unit(await edge.askAt(slug, plane, request, http), http.signal),
+    }),
     ...composed.routes,
     ...healthRoutes({
       starting: async () => {

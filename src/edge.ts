@@ -32,6 +32,10 @@ export const purposeHeader = 'x-maristan-purpose'
 export interface Edge {
   /** The caller on one plane; anonymous where no credential came. @throws typed refusals, never a look-up before the plane agrees. */
   ask(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
+  /** Somebody without credentials at a tenant that the path names. @throws UNKNOWN_TENANT, TENANT_SUSPENDED, WRONG_HOST */
+  visit(slug: string, request: IncomingMessage, http: RequestContext): Promise<Caller>
+  /** The caller on one plane, at the tenant that the path names. @throws as visit and ask; WRONG_HOST for a credential of another one */
+  askAt(slug: string, plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
   /** The plane whose schema a bearer opens at `/graphql`. @throws UNAUTHENTICATED */
   planeOfBearer(request: IncomingMessage): Plane
   /** The plane of whichever credential came, for `/session`. Null when none did. */
@@ -53,18 +57,29 @@ const usualPurpose: Readonly<Record<Plane, Purpose>> = {
 export function createEdge(parts: { database: Database; door: TenantDoor; identity: Identity }): Edge {
   const { database, door, identity } = parts
 
-  return {
+  const edge: Edge = {
+    async visit(slug, request, http) {
+      const { tenantId } = await door.bySlug(slug)
+      const named = await door.named(request, http.client)
+      if (named !== null && named.tenantId !== tenantId) throw wrongHost()
+      return { ...baseOf(null, request, http), purpose: null, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
+    },
+
+    async askAt(slug, plane, request, http) {
+      const { tenantId } = await edge.visit(slug, request, http)
+      if (presentedOn(plane, request) === null) {
+        return { ...baseOf(plane, request, http), tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
+      }
+      const caller = await edge.ask(plane, request, http)
+      if (caller.tenantId !== tenantId) throw wrongHost()
+      return caller
+    },
+
     async ask(plane, request, http) {
       const presented = presentedOn(plane, request)
       if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
       const named = await door.named(request, http.client)
-      const base = {
-        plane,
-        purpose: purposeOf(request, plane),
-        requestId: http.requestId,
-        sourceAddress: http.client.address,
-        userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
-      }
+      const base = baseOf(plane, request, http)
       const nobody = (tenantId: string): Caller => ({ ...base, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() })
       if (presented === null) {
         if (named === null) throw unknownTenant()
@@ -108,6 +123,18 @@ export function createEdge(parts: { database: Database; door: TenantDoor; identi
       const cookies = cookiesOf(request)
       return cookiePlanes.find((plane) => cookies.has(cookieNameOf(plane) ?? '')) ?? null
     },
+  }
+  return edge
+}
+
+/** What is known of a caller whoever she is. */
+function baseOf(plane: Plane | null, request: IncomingMessage, http: RequestContext) {
+  return {
+    plane,
+    purpose: plane === null ? null : purposeOf(request, plane),
+    requestId: http.requestId,
+    sourceAddress: http.client.address,
+    userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
   }
 }
 

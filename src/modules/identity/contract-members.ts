@@ -41,7 +41,7 @@ export const tokenLimit = fault('conflict', 'TOKEN_LIMIT', 'This tenant has as m
 export const tenantApprovalNeeded = fault(
   'conflict',
   'TENANT_APPROVAL_NEEDED',
-  'An administrator of this tenant has signed in, so the tenant decides who comes in. Ask the administrator to invite this person.',
+  'An administrator of this tenant has signed in, so the tenant decides who comes in. Ask the administrator to do this.',
 )
 
 export const memberInvited = event('identity.member.invited', z.object({ invitationId: z.string() }))

@@ -15,11 +15,13 @@ import { createKeyRepo } from './repo-keys.ts'
 import { createMembersRepo } from './repo-members.ts'
 import { createNodeRepo } from './repo-nodes.ts'
 import { createSessionRepo } from './repo-sessions.ts'
+import { createSignOnRepo } from './repo-sign-on.ts'
 import { createThrottleRepo } from './repo-throttle.ts'
 import { jwksRoute } from './routes.ts'
 import { createIdentity } from './service.ts'
 import { createAdministration } from './service-administration.ts'
 import { createDirectory } from './service-directory.ts'
+import { createSignOn } from './service-sign-on.ts'
 
 export const identity = defineModule({
   name: 'identity',
@@ -38,6 +40,7 @@ export const identity = defineModule({
     'ApiToken',
     'ThrottleCount',
     'SigningKey',
+    'SignOnRule',
   ],
   permissions: memberPermissions,
   events: [sessionRevoked, ...memberEvents, ...directoryEvents],
@@ -49,10 +52,11 @@ export const identity = defineModule({
     const sessions = createSessionRepo({ db, sql })
     const members = createMembersRepo(db, sql)
     const factors = createFactorsRepo(db, sql)
-    const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
+    const signOn = createSignOnRepo(db, sql)
+    const parts = { repo, members, factors, sessions, signOn, keys, attempts, vault, tenancy, clock, config, mail, log }
     const { contract: signingIn, settled } = createIdentity(parts)
     const directory = createDirectory({ ...parts, directory: createDirectoryRepo(db, sql) })
-    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts), ...directory })
+    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts), ...directory, ...createSignOn(parts) })
     return { contract, settled, keys, clock, members, nodes: createNodeRepo(db) }
   },
   jobs: [{ name: 'rotate-keys', cron: '17 3 * * *', inEveryTenant: false, run: ({ keys }) => keys.keepFresh() }],

@@ -35,6 +35,7 @@ export interface NewSession {
   readonly hash: string
   readonly now: Date
   readonly expiresAt: Date
+  readonly secondFactorAt: Date | null
 }
 
 /** Whose sessions to end. */
