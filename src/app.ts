@@ -16,6 +16,8 @@ import type { Scim } from './modules/federation/scim/contract.ts'
 import { scim } from './modules/federation/scim/index.ts'
 import { scimRoute } from './modules/federation/scim/routes.ts'
 import { identity } from './modules/identity/index.ts'
+import type { Saml } from './modules/federation/saml/contract.ts'
+import { saml, type buildSaml } from './modules/federation/saml/index.ts'
 import { tenancy } from './modules/tenancy/index.ts'
 import { vault } from './modules/vault/index.ts'
 import { compose, type Composed } from './platform/compose.ts'
@@ -41,7 +43,7 @@ import type { AnyModule, Services } from './platform/module.ts'
 const mostSealLagSeconds = 5
 
 /** Every module of the building. A new one is one line here. */
-export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, scim]
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, scim, saml]
 
 /** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
 export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {
@@ -78,6 +80,9 @@ export function drawHouse(): Composed {
     mail: { send: refuse },
   })
 }
+
+/** SAML as the server holds it: its routes ask the edge who comes. */
+const samlOf = (composed: Composed) => composed.made['saml'] as ReturnType<typeof buildSaml>
 
 export interface House {
   readonly server: HttpServer
@@ -167,8 +172,12 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
       const plane = edge.planeOfCredential(request)
       if (plane === null) throw unauthenticated()
       return database.unit(await edge.ask(plane, request, http), http.signal)
-    }, identityContract),
+    }, identityContract, composed.made['saml']!.contract as Saml),
     scimRoute({ ...(composed.made['scim'] as ReturnType<typeof scim.build>), ...scimEdge }),
+    samlOf(composed).route({
+      visit: async (slug, request, http) => database.unit(await edge.visit(slug, request, http), http.signal),
+      ask: async (slug, plane, request, http) => database.unit(await edge.askAt(slug, plane, request, http), http.signal),
+    }),
     ...composed.routes,
     ...healthRoutes({
       starting: async () => {

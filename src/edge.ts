@@ -37,6 +37,10 @@ export interface Edge {
   ask(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
   /** The member that a bearer stood for when it was last asked, to be confirmed by the database; null where only `ask` can tell. */
   expect(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Expected | null>
+  /** Somebody without credentials at a tenant that the path names. @throws UNKNOWN_TENANT, TENANT_SUSPENDED, WRONG_HOST */
+  visit(slug: string, request: IncomingMessage, http: RequestContext): Promise<Caller>
+  /** The caller on one plane, at the tenant that the path names. @throws as visit and ask; WRONG_HOST for a credential of another one */
+  askAt(slug: string, plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
   /** The plane whose schema a bearer opens at `/graphql`. @throws UNAUTHENTICATED */
   planeOfBearer(request: IncomingMessage): Plane
   /** The plane of whichever credential came, for `/session`. Null when none did. */
@@ -63,15 +67,24 @@ export interface EdgeParts {
 }
 
 export function createEdge({ database, door, identity, memory }: EdgeParts): Edge {
-  const baseOf = (plane: Plane, request: IncomingMessage, http: RequestContext) => ({
-    plane,
-    purpose: purposeOf(request, plane),
-    requestId: http.requestId,
-    sourceAddress: http.client.address,
-    userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
-  })
+  const edge: Edge = {
+    async visit(slug, request, http) {
+      const { tenantId } = await door.bySlug(slug)
+      const named = await door.named(request, http.client)
+      if (named !== null && named.tenantId !== tenantId) throw wrongHost()
+      return { ...baseOf(null, request, http), purpose: null, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
+    },
 
-  return {
+    async askAt(slug, plane, request, http) {
+      const { tenantId } = await edge.visit(slug, request, http)
+      if (presentedOn(plane, request) === null) {
+        return { ...baseOf(plane, request, http), tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
+      }
+      const caller = await edge.ask(plane, request, http)
+      if (caller.tenantId !== tenantId) throw wrongHost()
+      return caller
+    },
+
     async ask(plane, request, http) {
       const presented = presentedOn(plane, request)
       if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
@@ -135,6 +148,18 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
       const cookies = cookiesOf(request)
       return cookiePlanes.find((plane) => cookies.has(cookieNameOf(plane) ?? '')) ?? null
     },
+  }
+  return edge
+}
+
+/** What is known of a caller whoever she is. */
+function baseOf(plane: Plane | null, request: IncomingMessage, http: RequestContext) {
+  return {
+    plane,
+    purpose: plane === null ? null : purposeOf(request, plane),
+    requestId: http.requestId,
+    sourceAddress: http.client.address,
+    userAgent: request.headers['user-agent']?.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') ?? null,
   }
 }
 

@@ -8,6 +8,7 @@ import { newId } from '../kernel/id.ts'
 import type { Caller, Plane, Scope } from '../kernel/scope.ts'
 import { permissionsOf, planeOf, type Role } from '../modules/access/contract.ts'
 import type { Care } from '../modules/care/contract.ts'
+import type { Saml } from '../modules/federation/saml/contract.ts'
 import type { Identity } from '../modules/identity/contract.ts'
 import type { Tenancy } from '../modules/tenancy/contract.ts'
 import type { Vault } from '../modules/vault/contract.ts'
@@ -37,13 +38,14 @@ interface DemoFile {
     readonly id: string
     readonly members: readonly DemoMember[]
     readonly apiToken: string
+    readonly saml: { readonly entityId: string; readonly metadataUrl: string; readonly acsUrl: string; readonly loginUrl: string }
   }[]
 }
 
 interface Seeder {
   readonly database: Database
   readonly loginSecret: string
-  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care }
+  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; saml: Saml }
 }
 
 /** Makes what is missing of the demo, and writes `demo.json` for a server at `url`. */
@@ -57,6 +59,7 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
       tenancy: house.made['tenancy']!.contract as Tenancy,
       vault: house.made['vault']!.contract as Vault,
       care: house.made['care']!.contract as Care,
+      saml: house.made['saml']!.contract as Saml,
     },
   }
   const path = join(config.dataDir, 'demo.json')
@@ -69,7 +72,7 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
     await ensureCare(seeder, plan, callers)
     const known = before?.tenants.find((one) => one.slug === plan.slug && one.id === id)
     const apiToken = known?.apiToken ?? (await makeApiToken(seeder, callers.get('tenant_admin')!))
-    tenants.push({ slug: plan.slug, host: hostOfTenant(config, plan.slug), id, members, apiToken })
+    tenants.push({ slug: plan.slug, host: hostOfTenant(config, plan.slug), id, members, apiToken, saml: await samlOf(seeder, id) })
   }
   await writeFile(`${path}.part`, `${JSON.stringify({ url, tenants } satisfies DemoFile, null, 2)}\n`, { mode: 0o600 })
   await chmod(`${path}.part`, 0o600)
@@ -145,6 +148,13 @@ async function makeApiToken(seeder: Seeder, admin: Caller): Promise<string> {
     authLogin,
   )
   return made.token
+}
+
+/** What an identity provider is given to connect with. */
+async function samlOf({ database, contract }: Seeder, tenantId: string): Promise<DemoFile['tenants'][number]['saml']> {
+  const unit = database.unit(operatorCaller(tenantId))
+  const { entityId, metadataUrl, acsUrl, loginUrl } = await unit.read(() => contract.saml.addresses(unit.scope, {}))
+  return { entityId, metadataUrl, acsUrl, loginUrl }
 }
 
 /** Recipients with their relatives and helpers, as the coordinator makes them: one command. */

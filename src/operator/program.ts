@@ -6,6 +6,7 @@ import { archiveCommands } from './commands-archive.ts'
 import { benchCommand } from './commands-bench.ts'
 import { databaseCommands } from './commands-database.ts'
 import { doctorCommand } from './commands-doctor.ts'
+import { samlCommands } from './commands-saml.ts'
 import { tenantCommands } from './commands-tenant.ts'
 import { tokenCommands } from './commands-token.ts'
 import { Terminal } from './terminal.ts'
@@ -23,7 +24,8 @@ program
   .action(async () => void (await import('../main.ts')))
 
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
-for (const add of [databaseCommands, doctorCommand, tenantCommands, archiveCommands, tokenCommands, benchCommand]) add(program, terminal)
+const groups = [databaseCommands, doctorCommand, tenantCommands, archiveCommands, tokenCommands, samlCommands, benchCommand]
+for (const add of groups) add(program, terminal)
 
 // `--json` may stand anywhere: before the command or after it.
 const everyCommand = (command: Command): Command[] => command.commands.flatMap((one) => [one, ...everyCommand(one)])

@@ -84,7 +84,7 @@ export async function freshHouse(
   const composed = await composeHouse(config, foundation, log)
   await composed.boot()
   const { server } = createHouse(config, foundation, composed, log)
-  const { port } = await server.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = await server.listen({ port: Number(environment['PORT'] ?? 0), host: '127.0.0.1' })
   const url = `http://127.0.0.1:${port}`
   const contract = {
     identity: composed.made['identity']!.contract as Identity,

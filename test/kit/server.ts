@@ -20,6 +20,7 @@ export interface Demo {
     readonly id: string
     readonly members: readonly { email: string; password: string; role: string; plane: string; totpSecret: string | null }[]
     readonly apiToken: string
+    readonly saml: { readonly entityId: string; readonly metadataUrl: string; readonly acsUrl: string; readonly loginUrl: string }
   }[]
 }
 

@@ -24,6 +24,7 @@ import { createKeys, totpSecretPlace, type Keys } from '../../src/modules/identi
 import { createRepo } from '../../src/modules/identity/repo.ts'
 import { createKeyRepo } from '../../src/modules/identity/repo-keys.ts'
 import { createSessionRepo } from '../../src/modules/identity/repo-sessions.ts'
+import { createSignOnRepo } from '../../src/modules/identity/repo-sign-on.ts'
 import { createThrottleRepo } from '../../src/modules/identity/repo-throttle.ts'
 import { createIdentity } from '../../src/modules/identity/service.ts'
 import type { SignInPlane } from '../../src/modules/identity/tokens/refresh.ts'
@@ -122,6 +123,7 @@ export async function layGround(): Promise<Ground> {
         ...services,
         repo: createRepo({ db, sql }),
         sessions: createSessionRepo({ db, sql }),
+        signOn: createSignOnRepo(db, sql),
         keys,
         attempts,
         vault: safe.contract,

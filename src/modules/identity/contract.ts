@@ -27,6 +27,7 @@ import { planes, signInPlanes } from '../../kernel/scope.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 import type { Directory } from './contract-directory.ts'
 import type { Members } from './contract-members.ts'
+import type { SignOn } from './contract-sign-on.ts'
 import { emailInput } from './email-address.ts'
 
 export { directoryRoles, mostSettled, privilegedRoles, type Settled } from './contract-directory.ts'
@@ -34,6 +35,7 @@ export { canonicalEmail } from './email-address.ts'
 export { totpNotEnrolled } from './contract-members.ts'
 export { passwordRefused } from './credentials/password-rule.ts'
 export type { BearerMemory, Recalled } from './recall.ts'
+export { signOnRequired } from './contract-sign-on.ts'
 export { sessionRoute } from './routes.ts'
 export { tokenExpired, tokenInvalid, tokenMalformed, tokenUnknownKey, tokenWrongPlane } from './tokens/access-token.ts'
 export { glanceAtBearer, glanceAtCookie, type BearerGlance } from './tokens/glance.ts'
@@ -195,8 +197,11 @@ export const identityMethods = {
 
 export type SigningIn = ContractOf<typeof identityMethods>
 
-/** The whole contract: signing in, the administration of `contract-members.ts`, the directories of `contract-directory.ts`. */
-export type Identity = SigningIn & Members & Directory
+/**
+ * The whole contract: signing in, the administration of `contract-members.ts`, the directories of `contract-directory.ts`, single sign-on
+ * of `contract-sign-on.ts`.
+ */
+export type Identity = SigningIn & Members & Directory & SignOn
 
 /** Mutations that check something guessable: the limits allow each once an operation. */
 export const guessableFields = [

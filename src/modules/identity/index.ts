@@ -16,6 +16,7 @@ import { createMembersRepo } from './repo-members.ts'
 import { createNodeRepo } from './repo-nodes.ts'
 import { createRetentionRepo } from './repo-retention.ts'
 import { createSessionRepo } from './repo-sessions.ts'
+import { createSignOnRepo } from './repo-sign-on.ts'
 import { createThrottleRepo } from './repo-throttle.ts'
 import { createRetention } from './retention.ts'
 import { jwksRoute } from './routes.ts'
@@ -23,6 +24,7 @@ import { createIdentity } from './service.ts'
 import { createAdministration } from './service-administration.ts'
 import { createDirectory } from './service-directory.ts'
 import { createOperatorGuard } from './service-operator.ts'
+import { createSignOn } from './service-sign-on.ts'
 
 export const identity = defineModule({
   name: 'identity',
@@ -41,6 +43,7 @@ export const identity = defineModule({
     'ApiToken',
     'ThrottleCount',
     'SigningKey',
+    'SignOnRule',
   ],
   permissions: memberPermissions,
   events: [sessionRevoked, ...memberEvents, ...directoryEvents],
@@ -52,11 +55,12 @@ export const identity = defineModule({
     const sessions = createSessionRepo({ db, sql })
     const members = createMembersRepo(db, sql)
     const factors = createFactorsRepo(db, sql)
-    const parts = { repo, members, factors, sessions, keys, attempts, vault, tenancy, clock, config, mail, log }
+    const signOn = createSignOnRepo(db, sql)
+    const parts = { repo, members, factors, sessions, signOn, keys, attempts, vault, tenancy, clock, config, mail, log }
     const { contract: signingIn, memory, settled } = createIdentity(parts)
     const onlyOperator = createOperatorGuard({ repo: members, tenancy, isDemo: config.demo })
     const directory = createDirectory({ ...parts, onlyOperator, directory: createDirectoryRepo(db, sql) })
-    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts), ...directory })
+    const contract: Identity = Object.freeze({ ...signingIn, ...createAdministration(parts), ...directory, ...createSignOn(parts) })
     const retention = createRetention({ repo: createRetentionRepo({ sql }), clock })
     return { contract, memory, settled, keys, clock, members, retention, nodes: createNodeRepo(db) }
   },

@@ -12,11 +12,13 @@ import { sessionRevoked } from './contract.ts'
 import type { Keys, Secrets } from './keys.ts'
 import type { IdentityRepo } from './repo.ts'
 import type { SessionRepo } from './repo-sessions.ts'
+import type { SignOnRepo } from './repo-sign-on.ts'
 import type { Slowdown } from './throttle.ts'
 
 export interface Parts {
   readonly repo: IdentityRepo
   readonly sessions: SessionRepo
+  readonly signOn: SignOnRepo
   readonly keys: Keys
   readonly attempts: Attempts
   readonly vault: Secrets
@@ -34,6 +36,7 @@ export type RefusalReason =
   | 'UNKNOWN_ACCOUNT'
   | 'ACCOUNT_DISABLED'
   | 'NO_MEMBERSHIP'
+  | 'SIGN_ON_REQUIRED'
   | 'PASSWORD_REPLACED'
   | 'WRONG_CODE'
   | 'CODE_REPLAYED'

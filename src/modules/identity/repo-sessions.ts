@@ -36,6 +36,7 @@ export interface NewSession {
   readonly hash: string
   readonly now: Date
   readonly expiresAt: Date
+  readonly secondFactorAt: Date | null
 }
 
 /** Whose sessions to end. */

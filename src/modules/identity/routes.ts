@@ -1,6 +1,7 @@
 /** Identity's plain HTTP: the published keys, and who is signed in. Nothing here changes anything. */
 import type { IncomingMessage } from 'node:http'
 import { AbsentFault, DeniedFault } from '../../kernel/fault.ts'
+import type { Scope } from '../../kernel/scope.ts'
 import type { Unit } from '../../platform/db/unit.ts'
 import { answerJson, answerRefusal } from '../../platform/http/answer.ts'
 import type { RequestContext, Route } from '../../platform/http/router.ts'
@@ -26,11 +27,13 @@ export function jwksRoute(keys: Pick<Keys, 'published'>): Route {
 
 /**
  * `/session`: whoever is signed in, else 401.
+ * @param federation knows by which name the identity provider called the person.
  * @param ask answers the unit of work of the one who asks; whoever is refused, or unknown, is 401 here.
  */
 export function sessionRoute(
   ask: (request: IncomingMessage, http: RequestContext) => Promise<Unit>,
   identity: Pick<Identity, 'self'>,
+  federation: { nameId(scope: Scope, input: object): Promise<{ nameId: string | null }> },
 ): Route {
   return {
     method: 'GET',
@@ -39,8 +42,9 @@ export function sessionRoute(
     async handle(request, response, http) {
       try {
         const unit = await ask(request, http)
-        const { tenant, email, role, plane, via } = await unit.read(() => identity.self(unit.scope, {}))
-        answerJson(response, 200, { tenant, email, nameId: null, role, plane, via })
+        const [self, { nameId }] = await unit.read(() => Promise.all([identity.self(unit.scope, {}), federation.nameId(unit.scope, {})]))
+        const { tenant, email, role, plane, via } = self
+        answerJson(response, 200, { tenant, email, nameId, role, plane, via })
       } catch (error) {
         // A credential that names no tenant of ours signs nobody in either.
         if (!(error instanceof DeniedFault || error instanceof AbsentFault)) throw error

@@ -19,8 +19,19 @@ export interface SessionOpener {
   /** Inside a command: a new session of a person who has proven everything. */
   open(
     inside: Scope,
-    to: { identityId: string; membership: ActiveMembership; transport: Transport; source: Source; via?: SignInMethod },
-  ): Promise<SignedIn>
+    to: {
+      identityId: string
+      membership: ActiveMembership
+      transport: Transport
+      /** Null for a person whom another sign-in page has proven: nothing was guessed here. */
+      source: Source | null
+      via?: SignInMethod
+      /** When the session ends at the latest. */
+      endsAt?: Date | null
+      /** When the second factor was shown. */
+      secondFactorAt?: Date | null
+    },
+  ): Promise<SignedIn & { readonly sessionId: string }>
   sign(key: SigningKey, claims: AccessClaims): Promise<string>
 }
 
@@ -33,15 +44,16 @@ export function createSessionOpener({ sessions, keys, attempts, clock, config }:
 
     prepare: async (plane, kind) => (kind === 'COOKIE' ? { kind } : { kind, key: await keys.signingKey(plane) }),
 
-    async open(inside, { identityId, membership, transport, source, via = 'password' }) {
+    async open(inside, { identityId, membership, transport, source, via = 'password', endsAt = null, secondFactorAt = null }) {
       const { tenantId } = inside
       const { id: membershipId, plane } = membership
       const now = new Date(clock.nowMs())
       const made = transport.kind === 'COOKIE' ? cookieFor(tenantId, plane) : refreshTokenFor(plane)
       const sessionId = made.sessionId
-      const expiresAt = new Date(now.getTime() + sessionLife.absoluteMs)
-      await sessions.add(inside, { id: sessionId, membershipId, plane, via, hash: made.hash, now, expiresAt })
-      const deviceToken = await attempts.succeed(inside, source)
+      const lifeMs = Math.min(sessionLife.absoluteMs, endsAt === null ? Infinity : endsAt.getTime() - now.getTime())
+      const expiresAt = new Date(now.getTime() + lifeMs)
+      await sessions.add(inside, { id: sessionId, membershipId, plane, via, hash: made.hash, now, expiresAt, secondFactorAt })
+      const deviceToken = source === null ? null : await attempts.succeed(inside, source)
       inside.unit.record({
         action: 'signin.succeeded',
         resource: 'Session',
@@ -50,9 +62,9 @@ export function createSessionOpener({ sessions, keys, attempts, clock, config }:
         actor: { id: membershipId, sessionId, via },
         detail: { transport: transport.kind },
       })
-      const common = { kind: 'SIGNED_IN', deviceToken, membership: { id: membershipId, role: membership.role, plane } } as const
+      const common = { kind: 'SIGNED_IN', sessionId, deviceToken, membership: { id: membershipId, role: membership.role, plane } } as const
       if (transport.kind === 'COOKIE') {
-        const maxAgeSeconds = sessionLife.absoluteMs / 1_000
+        const maxAgeSeconds = Math.floor(lifeMs / 1_000)
         const setCookie = cookieHeader(plane, made.value, { maxAgeSeconds, isSecure: isSecureOnly(config) })
         return { ...common, accessToken: null, refreshToken: null, expiresInSeconds: maxAgeSeconds, setCookie }
       }

@@ -8,7 +8,7 @@ import { randomToken, sha256Hex } from '../../platform/crypto/hash.ts'
 import type { ServiceOf } from '../../platform/contract.ts'
 import type { Attempt, Source } from './attempts.ts'
 import { createCodes } from './codes.ts'
-import { codeRefused, invalidCredentials, sessionLife, signInOver } from './contract.ts'
+import { codeRefused, invalidCredentials, sessionLife, signInOver, signOnRequired } from './contract.ts'
 import type { identityMethods, SignedIn, SignInResult } from './contract.ts'
 import { hashPassword, verifyPassword } from './credentials/password.ts'
 import { comeBackIn, recordRefusal, type Parts, type RefusalReason } from './parts.ts'
@@ -42,7 +42,7 @@ export interface SignIn extends Pick<Methods, 'signIn' | 'verifySecondFactor' | 
 }
 
 export function createSignIn(parts: Parts): SignIn {
-  const { repo, attempts, clock } = parts
+  const { repo, signOn, attempts, clock } = parts
   const codes = createCodes(parts)
   const opener = createSessionOpener(parts)
   const now = () => new Date(clock.nowMs())
@@ -90,7 +90,14 @@ export function createSignIn(parts: Parts): SignIn {
   /** Inside a command, when everything is proven: a session, or the question which membership it is for. */
   const admit = async (
     inside: Scope,
-    to: { identityId: string; memberships: readonly ActiveMembership[]; plane: SignInPlane; transport: Transport; source: Source },
+    to: {
+      identityId: string
+      memberships: readonly ActiveMembership[]
+      plane: SignInPlane
+      transport: Transport
+      source: Source
+      secondFactorAt?: Date
+    },
   ): Promise<SignInResult> => {
     const [only, ...others] = to.memberships
     if (only && others.length === 0) return opener.open(inside, { ...to, membership: only })
@@ -115,6 +122,12 @@ export function createSignIn(parts: Parts): SignIn {
     return token
   }
 
+  /** Without those whose connection signs its people in alone. */
+  const openToPasswords = async (inside: Scope, held: readonly ActiveMembership[]): Promise<readonly ActiveMembership[]> => {
+    const closed = await signOn.withoutPassword(inside, held.map(({ id }) => id))
+    return held.filter(({ id }) => !closed.has(id))
+  }
+
   const refused = (inside: Scope, reason: RefusalReason, identityId: string | null, fault: Fault): { fault: Fault } => {
     recordRefusal(inside, reason, identityId)
     return { fault }
@@ -131,9 +144,11 @@ export function createSignIn(parts: Parts): SignIn {
         if (!(await repo.holdCredential(inside, account))) {
           return refused(inside, 'PASSWORD_REPLACED', account.id, invalidCredentials())
         }
-        const memberships = await repo.activeMemberships(inside, account.id, plane)
-        if (memberships.length === 0) return refused(inside, 'NO_MEMBERSHIP', account.id, invalidCredentials())
+        const held = await repo.activeMemberships(inside, account.id, plane)
+        if (held.length === 0) return refused(inside, 'NO_MEMBERSHIP', account.id, invalidCredentials())
         await attempts.takeBack(inside, attempt)
+        const memberships = await openToPasswords(inside, held)
+        if (memberships.length === 0) return refused(inside, 'SIGN_ON_REQUIRED', account.id, signOnRequired())
         const next = { identityId: account.id, plane, transport: prepared, source }
         if (await repo.totp(inside, account.id)) {
           const challengeToken = await ask(inside, next, 'SECOND_FACTOR', sessionLife.challengeMs)
@@ -163,10 +178,10 @@ export function createSignIn(parts: Parts): SignIn {
           : codes.takeCode(inside, account.id, code))
         if (!isRight) return refused(inside, 'WRONG_CODE', account.id, codeRefused())
         await attempts.takeBack(inside, attempt)
-        const memberships = await repo.activeMemberships(inside, account.id, plane)
+        const memberships = await openToPasswords(inside, await repo.activeMemberships(inside, account.id, plane))
         const wasFirst = await repo.useToken(inside, 'SECOND_FACTOR', hash, now())
         if (!wasFirst || memberships.length === 0) return refused(inside, 'NO_MEMBERSHIP', account.id, signInOver())
-        return { result: await admit(inside, { identityId: account.id, memberships, plane, transport: prepared, source }) }
+        return { result: await admit(inside, { identityId: account.id, memberships, plane, transport: prepared, source, secondFactorAt: now() }) }
       })
       return resultOf(ending)
     },
@@ -177,7 +192,7 @@ export function createSignIn(parts: Parts): SignIn {
         const holder = await repo.useToken(inside, 'MEMBERSHIP_CHOICE', sha256Hex(choiceToken), now())
         const account = holder?.plane === plane ? await repo.accountBy(inside, { id: holder.identityId }) : null
         if (!account?.isActive) return refused(inside, 'CHALLENGE_OVER', account?.id ?? null, signInOver())
-        const memberships = await repo.activeMemberships(inside, account.id, plane)
+        const memberships = await openToPasswords(inside, await repo.activeMemberships(inside, account.id, plane))
         const membership = memberships.find(({ id }) => id === membershipId)
         // Undoes the command: the choice was not offered, and the token is still good for one that was.
         if (!membership) throw notFound()

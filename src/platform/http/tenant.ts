@@ -19,6 +19,8 @@ const slugForm = /^[a-z][a-z0-9-]{1,38}[a-z0-9]$/
 export interface TenantDoor {
   /** The tenant that host or header name; null when they name none. @throws UNKNOWN_TENANT, WRONG_HOST when they disagree. */
   named(request: IncomingMessage, client: Client): Promise<TenantGlance | null>
+  /** The tenant of this name, wherever it came from. @throws UNKNOWN_TENANT, TENANT_SUSPENDED */
+  bySlug(slug: string): Promise<TenantGlance>
   /** The tenant that a token names. @throws UNKNOWN_TENANT */
   byId(tenantId: string): Promise<TenantGlance>
 }
@@ -40,7 +42,7 @@ export function createTenantDoor(gate: Gate, baseHosts: readonly string[], ttlMs
     if (entry.glance.status === 'SUSPENDED') throw tenantSuspended()
     return entry.glance
   }
-  const bySlug = (slug: string) => {
+  const bySlug = async (slug: string): Promise<TenantGlance> => {
     if (!slugForm.test(slug)) throw unknownTenant()
     return remember(`slug ${slug}`, () => gate.tenantBySlug(slug))
   }
@@ -57,6 +59,7 @@ export function createTenantDoor(gate: Gate, baseHosts: readonly string[], ttlMs
       if (byHost !== null) return bySlug(byHost)
       return typeof header === 'string' ? bySlug(header) : null
     },
+    bySlug,
     byId: (tenantId) => remember(`id ${tenantId}`, () => gate.tenantById(tenantId)),
   }
 }

@@ -148,6 +148,8 @@ export interface MetadataInput {
   readonly now: Date
   /** PEM; given and not empty: the document must be signed with one of them. */
   readonly trustedCertificates: readonly string[]
+  /** The operator vouched for the document: addresses may be plain http. Without it only those of the browser's own machine. */
+  readonly plainHttp?: boolean
 }
 
 export type MetadataVerdict = { readonly ok: true; readonly metadata: IdpMetadata } | Refused

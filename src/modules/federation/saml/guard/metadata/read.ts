@@ -1,6 +1,6 @@
 /**
  * Metadata of an identity provider: its entityId, keys and addresses. Refuses documents of several providers, expired ones, addresses
- * that are not https, and, where trusted certificates are given, whatever is not signed with one of them.
+ * that are not https (but see `plainHttp`), and, where trusted certificates are given, whatever is not signed with one of them.
  */
 import { X509Certificate } from 'node:crypto'
 import { isOver } from '../clock.ts'
@@ -39,7 +39,7 @@ export function parseMetadata(xml: Uint8Array, laws: Laws): XmlElement {
   return root
 }
 
-function metadataIn({ xml, now, trustedCertificates }: MetadataInput, laws: Laws): IdpMetadata {
+function metadataIn({ xml, now, trustedCertificates, plainHttp = false }: MetadataInput, laws: Laws): IdpMetadata {
   const root = parseMetadata(xml, laws)
   const trusted = trustedCertificates.length > 0
   if (trusted) {
@@ -58,13 +58,13 @@ function metadataIn({ xml, now, trustedCertificates }: MetadataInput, laws: Laws
   const durations = levels.flatMap((one) => readDurationSeconds(attributeOf(one, 'cacheDuration') ?? '') ?? [])
   const certificates = certificatesOf(provider)
   laws.demand(certificates.length > 0, 'METADATA_CERTIFICATE', () => 'no RSA or EC certificate for signing')
-  const singleSignOn = endpointsOf(provider, 'SingleSignOnService')
+  const singleSignOn = endpointsOf(provider, 'SingleSignOnService', plainHttp)
   laws.demand(singleSignOn.length > 0, 'METADATA_ENDPOINT', () => 'no https address for redirect or POST')
   return {
     entityId: attributeOf(entity, 'entityID') ?? '',
     certificates,
     singleSignOn,
-    singleLogout: endpointsOf(provider, 'SingleLogoutService'),
+    singleLogout: endpointsOf(provider, 'SingleLogoutService', plainHttp),
     nameIdFormats: childrenOf(provider, md, 'NameIDFormat').map((format) => textOf(format).trim()),
     wantAuthnRequestsSigned: /^(true|1)$/.test(attributeOf(provider, 'WantAuthnRequestsSigned')?.trim() ?? ''),
     validUntil,
@@ -119,22 +119,27 @@ function certificatesOf(provider: XmlElement): MetadataCertificate[] {
 }
 
 /** Addresses by the two bindings of browsers; others, and those without https, are left out. */
-function endpointsOf(provider: XmlElement, local: string): MetadataEndpoint[] {
+function endpointsOf(provider: XmlElement, local: string, plainHttp: boolean): MetadataEndpoint[] {
   return childrenOf(provider, md, local)
     .slice(0, mostEndpoints)
     .flatMap((element) => {
       const named = attributeOf(element, 'Binding')?.trim()
       const binding = named === redirectBinding ? 'redirect' : named === postBinding ? 'post' : null
-      const url = httpsOf(attributeOf(element, 'Location'))
+      const url = addressOf(attributeOf(element, 'Location'), plainHttp)
       const answers = attributeOf(element, 'ResponseLocation')
       if (binding === null || url === null) return []
-      return [{ binding, url, responseUrl: answers === null ? null : httpsOf(answers) } as const]
+      return [{ binding, url, responseUrl: answers === null ? null : addressOf(answers, plainHttp) } as const]
     })
 }
 
-/** The address as written when it is https without a user and without a fragment. */
-function httpsOf(value: string | null): string | null {
+/**
+ * The address as written when it is https without a user and without a fragment. Plain http never leaves the browser's own machine, unless
+ * somebody vouched.
+ */
+function addressOf(value: string | null, plainHttp: boolean): string | null {
   const text = value?.trim() ?? ''
   const url = URL.parse(text)
-  return url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '' ? text : null
+  if (!url || url.username !== '' || url.password !== '' || url.hash !== '') return null
+  const isOwnMachine = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && (plainHttp || isOwnMachine)) ? text : null
 }

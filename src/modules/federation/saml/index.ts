@@ -1,0 +1,83 @@
+/** SAML: people of a hospital sign in through its own identity provider. It believes nothing that the guard has not verified. */
+import { resolveTxt } from 'node:dns/promises'
+import { setSchemaValidator } from 'samlify'
+import { createEgress } from '../../../platform/http/egress.ts'
+import { checked } from '../../../platform/contract.ts'
+import { defineModule } from '../../../platform/module.ts'
+import { createConnections } from './connections.ts'
+import { certificateExpiring, connectionMoved, signOnMethods, type Saml } from './contract.ts'
+import { administrationMethods } from './contract-administration.ts'
+import { samlGuard } from './guard/guard.ts'
+import { createKeys } from './keys.ts'
+import type { Parts } from './parts.ts'
+import { createRepo } from './repo.ts'
+import { createKeyRepo } from './repo-keys.ts'
+import { createTrafficRepo } from './repo-traffic.ts'
+import { samlRoute, type SamlDoor } from './routes.ts'
+import { createAdministrationService } from './service-administration.ts'
+import { createLogoutService } from './service-logout.ts'
+import { createSignOnService } from './service-sign-on.ts'
+import { createSetupPages } from './setup/pages.ts'
+import { createStanding } from './standing.ts'
+
+// samlify refuses to read without a validator. It only writes here; whoever had it read would meet the guard's grammar.
+setSchemaValidator({ validate: (xml: string) => samlGuard.validate(xml) })
+
+/** The texts of a name's TXT records. A name without any has none; a resolver that fails proves nothing either. */
+export async function txtRecords(name: string): Promise<readonly string[]> {
+  const records = await resolveTxt(name).catch(() => [])
+  return records.slice(0, 50).map((parts) => parts.join('').slice(0, 1_000))
+}
+
+/** What the module is built of. Tests give another resolver or another way out. */
+export function buildSaml(parts: Omit<Parts, 'keys'> & { readonly keyRepo: Parameters<typeof createKeys>[0]['repo'] }) {
+  const keys = createKeys({ repo: parts.keyRepo, vault: parts.vault, clock: parts.clock })
+  const all: Parts = { ...parts, keys }
+  const standing = createStanding(all)
+  const connections = createConnections(all, standing)
+  const signOn = { ...createSignOnService(all, standing), ...createLogoutService(all, connections) }
+  const contract: Saml = Object.freeze({
+    ...checked(signOnMethods, signOn),
+    ...checked(administrationMethods, createAdministrationService(all, connections, standing)),
+  })
+  const setup = createSetupPages(all, connections, contract)
+  return { contract, egress: parts.egress, route: (door: SamlDoor) => samlRoute(door, contract, setup) }
+}
+
+export const saml = defineModule({
+  name: 'saml',
+  summary: 'Sign-on through a hospital\'s own identity provider. It believes nothing that the guard has not verified.',
+  needs: ['tenancy', 'vault', 'identity'],
+  owns: [
+    'SsoConnection',
+    'SsoCertificate',
+    'SsoDomain',
+    'SsoRule',
+    'SamlKey',
+    'SamlRequest',
+    'SamlOutcome',
+    'SamlReplay',
+    'SamlAttempt',
+    'SamlSession',
+    'SamlSetup',
+    'SamlRecovery',
+  ],
+  events: [connectionMoved, certificateExpiring],
+  build: ({ db, clock, config, mail, log }, { tenancy, vault, identity }) =>
+    buildSaml({
+      repo: createRepo(db),
+      traffic: createTrafficRepo(db),
+      keyRepo: createKeyRepo(db),
+      guard: samlGuard,
+      identity,
+      tenancy,
+      vault,
+      egress: createEgress(),
+      txtOf: txtRecords,
+      clock,
+      config,
+      mail,
+      log,
+    }),
+  settle: ({ egress }) => egress.close(),
+})

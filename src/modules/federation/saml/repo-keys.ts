@@ -1,0 +1,27 @@
+/** Our own SAML keys of one tenant. The private part is sealed. */
+import type { Scope } from '../../../kernel/scope.ts'
+import type { Prisma, SamlKey } from '../../../platform/db/generated/client.ts'
+import type { ModuleDb } from '../../../platform/module.ts'
+
+export type { SamlKey }
+
+export function createKeyRepo(db: ModuleDb<'SamlKey'>) {
+  return {
+    /** Those still published, the newest first. */
+    published: (scope: Scope, now: Date): Promise<SamlKey[]> =>
+      db(scope).samlKey.findMany({
+        where: { tenantId: scope.tenantId, retireAt: { gt: now } },
+        orderBy: [{ activeFrom: 'desc' }, { id: 'desc' }],
+        take: 20,
+      }),
+
+    add: (scope: Scope, data: Omit<Prisma.SamlKeyUncheckedCreateInput, 'tenantId'>) =>
+      db(scope).samlKey.create({ data: { ...data, tenantId: scope.tenantId }, select: { id: true } }),
+
+    async retire(scope: Scope, ids: readonly string[], retireAt: Date): Promise<void> {
+      await db(scope).samlKey.updateMany({ where: { tenantId: scope.tenantId, id: { in: [...ids] } }, data: { retireAt } })
+    },
+  }
+}
+
+export type KeyRepo = ReturnType<typeof createKeyRepo>

@@ -1,0 +1,196 @@
+/** Signing in through a hospital's identity provider, over real HTTP on both sides. */
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
+import { answerOf, Browser, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
+import { makeProvider } from '../kit/saml-provider.ts'
+import type { TestTenant } from '../kit/house.ts'
+
+let house: SamlHouse
+let tenant: TestTenant
+let idp: IdpDouble
+let connectionId: string
+/** A tenant whose connection takes what nobody asked for. */
+let open: TestTenant
+
+beforeAll(async () => {
+  house = await samlHouse()
+  tenant = await house.tenant()
+  open = await house.tenant()
+  idp = await startIdp()
+  await house.connect(open, idp, { jitRole: 'clinician', allowIdpInitiated: true })
+  connectionId = await house.connect(tenant, idp, { jitRole: 'clinician', name: 'Hospital' })
+}, 60_000)
+afterAll(async () => {
+  await idp.close()
+  await house.close()
+})
+
+const acs = (of: TestTenant = tenant) => `${house.url}/saml/${of.slug}/acs`
+const audience = (of: TestTenant = tenant) => `${house.url}/saml/${of.slug}/metadata`
+async function anotherIdp(): Promise<IdpDouble> {
+  const other = await startIdp()
+  onTestFinished(() => other.close())
+  return other
+}
+
+describe('a newcomer of a connection that takes them', () => {
+  test('comes in on the plane of the role, by a cookie, under the name the provider uses', async () => {
+    idp.person = { nameId: 'noor@hospital.example' }
+    const { browser, page } = await house.signInAt(tenant, '?return=/rounds')
+    expect([page.status, page.location]).toEqual([303, `${house.url}/rounds`])
+    expect(browser.has('d_sid')).toBe(true)
+    expect(await house.session(browser)).toEqual({
+      tenant: tenant.slug,
+      email: 'noor@hospital.example',
+      nameId: 'noor@hospital.example',
+      role: 'clinician',
+      plane: 'clinician',
+      via: 'saml',
+    })
+  })
+
+  test('is the same member when she comes again, and when her address has changed', async () => {
+    idp.person = { nameId: 'u-1', format: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent', attributes: { mail: ['dina@hospital.example'] } }
+    const first = await house.session((await house.signInAt(tenant)).browser)
+    idp.person = { ...idp.person, attributes: { mail: ['dina.new@hospital.example'] } }
+    const again = await house.session((await house.signInAt(tenant)).browser)
+    expect([first['email'], again['email']]).toEqual(['dina@hospital.example', 'dina@hospital.example'])
+  })
+
+  test('is asked for by a request that our own certificate has signed, and never with another site as the way back', async () => {
+    idp.person = { nameId: 'noor@hospital.example' }
+    const before = idp.seen.length
+    for (const wanted of ['https://evil.example/', '//evil.example', '/\\evil.example', 'javascript:alert(1)', '/%0d%0aset-cookie:x=1', '\\\\evil.example']) {
+      const { page } = await house.signInAt(tenant, `?return=${encodeURIComponent(wanted)}`)
+      expect(new URL(page.location!).origin, wanted).toBe(house.url)
+    }
+    expect(idp.seen.length - before).toBe(6)
+  })
+
+  test('is sent to prove herself anew where that is asked for', async () => {
+    await house.signInAt(tenant, '?force=1')
+    expect(idp.seen.at(-1)?.forceAuthn).toBe(true)
+  })
+})
+
+describe('no session comes of', () => {
+  const forged = (options: Partial<Parameters<typeof answerOf>[1]> = {}) =>
+    answerOf(idp.provider, { acsUrl: acs(), audience: audience(), inResponseTo: null, person: { nameId: 'noor@hospital.example' }, ...options })
+
+  test('an answer by redirect', async () => {
+    const page = await new Browser().open(`${acs()}?SAMLResponse=${encodeURIComponent(forged())}`)
+    expect(page.status).toBe(405)
+  })
+
+  test('an answer that nobody asked for, unless the connection takes those', async () => {
+    const browser = new Browser()
+    const page = await browser.open(acs(), { method: 'POST', form: { SAMLResponse: forged() }, fromSite: idp.url })
+    expect([page.status, await house.reasonOn(tenant, page)]).toEqual([403, 'UNSOLICITED'])
+    expect(browser.cookies()).toEqual([])
+
+    const taken = forged({ acsUrl: acs(open), audience: audience(open) })
+    const posted = await browser.open(acs(open), { method: 'POST', form: { SAMLResponse: taken, RelayState: '/today' }, fromSite: idp.url })
+    const done = await browser.open(posted.location!)
+    expect([done.location, (await house.session(browser))['via']]).toEqual([`${house.url}/today`, 'saml'])
+  })
+
+  test('an answer that another browser carries: signing somebody in as oneself fails', async () => {
+    const attacker = new Browser()
+    const victim = new Browser()
+    const form = await attacker.follow(house.loginUrl(tenant))
+    const posted = await victim.press(form)
+    const page = await victim.open(posted.location!)
+    expect([page.status, await house.reasonOn(tenant, page)]).toEqual([403, 'OTHER_BROWSER'])
+    expect(victim.has('d_sid')).toBe(false)
+    // The same answer still waits for the browser that asked.
+    expect((await attacker.open(posted.location!)).status).toBe(303)
+    expect((await attacker.open(posted.location!)).status).toBe(403)
+  })
+
+  test('an assertion that was used before, and a request that was answered', async () => {
+    const browser = new Browser()
+    const form = await browser.follow(house.loginUrl(tenant))
+    expect((await browser.press(form)).status).toBe(303)
+    const twice = await browser.press(form)
+    expect([twice.status, await house.reasonOn(tenant, twice)]).toEqual([403, 'UNKNOWN_REQUEST'])
+
+    const taken = forged({ acsUrl: acs(open), audience: audience(open) })
+    const post = () => browser.open(acs(open), { method: 'POST', form: { SAMLResponse: taken }, fromSite: idp.url })
+    expect((await post()).status).toBe(303)
+    expect(await house.reasonOn(open, await post())).toBe('REPLAYED')
+  })
+
+  test("another tenant's provider, a stranger's signature, another tenant's request", async () => {
+    const other = open
+    const theirs = await anotherIdp()
+    await house.connect(other, theirs, { jitRole: 'clinician' })
+    const post = async (SAMLResponse: string) => {
+      const page = await new Browser().open(acs(), { method: 'POST', form: { SAMLResponse }, fromSite: idp.url })
+      return [page.status, await house.reasonOn(tenant, page)]
+    }
+    const asTheirs = { acsUrl: acs(), audience: audience(), inResponseTo: null, person: { nameId: 'noor@hospital.example' } }
+    expect(await post(answerOf(theirs.provider, asTheirs))).toEqual([403, 'UNKNOWN_PROVIDER'])
+    const browser = new Browser()
+    await browser.follow(house.loginUrl(tenant))
+    const id = idp.seen.at(-1)!.id
+    expect(await post(forged({ inResponseTo: id, by: makeProvider('https://stranger.example') }))).toEqual([403, expect.stringMatching(/^SIGN/)])
+    expect(await post(answerOf(theirs.provider, { ...asTheirs, inResponseTo: id }))).toEqual([403, expect.any(String)])
+    const page = await new Browser().open(acs(other), { method: 'POST', form: { SAMLResponse: forged({ inResponseTo: id }) }, fromSite: idp.url })
+    expect([page.status, await house.reasonOn(other, page)]).toEqual([403, 'UNKNOWN_REQUEST'])
+  })
+
+  test("somebody else's password: an assertion never enters the plane of relatives, and takes over no membership", async () => {
+    const family = tenant.member.family
+    idp.person = { nameId: family.email }
+    const { browser } = await house.signInAt(tenant)
+    expect(await house.session(browser)).toMatchObject({ role: 'clinician', plane: 'clinician' })
+    expect(browser.has('c_sid')).toBe(false)
+    idp.person = { nameId: tenant.member.clinician.email }
+    const { page } = await house.signInAt(tenant)
+    expect([page.status, await house.reasonOn(tenant, page)]).toEqual([403, 'NOT_LINKED'])
+    expect((await house.signInAt(tenant, '?plane=consumer')).page.status).toBe(403)
+  })
+
+  test('a connection without newcomers, for whom nobody has linked', async () => {
+    const theirs = await anotherIdp()
+    const id = await house.connect(tenant, theirs)
+    theirs.person = { nameId: 'nobody@hospital.example' }
+    const { page } = await house.signInAt(tenant, `?connection=${id}`)
+    expect([page.status, await house.reasonOn(tenant, page)]).toEqual([403, 'NO_MEMBERSHIP'])
+  })
+})
+
+describe('the page of a refusal', () => {
+  test('is the same whatever the reason, in the language of its reader, and runs no script', async () => {
+    const answer = async (language: string) =>
+      fetch(acs(), {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'accept-language': language },
+        body: 'SAMLResponse=bm90IHhtbA==',
+      })
+    const [english, arabic] = [await answer('en'), await answer('ar')]
+    expect([english.status, english.headers.get('content-security-policy')]).toEqual([403, expect.stringContaining("default-src 'none'")])
+    expect(await english.text()).toContain('<html lang="en" dir="ltr">')
+    const text = await arabic.text()
+    expect(text).toContain('<html lang="ar" dir="rtl">')
+    expect(text).not.toContain('XML')
+  })
+})
+
+describe('an encrypted assertion', () => {
+  test('is opened with the key that our metadata publishes', async () => {
+    const ours = await (await fetch(audience(open))).text()
+    const encryptTo = `-----BEGIN CERTIFICATE-----\n${/use="encryption".*?X509Certificate>([^<]+)</s.exec(ours)![1]}\n-----END CERTIFICATE-----`
+    const person = { nameId: 'secret@hospital.example' }
+    const SAMLResponse = answerOf(idp.provider, { acsUrl: acs(open), audience: audience(open), inResponseTo: null, person, encryptTo })
+    const browser = new Browser()
+    const posted = await browser.open(acs(open), { method: 'POST', form: { SAMLResponse }, fromSite: idp.url })
+    await browser.open(posted.location!)
+    expect(await house.session(browser)).toMatchObject({ role: 'clinician', nameId: 'secret@hospital.example' })
+  })
+})
+
+test('a connection belongs to one provider once in a tenant', async () => {
+  await expect(house.connect(tenant, idp)).rejects.toThrow(expect.objectContaining({ code: 'ENTITY_TAKEN' }))
+  expect(connectionId).toMatch(/^[0-9a-f-]{36}$/)
+})
