@@ -3,7 +3,9 @@ import type { Config } from './platform/config.ts'
 import { layFoundation } from './platform/db/foundation.ts'
 import { createLog } from './platform/http/log.ts'
 import type { HttpServer } from './platform/http/server.ts'
+import { createCheckpoints, type Checkpoints, type Signer } from './platform/ledger/checkpoint.ts'
 import { createLedgerMetrics } from './platform/ledger/metrics.ts'
+import { openSink } from './platform/ledger/open-sink.ts'
 import { createSealer, type Sealer } from './platform/ledger/sealer.ts'
 import { createJobs, type Jobs } from './platform/jobs/jobs.ts'
 import { createOutbox, type Outbox } from './platform/outbox/deliver.ts'
@@ -32,6 +34,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
   let jobs: Jobs | null = null
   let outbox: Outbox | null = null
   let sealer: Sealer | null = null
+  let checkpoints: Checkpoints | null = null
   let settle = async () => {}
   let release = () => {}
   const stop = async () => {
@@ -39,7 +42,9 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     await settle()
     await jobs?.stop({ drainMs })
     await outbox?.stop()
+    // What was written up to here is sealed, and what is sealed is anchored.
     await sealer?.stop()
+    await checkpoints?.stop()
     release()
     await foundation.stop()
   }
@@ -52,11 +57,13 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     settle = composed.settle
     const house = createHouse(config, foundation, composed, log)
     const { database, databaseUrl, loginSecret } = foundation
+    const { modules, made } = composed
     const ledgerMetrics = createLedgerMetrics(house.metrics.registry, () => database.gate.sealState())
     sealer = createSealer({ databaseUrl, loginSecret, log, sealed: ledgerMetrics.sealed })
     database.onWrite(sealer.ring)
     sealer.start()
-    const { modules, made } = composed
+    const { signer } = made['audit'] as unknown as { readonly signer: { current(): Signer } }
+    checkpoints = createCheckpoints({ databaseUrl, loginSecret, log, sink: openSink(config), signer: () => signer.current(), metrics: ledgerMetrics })
     outbox = createOutbox({ database, databaseUrl, loginSecret, modules, made, log, registry: house.metrics.registry })
     jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs: [purgeJob(database)], log })
     server = house.server
@@ -66,6 +73,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     stopping.throwIfAborted()
     outbox.start()
     await jobs.start()
+    checkpoints.start()
     house.started()
     return { port, stop }
   } catch (error) {

@@ -27,6 +27,9 @@ export function verify(given: {
   readonly lines: AsyncIterable<string> | Iterable<string>
   readonly checkpoints: Iterable<string>
   readonly keys: ReadonlyMap<string, KeyObject>
-  readonly partial?: boolean
+  /** Anywhere: the export need not begin at line 1. */
+  readonly from?: 'start' | 'anywhere'
+  /** Anywhere: it need not reach the newest checkpoint. */
+  readonly to?: 'end' | 'anywhere'
 }): Promise<Report>
 export function describe(report: Report): string

@@ -96,10 +96,12 @@ function agrees({ after, stride, marks, seq: head, hash: headHash }, seq, hash) 
 
 /**
  * Verifies the lines of an export.
- * @param {{ lines: AsyncIterable<string> | Iterable<string>, checkpoints: Iterable<string>, keys: Map<string, unknown>, partial?: boolean }} given
- *   `checkpoints` are lines of signed checkpoints, of any tenant; `partial`: the export need neither begin at 1 nor reach the newest checkpoint.
+ * @param {{ lines: AsyncIterable<string> | Iterable<string>, checkpoints: Iterable<string>, keys: Map<string, unknown>,
+ *   from?: 'start' | 'anywhere', to?: 'end' | 'anywhere' }} given
+ *   `checkpoints` are lines of signed checkpoints, of any tenant; `from` anywhere: the export need not begin at line 1; `to`
+ *   anywhere: it need not reach the newest checkpoint.
  */
-export async function verify({ lines, checkpoints, keys, partial = false }) {
+export async function verify({ lines, checkpoints, keys, from: begins = 'start', to = 'end' }) {
   const notes = []
   let firstBad = null
   const bad = (seq, problem, sentence, eventId = null) => {
@@ -153,7 +155,7 @@ export async function verify({ lines, checkpoints, keys, partial = false }) {
       }
     }
     if (seq === 0 && !hash.equals(genesis(tenant))) bad(1, 'forked', 'The chain does not begin as the chain of this tenant begins.')
-    if (seq > 0 && !partial) bad(1, 'deleted', `Lines 1 to ${seq} are not in the export.`)
+    if (seq > 0 && begins === 'start') bad(1, 'deleted', `Lines 1 to ${seq} are not in the export.`)
     if (seq > 0 && mine.some((one) => agrees(one, seq, hash) === false)) bad(seq, 'recomputed', `The export goes on from a line ${seq} that is not the one that was signed.`)
   }
 
@@ -257,7 +259,7 @@ export async function verify({ lines, checkpoints, keys, partial = false }) {
   else if (firstBad === null) {
     if (ended === null || ended.seq !== seq) bad(seq + 1, 'truncated', `The export ends in the middle, after line ${seq}.`)
     const newest = mine.at(-1)
-    if (!partial && newest && newest.seq > seq) {
+    if (to === 'end' && newest && newest.seq > seq) {
       bad(seq + 1, 'truncated', `Line ${seq + 1} is missing: at ${newest.at} there were ${newest.seq} lines.`)
     }
   }
@@ -325,7 +327,8 @@ async function main() {
   try {
     const keys = readKeys(values.key.map((path) => readFileSync(path, 'utf8')))
     const checkpoints = values.checkpoints.flatMap(filesOf).flatMap((path) => readFileSync(path, 'utf8').split('\n'))
-    const report = await verify({ lines: linesOf(values.export), checkpoints, keys, partial: values.partial })
+    const part = values.partial ? { from: 'anywhere', to: 'anywhere' } : {}
+    const report = await verify({ lines: linesOf(values.export), checkpoints, keys, ...part })
     console.log(values.json ? JSON.stringify(report, null, 2) : describe(report))
     return report.ok ? 0 : 1
   } catch (error) {

@@ -112,6 +112,16 @@ export type Direction =
   | 'LTR'
   | 'RTL';
 
+export type ExportAuditInput = {
+  actorId?: InputMaybe<Scalars['ID']['input']>;
+  /** Number of the last line of the batch before; 0 for the first. */
+  after?: InputMaybe<Scalars['Int']['input']>;
+  /** At most 5000 lines; 1000 unless told. */
+  first?: InputMaybe<Scalars['Int']['input']>;
+  /** Only lines about this recipient are shown; the others prove their place. */
+  recipientId?: InputMaybe<Scalars['ID']['input']>;
+};
+
 export type GrantConsentInput = {
   fieldSet: Array<PhiField>;
   /** The party that may use the fields. */

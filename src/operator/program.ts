@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { Fault } from '../kernel/fault.ts'
 import { BadConfiguration } from '../platform/config.ts'
 import { archiveCommands } from './commands-archive.ts'
+import { auditCommands } from './commands-audit.ts'
 import { benchCommand } from './commands-bench.ts'
 import { databaseCommands } from './commands-database.ts'
 import { doctorCommand } from './commands-doctor.ts'
@@ -24,7 +25,7 @@ program
   .action(async () => void (await import('../main.ts')))
 
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
-const groups = [databaseCommands, doctorCommand, tenantCommands, archiveCommands, tokenCommands, samlCommands, benchCommand]
+const groups = [databaseCommands, doctorCommand, tenantCommands, archiveCommands, tokenCommands, samlCommands, auditCommands, benchCommand]
 for (const add of groups) add(program, terminal)
 
 // `--json` may stand anywhere: before the command or after it.

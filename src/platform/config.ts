@@ -1,6 +1,6 @@
 /** Every environment variable, parsed once. A wrong value stops the start with a sentence that says what to write. */
 import { isIP } from 'node:net'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
 
 const flag = z.enum(['0', '1'], { error: 'write 0 or 1' }).transform((text) => text === '1')
@@ -38,6 +38,14 @@ const variables = z.object({
   AWS_REGION: z.string().min(1).optional(),
   /** Instead of AWS's own address: a private endpoint. */
   AWS_ENDPOINT_URL_KMS: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
+  /** Where signed checkpoints of the audit trail go: a directory, or s3://bucket/prefix of a bucket with object lock. */
+  AUDIT_CHECKPOINTS: z
+    .string()
+    .regex(/^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w.-]+)*|(?!s3:)[^\0]+)$/, 'write a directory, or s3://bucket/prefix')
+    .optional(),
+  /** How long the audit trail, and what anchors it, must be kept. */
+  AUDIT_RETENTION_YEARS: wholeNumber(6, 100).default(6),
+  AWS_ENDPOINT_URL_S3: z.url().optional(),
   /** How the outside reaches us; links in mails and token issuers are made of it. */
   PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
   /** Requests of one tenant's directories in a minute; above it 429 with Retry-After. Counted in each process. */
@@ -63,6 +71,12 @@ export interface Config {
   /** Synthetic tenants, GraphiQL, introspection. Only ever on a loopback address. */
   readonly demo: boolean
   readonly kms: KmsConfig
+  /** A directory, or `s3://bucket/prefix`. */
+  readonly auditCheckpoints: string
+  /** At least six. */
+  readonly auditRetentionYears: number
+  readonly awsRegion: string | null
+  readonly s3Endpoint: string | null
   readonly publicUrl: string | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly metricsToken: string | null
@@ -82,6 +96,11 @@ export class BadConfiguration extends Error {
 
 export const isLoopbackHost = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+
+function checkpointsIn(given: string | undefined, dataDir: string): string {
+  if (given === undefined) return join(dataDir, 'checkpoints')
+  return given.startsWith('s3://') ? given : resolve(given)
+}
 
 /** Reads the environment. @throws {BadConfiguration} naming every wrong variable, never its value. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -120,6 +139,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     kms: aws
       ? { provider: 'aws', keyId: data.KMS_KEY_ID!, region: data.AWS_REGION!, endpoint: data.AWS_ENDPOINT_URL_KMS ?? null }
       : { provider: 'local' },
+    auditCheckpoints: checkpointsIn(data.AUDIT_CHECKPOINTS, resolve(data.DATA_DIR)),
+    auditRetentionYears: data.AUDIT_RETENTION_YEARS,
+    awsRegion: data.AWS_REGION ?? null,
+    s3Endpoint: data.AWS_ENDPOINT_URL_S3 ?? null,
     publicUrl: data.PUBLIC_URL ?? null,
     logLevel: data.LOG_LEVEL,
     metricsToken: data.METRICS_TOKEN ?? null,

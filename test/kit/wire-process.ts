@@ -21,7 +21,7 @@ const given = (name: string): string => {
 const log = createLog({ level: 'silent' })
 const database = new Database({ url: given('WIRE_DATABASE_URL'), loginSecret: given('WIRE_LOGIN_SECRET'), preparedStatements: true })
 // Audit stands on its table alone: what else the building offers is not there.
-const contract: Audit = audit.build(platformFor(audit as unknown as AnyModule, { clock: systemClock, log } as never) as never, {}).contract
+const contract: Audit = audit.build(platformFor(audit as unknown as AnyModule, { clock: systemClock, log } as never) as never, {} as never).contract
 const route = serveContract({
   name: 'audit',
   methods: auditMethods,

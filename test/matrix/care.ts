@@ -167,4 +167,19 @@ export const careOperations: Operations = {
       variables: (_, { id }) => ({ id }),
     }),
   ],
+  'audit:export': [
+    {
+      ...mutation('exportAudit', 'ExportAuditInput', 'AuditExport { content through complete }'),
+      inside: () => ({ input: { first: 5 } }),
+      check(world, _, payload) {
+        const tenants = [...String(payload.content).matchAll(/"tenant":"([^"]+)"/g)].map(([, id]) => id)
+        expect(tenants).toEqual([world.here.id])
+      },
+    },
+    {
+      ...mutation('verifyAuditChain', '$after: Int', 'AuditVerdict { ok rows }'),
+      inside: () => ({}),
+      check: (_, __, payload) => expect(payload.ok).toBe(true),
+    },
+  ],
 }

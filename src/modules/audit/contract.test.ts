@@ -102,7 +102,7 @@ afterAll(async () => {
 
 const services = { clock: systemClock, log: createLog({ level: 'silent' }) } as never
 const waysIn: Record<string, () => Audit> = {
-  'in process': () => auditModule.build(platformFor(auditModule as unknown as AnyModule, services) as never, {}).contract,
+  'in process': () => auditModule.build(platformFor(auditModule as unknown as AnyModule, services) as never, {} as never).contract,
   'over the wire': () =>
     connectContract({
       name: 'audit',

@@ -6,12 +6,15 @@
  * - **event**: one line of the trail: names of things, never their values; written once and never changed.
  * - **subject**: the recipient whose record an event is about.
  * - **accounting of disclosures**: everything done to or read of one recipient's record (45 CFR 164.528).
+ * - **chain**: the links of a tenant's lines, each with the hash of the one before; a line's number (`seq`) is its place in it.
+ * - **checkpoint**: a signed head of the chain, kept outside the database.
  * - **outcome**: `done`, `denied` (somebody tried and may not) or `failed`.
  *
  * @example
  * await audit.accountOfAccess(scope, { recipientId, first: 20 })
  */
 import { z } from 'zod'
+import { event } from '../../kernel/event.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 
 /** A moment: a date here, its ISO 8601 text on a wire. */
@@ -55,6 +58,33 @@ const page = {
 const auditPage = z.object({ events: z.array(auditEventView).max(100), more: z.boolean() })
 export type AuditPage = z.output<typeof auditPage>
 
+/** A line's number in its chain. */
+const seq = z.int().min(0)
+
+/** Lines of one call of `verifyChain`, and of one batch of an export. */
+export const mostVerified = 50_000
+export const mostExported = 5_000
+
+const verdict = z.object({
+  ok: z.boolean(),
+  /** Lines that were verified, from number `from` to `head`. */
+  rows: z.number(),
+  from: z.number(),
+  head: z.number(),
+  /** Signed checkpoints that say something of this chain. */
+  checkpoints: z.number(),
+  /** The newest line that a checkpoint stands for; null when there is none yet. */
+  anchored: z.number().nullable(),
+  /** Lines after it, and lines that have no place in the chain yet. */
+  unanchored: z.number(),
+  unsealed: z.number(),
+  firstBad: z.object({ seq: z.number(), eventId: z.string().nullable(), problem: z.string(), sentence: z.string() }).nullable(),
+})
+export type Verdict = z.output<typeof verdict>
+
+/** A chain did not verify; `seq` is its first bent line. */
+export const chainBroken = event('audit.chain.broken', z.object({ seq: z.number() }))
+
 export const auditMethods = {
   /**
    * The tenant's trail, newest first; for family, what concerns their own recipients. Needs `audit:read`. Reading it is
@@ -78,6 +108,24 @@ export const auditMethods = {
   },
   /** Who looked at or changed one recipient's record, newest first. Needs `audit:read`. @throws NOT_FOUND */
   accountOfAccess: { input: z.object({ recipientId: uuid, ...page }), output: auditPage },
+  /**
+   * The next batch of the export after line `after`: JSON Lines for the verifier, together with those before or alone. With a
+   * recipient or an actor the other lines are there by their digest only. Needs `audit:export`; leaves a line itself.
+   */
+  exportBatch: {
+    input: z.object({
+      after: seq.default(0),
+      most: z.int().min(1).max(mostExported).default(1_000),
+      subjectId: uuid.optional(),
+      actorId: uuid.optional(),
+    }),
+    output: z.object({ text: z.string(), seq: z.number(), lines: z.number(), last: z.boolean() }),
+  },
+  /**
+   * Verifies the chain against the checkpoints outside the database: what comes after line `after`, or the newest lines, at most
+   * {@link mostVerified}. A bent chain publishes `audit.chain.broken`. Needs `audit:export`.
+   */
+  verifyChain: { input: z.object({ after: seq.optional() }), output: verdict },
 } satisfies Methods
 
 export type Audit = ContractOf<typeof auditMethods>

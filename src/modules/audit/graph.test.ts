@@ -13,6 +13,7 @@ import type { AnyModule } from '../../platform/module.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
 import { permissionsOf, planesOf, type Permission, type Role } from '../access/contract.ts'
 import { tenancy } from '../tenancy/index.ts'
+import { vault } from '../vault/index.ts'
 import { audit } from './index.ts'
 
 const tenantId = newId()
@@ -25,7 +26,7 @@ beforeAll(async () => {
   at = await freshDatabase()
   database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true })
   house = compose({
-    modules: [tenancy, audit] as unknown as AnyModule[],
+    modules: [tenancy, vault, audit] as unknown as AnyModule[],
     services: { clock: systemClock, log: createLog({ level: 'silent' }) } as never,
     database,
     planesOf: (permission) => planesOf(permission as Permission),

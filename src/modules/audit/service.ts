@@ -9,7 +9,7 @@ import type { AuditRepo, Line } from './repo.ts'
 
 const permission = 'audit:read'
 
-export function createAudit({ repo }: { repo: AuditRepo }): Audit {
+export function createAudit({ repo }: { repo: AuditRepo }): Pick<Audit, 'events' | 'accountOfAccess'> {
   /** `T` sees the tenant's trail; `S` what concerns its own recipients, whom the policies of the database alone know. */
   function reach(scope: Scope): 'T' | 'S' {
     need(scope, permission)
@@ -28,7 +28,8 @@ export function createAudit({ repo }: { repo: AuditRepo }): Audit {
     }
   }
 
-  return checked(auditMethods, {
+  const { events, accountOfAccess } = auditMethods
+  return checked({ events, accountOfAccess }, {
     async events(scope, { first, after, from, to, ...equals }) {
       const letter = reach(scope)
       const rows = await repo.page(scope, { ...equals, from, to }, { first, after })

@@ -146,6 +146,8 @@ export function createSealer(options: SealerOptions): Sealer {
       stopped.resolve()
       wake?.()
       if (running) await within(drainMs, running).catch((error: unknown) => log.error('audit.seal_undrained', { error }))
+      // The last lines of this process, those of its own stop.
+      if (running) await pass().catch((error: unknown) => log.error('audit.seal_failed', { error }))
       await disconnect()
     },
   }
