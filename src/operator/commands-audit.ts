@@ -1,43 +1,20 @@
-/** `audit verify|export|checkpoint|key`: the trail proven, handed out and anchored. The proof is the verifier's, the same file that runs anywhere. */
+/** `audit verify|export|report|checkpoint|key`: the trail proven, handed out and anchored. The proof is the verifier's own file. */
 import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { describe } from '../../verifier/maristan-audit-verify.mjs'
 import { noTenant } from '../kernel/scope.ts'
-import type { Audit } from '../modules/audit/contract.ts'
 import { prove, readAnchors, type Anchors, type Report } from '../modules/audit/prove.ts'
 import { readConfig } from '../platform/config.ts'
-import { createCheckpoints, publicKeyText, type Signer } from '../platform/ledger/checkpoint.ts'
+import { createCheckpoints, publicKeyText } from '../platform/ledger/checkpoint.ts'
 import { directorySink } from '../platform/ledger/sink.ts'
 import { openSink } from '../platform/ledger/open-sink.ts'
-import { createSealer } from '../platform/ledger/sealer.ts'
-import { withHouse, type Opened } from './open.ts'
-import { operatorCaller, tenantIdOf } from './operator-scope.ts'
+import { auditOf, batchesOf, sealPending } from './audit-batches.ts'
+import { reportCommand } from './commands-report.ts'
+import { withHouse } from './open.ts'
+import { tenantIdOf } from './operator-scope.ts'
 import type { Terminal } from './terminal.ts'
-
-const auditOf = ({ house }: Opened) => house.made['audit'] as unknown as { contract: Audit; signer: { current(): Signer } }
-const linesABatch = 2_000
-
-/** Gives what was written up to now its place: a server that runs does so by itself, and two never do it at once. */
-const seal = ({ foundation: { databaseUrl, loginSecret }, log }: Opened): Promise<number> =>
-  createSealer({ databaseUrl, loginSecret, log }).sealAll()
-
-interface Selected {
-  readonly subjectId?: string
-  readonly actorId?: string
-}
-
-async function* batchesOf(opened: Opened, tenantId: string, selected: Selected = {}): AsyncGenerator<{ text: string; lines: number; seq: number }> {
-  const { contract } = auditOf(opened)
-  for (let after = 0; ; ) {
-    const unit = opened.foundation.database.unit(operatorCaller(tenantId))
-    const batch = await unit.read(() => contract.exportBatch(unit.scope, { after, most: linesABatch, ...selected }))
-    yield batch
-    if (batch.last) return
-    after = batch.seq
-  }
-}
 
 async function* textsOf(batches: AsyncIterable<{ readonly text: string }>): AsyncGenerator<string> {
   for await (const { text } of batches) yield text
@@ -90,7 +67,7 @@ export function auditCommands(program: Command, terminal: Terminal): void {
         return finish([{ ...report, slug: options.fromFile }])
       }
       return withHouse(async (opened) => {
-        await seal(opened)
+        await sealPending(opened)
         const { gate } = opened.foundation.database
         const all = [...(await gate.tenants()), { tenantId: noTenant, slug: '(the building)' }]
         const wanted = options.tenant === undefined ? all : [{ tenantId: await tenantIdOf(opened.foundation.database, options.tenant), slug: options.tenant }]
@@ -112,7 +89,7 @@ export function auditCommands(program: Command, terminal: Terminal): void {
     .option('--actor <id>', 'show only lines of this member or token')
     .action(async ({ tenant, file, recipient, actor }: { tenant: string; file: string; recipient?: string; actor?: string }) =>
       withHouse(async (opened) => {
-        await seal(opened)
+        await sealPending(opened)
         const tenantId = await tenantIdOf(opened.foundation.database, tenant)
         const selected = { ...(recipient ? { subjectId: recipient } : {}), ...(actor ? { actorId: actor } : {}) }
         const out = await open(file, 'wx', 0o600)
@@ -133,12 +110,14 @@ export function auditCommands(program: Command, terminal: Terminal): void {
       }),
     )
 
+  reportCommand(audit, terminal)
+
   audit
     .command('checkpoint')
     .description('sign the heads of the chains now, and put them outside the database')
     .action(async () =>
       withHouse(async (opened) => {
-        await seal(opened)
+        await sealPending(opened)
         const { databaseUrl, loginSecret } = opened.foundation
         const sink = openSink(opened.config)
         const { signer } = auditOf(opened)

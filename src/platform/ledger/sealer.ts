@@ -68,8 +68,11 @@ export function createSealer(options: SealerOptions): Sealer {
     await old?.end().catch(() => {})
   }
 
-  /** One transaction. @returns how many lines it sealed; null when another process holds the lock. */
-  async function pass(): Promise<number | null> {
+  /** One transaction, after whichever this process has begun. @returns how many lines it sealed; null when another process holds the lock. */
+  const pass = (): Promise<number | null> => (turn = turn.then(passNow, passNow))
+  let turn: Promise<number | null> = Promise.resolve(0)
+
+  async function passNow(): Promise<number | null> {
     const at = await connected()
     try {
       await at.query('begin')
