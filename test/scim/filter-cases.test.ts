@@ -9,7 +9,7 @@ import { patchGroup } from '../../src/modules/federation/scim/patch/patch-group.
 import { scimTypeOf } from '../../src/modules/federation/scim/schema/faults.ts'
 import { readGroup } from '../../src/modules/federation/scim/schema/read-group.ts'
 import { readUser } from '../../src/modules/federation/scim/schema/read-user.ts'
-import { numbered, scimTables, type ScimTables } from '../kit/scim-tables.ts'
+import { newConnection, numbered, scimTables, type ScimTables } from '../kit/scim-tables.ts'
 
 const user = 'urn:ietf:params:scim:schemas:core:2.0:User'
 const group = 'urn:ietf:params:scim:schemas:core:2.0:Group'
@@ -267,8 +267,8 @@ describe('a row of another connection or tenant', () => {
   test('is found by no filter, not even by one that every row fits', async () => {
     await ground.ask(
       `insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, active, attributes, search)
-       values ($1, gen_random_uuid(), gen_random_uuid(), 'stranger', 'stranger', true, '{}', '{}')`,
-      [ground.tenantId],
+       values ($1, gen_random_uuid(), $2, 'stranger', 'stranger', true, '{}', '{}')`,
+      [ground.tenantId, await newConnection(ground.at, ground.tenantId)],
     )
     expect(await found('userName eq "stranger" or id pr')).toEqual(all)
   })

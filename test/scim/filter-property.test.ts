@@ -12,7 +12,7 @@ const maybe = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: und
 
 const entry = fc.record({ value: maybe(text), type: maybe(kind), primary: maybe(fc.constant(false)) }, { requiredKeys: [] })
 const user = fc.record({
-  externalId: maybe(text.filter((one) => one !== '')),
+  externalId: maybe(text),
   title: maybe(text),
   active: fc.boolean(),
   profileUrl: maybe(text),
@@ -60,6 +60,8 @@ beforeAll(async () => {
   ground = await scimTables()
   const bodies = fc.sample(user, { numRuns: 80, seed: 7643 }).map((one, index) => ({
     ...one,
+    // A connection knows a name of the directory once.
+    ...(one.externalId === undefined ? {} : { externalId: `${one.externalId}${index}` }),
     schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'],
     userName: `${'aAbB%_'[index % 6]}${index}`,
   }))

@@ -1,5 +1,5 @@
 /**
- * Equality stays flat: at 25,000 users, under Row Level Security and as a login that owns nothing, every `eq` a directory matches by reads
+ * Equality stays flat: at 12,000 users, under Row Level Security and as a login that owns nothing, every `eq` a directory matches by reads
  * a handful of pages. Pages are counted instead of time: they do not depend on the machine.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import type { ResourceName } from '../../src/modules/federation/scim/engine.ts'
 import { compileFilter } from '../../src/modules/federation/scim/filter/compile.ts'
 import { numbered, scimTables, type ScimTables } from '../kit/scim-tables.ts'
 
-const users = 25_000
+const users = 12_000
 /** Four levels of btree, the row, and the value's row: with room for a page split or two. */
 const mostPages = 24
 
@@ -19,25 +19,20 @@ beforeAll(async () => {
   ground = await scimTables()
   const { tenantId, connectionId } = ground
   const uuid = `('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid`
-  await ground.ask(
-    `insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, external_id, active, attributes, search)
-     select $1, ${uuid}, $2, 'user' || n, 'user' || n, 'ext' || n, true, '{}',
-       jsonb_build_object('userName', 'user' || n, 'emails', jsonb_build_array(jsonb_build_object('value', 'user' || n || '@x.test', 'type', 'work')))
-     from generate_series(1, ${users}) n`,
-    [tenantId, connectionId],
-  )
-  await ground.ask(
-    `insert into scim.user_value (tenant_id, connection_id, user_id, path, key)
-     select $1, $2, ${uuid}, 'emails.value', 'user' || n || '@x.test' from generate_series(1, ${users}) n`,
-    [tenantId, connectionId],
-  )
-  await ground.ask(
-    `insert into scim."group" (tenant_id, id, connection_id, display_name, display_name_key, attributes, search)
-     values ($1, $2, $3, 'All', 'all', '{}', '{}')`,
-    [tenantId, groupId, connectionId],
-  )
-  await ground.ask(`insert into scim.group_member (tenant_id, group_id, user_id) select $1, $2, ${uuid} from generate_series(1, 8000) n`, [tenantId, groupId])
-  await ground.at.owner('analyze scim."user", scim.user_value, scim."group", scim.group_member')
+  const mine = `'${tenantId}'::uuid, '${connectionId}'::uuid`
+  // Rows that fit each other are laid without checking each reference: that is what takes the time.
+  await ground.at.owner(`
+    set session_replication_role = replica;
+    insert into scim."user" (tenant_id, connection_id, id, user_name, user_name_key, external_id, active, attributes, search)
+      select ${mine}, ${uuid}, 'user' || n, 'user' || n, 'ext' || n, true, '{}',
+        jsonb_build_object('userName', 'user' || n, 'emails', jsonb_build_array(jsonb_build_object('value', 'user' || n || '@x.test', 'type', 'work')))
+      from generate_series(1, ${users}) n;
+    insert into scim.user_value (tenant_id, connection_id, user_id, path, key)
+      select ${mine}, ${uuid}, 'emails.value', 'user' || n || '@x.test' from generate_series(1, ${users}) n;
+    insert into scim."group" (tenant_id, connection_id, id, display_name, display_name_key, attributes, search)
+      values (${mine}, '${groupId}', 'All', 'all', '{}', '{}');
+    insert into scim.group_member (tenant_id, connection_id, group_id, user_id) select ${mine}, '${groupId}', ${uuid} from generate_series(1, 6000) n;
+    analyze scim."user", scim.user_value, scim."group", scim.group_member`)
 })
 afterAll(() => ground.close())
 
@@ -62,15 +57,15 @@ async function explain(filter: string, resource: ResourceName): Promise<{ readon
 }
 
 test.each<readonly [resource: ResourceName, filter: string]>([
-  ['User', 'userName eq "User24321"'],
-  ['User', 'externalId eq "ext24321"'],
-  ['User', `id eq "${id(24_321)}"`],
-  ['User', 'emails eq "user24321@x.test"'],
-  ['User', 'emails.value eq "USER24321@x.test"'],
-  ['User', 'emails[type eq "work"].value eq "user24321@x.test"'],
-  ['User', 'emails[type eq "work" and value eq "user24321@x.test"]'],
-  ['User', 'active eq true and emails eq "user24321@x.test"'],
-  ['User', 'userName eq "user24321" and not (title pr)'],
+  ['User', 'userName eq "User11321"'],
+  ['User', 'externalId eq "ext11321"'],
+  ['User', `id eq "${id(11_321)}"`],
+  ['User', 'emails eq "user11321@x.test"'],
+  ['User', 'emails.value eq "USER11321@x.test"'],
+  ['User', 'emails[type eq "work"].value eq "user11321@x.test"'],
+  ['User', 'emails[type eq "work" and value eq "user11321@x.test"]'],
+  ['User', 'active eq true and emails eq "user11321@x.test"'],
+  ['User', 'userName eq "user11321" and not (title pr)'],
   ['Group', `members eq "${id(4_321)}"`],
   ['Group', `id eq "${groupId}" and members eq "${id(4_321)}"`],
   ['Group', `id eq "${groupId}" and members[value eq "${id(4_321)}"]`],
@@ -81,7 +76,7 @@ test.each<readonly [resource: ResourceName, filter: string]>([
 })
 
 test('beside them, a search for a part of a name does read the whole connection: the count of pages tells the two apart', async () => {
-  const { pages } = await explain('userName co "24321"', 'User')
+  const { pages } = await explain('userName co "11321"', 'User')
   expect(pages).toBeGreaterThan(10 * mostPages)
 })
 
