@@ -12,7 +12,11 @@ export interface ScimTables {
   readonly connectionId: string
   /** As a login that owns nothing, inside the tenant. */
   ask<Row extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<Row[]>
-  addUsers(users: readonly UserColumns[], times?: { readonly createdAt: string; readonly updatedAt: string }, ids?: readonly string[]): Promise<string[]>
+  addUsers(
+    users: readonly UserColumns[],
+    times?: { readonly createdAt: string; readonly updatedAt: string },
+    ids?: readonly string[],
+  ): Promise<string[]>
   addGroup(group: GroupColumns, memberIds: readonly string[], id?: string): Promise<string>
   /** Ids of the rows a filter finds, in the order of ids. */
   find(filter: string, resource?: ResourceName): Promise<string[]>
@@ -20,7 +24,10 @@ export interface ScimTables {
 }
 
 /** A fragment as text with numbered parameters, after `values` that come before it. */
-export function numbered(fragment: Fragment, before: readonly unknown[] = []): { readonly text: string; readonly values: readonly unknown[] } {
+export function numbered(
+  fragment: Fragment,
+  before: readonly unknown[] = [],
+): { readonly text: string; readonly values: readonly unknown[] } {
   const text = fragment.strings.reduce((sum, string, at) => `${sum}$${before.length + at}${string}`)
   return { text, values: [...before, ...fragment.values] }
 }
@@ -50,14 +57,17 @@ export async function scimTables(): Promise<ScimTables> {
       const ids = users.map((_, index) => given?.[index] ?? randomUUID())
       const rows = users.map((user, index) => ({ ...user, id: ids[index] }))
       await ask(
-        `insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, external_id, active, attributes, search, created_at, updated_at)
-         select $1, (r->>'id')::uuid, $2, r->>'userName', r->>'userNameKey', r->>'externalId', (r->>'active')::boolean, r->'attributes', r->'search', $4, $5
+        `insert into scim."user"
+           (tenant_id, id, connection_id, user_name, user_name_key, external_id, active, attributes, search, created_at, updated_at)
+         select $1, (r->>'id')::uuid, $2, r->>'userName', r->>'userNameKey', r->>'externalId', (r->>'active')::boolean,
+           r->'attributes', r->'search', $4, $5
          from jsonb_array_elements($3::jsonb) r`,
         [tenantId, connectionId, JSON.stringify(rows), times.createdAt, times.updatedAt],
       )
       await ask(
         `insert into scim.user_value (tenant_id, connection_id, user_id, path, key)
-         select $1, $2, (r->>'id')::uuid, v->>'path', v->>'key' from jsonb_array_elements($3::jsonb) r, jsonb_array_elements(r->'values') v`,
+         select $1, $2, (r->>'id')::uuid, v->>'path', v->>'key'
+         from jsonb_array_elements($3::jsonb) r, jsonb_array_elements(r->'values') v`,
         [tenantId, connectionId, JSON.stringify(rows)],
       )
       return ids
@@ -79,7 +89,8 @@ export async function scimTables(): Promise<ScimTables> {
     async find(filter, resource = 'User') {
       const { text, values } = numbered(compileFilter(filter, resource, { tenantId, connectionId }), [tenantId, connectionId])
       const rows = await ask(
-        `select r.id from scim."${resource.toLowerCase()}" r where r.tenant_id = $1::uuid and r.connection_id = $2::uuid and ${text} order by r.id`,
+        `select r.id from scim."${resource.toLowerCase()}" r
+         where r.tenant_id = $1::uuid and r.connection_id = $2::uuid and ${text} order by r.id`,
         values,
       )
       return rows.map((row) => String(row['id']))

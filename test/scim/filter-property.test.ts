@@ -38,11 +38,20 @@ const valueFilter: fc.Arbitrary<Tree> = fc.oneof(
 )
 const leaf: fc.Arbitrary<Tree> = fc.oneof(
   { weight: 4, arbitrary: compared(['userName', 'externalId', 'title', 'profileUrl', 'name.givenName', 'name.familyName']) },
-  { weight: 4, arbitrary: compared(['emails', 'emails.value', 'emails.type', 'phoneNumbers.value', 'addresses.locality', 'addresses.type']) },
+  {
+    weight: 4,
+    arbitrary: compared(['emails', 'emails.value', 'emails.type', 'phoneNumbers.value', 'addresses.locality', 'addresses.type']),
+  },
   { weight: 1, arbitrary: compared([`${enterprise}:department`, `${enterprise}:manager.value`]) },
-  { weight: 1, arbitrary: fc.record({ op: fc.constantFrom('eq' as const, 'ne' as const), path: fc.constant('active'), value: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ op: fc.constantFrom('eq' as const, 'ne' as const), path: fc.constant('active'), value: fc.boolean() }),
+  },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('pr' as const), path: fc.constantFrom('name', 'emails', 'addresses', 'active') }) },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant('within' as const), path: fc.constantFrom('emails', 'phoneNumbers'), of: valueFilter }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ op: fc.constant('within' as const), path: fc.constantFrom('emails', 'phoneNumbers'), of: valueFilter }),
+  },
 )
 const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   tree: fc.oneof(

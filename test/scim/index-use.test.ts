@@ -25,13 +25,15 @@ beforeAll(async () => {
     set session_replication_role = replica;
     insert into scim."user" (tenant_id, connection_id, id, user_name, user_name_key, external_id, active, attributes, search)
       select ${mine}, ${uuid}, 'user' || n, 'user' || n, 'ext' || n, true, '{}',
-        jsonb_build_object('userName', 'user' || n, 'emails', jsonb_build_array(jsonb_build_object('value', 'user' || n || '@x.test', 'type', 'work')))
+        jsonb_build_object('userName', 'user' || n, 'emails',
+          jsonb_build_array(jsonb_build_object('value', 'user' || n || '@x.test', 'type', 'work')))
       from generate_series(1, ${users}) n;
     insert into scim.user_value (tenant_id, connection_id, user_id, path, key)
       select ${mine}, ${uuid}, 'emails.value', 'user' || n || '@x.test' from generate_series(1, ${users}) n;
     insert into scim."group" (tenant_id, connection_id, id, display_name, display_name_key, attributes, search)
       values (${mine}, '${groupId}', 'All', 'all', '{}', '{}');
-    insert into scim.group_member (tenant_id, connection_id, group_id, user_id) select ${mine}, '${groupId}', ${uuid} from generate_series(1, 6000) n;
+    insert into scim.group_member (tenant_id, connection_id, group_id, user_id)
+      select ${mine}, '${groupId}', ${uuid} from generate_series(1, 6000) n;
     analyze scim."user", scim.user_value, scim."group", scim.group_member`)
 })
 afterAll(() => ground.close())
@@ -45,15 +47,26 @@ interface Plan {
   readonly Plans?: readonly Plan[]
 }
 
-async function explain(filter: string, resource: ResourceName): Promise<{ readonly pages: number; readonly rows: number; readonly scanned: readonly string[] }> {
+async function explain(
+  filter: string,
+  resource: ResourceName,
+): Promise<{ readonly pages: number; readonly rows: number; readonly scanned: readonly string[] }> {
   const { tenantId, connectionId } = ground
   const { text, values } = numbered(compileFilter(filter, resource, ground), [tenantId, connectionId])
-  const query = `select r.id from scim."${resource.toLowerCase()}" r where r.tenant_id = $1::uuid and r.connection_id = $2::uuid and ${text}`
-  const [row] = await ground.ask<{ 'QUERY PLAN': readonly { readonly Plan: Plan }[] }>(`explain (analyze, buffers, timing off, format json) ${query}`, values)
+  const query = `select r.id from scim."${resource.toLowerCase()}" r
+    where r.tenant_id = $1::uuid and r.connection_id = $2::uuid and ${text}`
+  const [row] = await ground.ask<{ 'QUERY PLAN': readonly { readonly Plan: Plan }[] }>(
+    `explain (analyze, buffers, timing off, format json) ${query}`,
+    values,
+  )
   const plan = row!['QUERY PLAN'][0]!.Plan
   const nodes = (one: Plan): readonly Plan[] => [one, ...(one.Plans ?? []).flatMap(nodes)]
   const scanned = nodes(plan).filter((one) => one['Node Type'] === 'Seq Scan' && one['Relation Name'] !== 'group')
-  return { pages: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'], rows: plan['Actual Rows'], scanned: scanned.map((one) => one['Relation Name']!) }
+  return {
+    pages: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
+    rows: plan['Actual Rows'],
+    scanned: scanned.map((one) => one['Relation Name']!),
+  }
 }
 
 test.each<readonly [resource: ResourceName, filter: string]>([
@@ -82,7 +95,8 @@ test('beside them, a search for a part of a name does read the whole connection:
 
 test('the login that asks owns nothing and steps over no wall', async () => {
   const [me] = await ground.ask<{ rolsuper: boolean; rolbypassrls: boolean; owned: string }>(
-    `select r.rolsuper, r.rolbypassrls, (select count(*) from pg_class c where c.relowner = r.oid) as owned from pg_roles r where r.rolname = current_user`,
+    `select r.rolsuper, r.rolbypassrls, (select count(*) from pg_class c where c.relowner = r.oid) as owned
+     from pg_roles r where r.rolname = current_user`,
   )
   expect(me).toEqual({ rolsuper: false, rolbypassrls: false, owned: '0' })
 })

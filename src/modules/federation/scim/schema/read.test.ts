@@ -44,7 +44,9 @@ describe('§2.1 names', () => {
   ])('%s in two spellings is refused: nobody may guess which counts', (_, body) => expect(code(() => read(body))).toBe('invalidSyntax'))
 
   test('that no schema knows are left behind, and leave objects as they are', () => {
-    const body = JSON.parse('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"shoeSize":9,"name":{"__proto__":{"polluted":true}}}')
+    const body = JSON.parse(
+      '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"shoeSize":9,"name":{"__proto__":{"polluted":true}}}',
+    )
     expect(stored(body)).toEqual({ userName: 'amal', active: true })
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
   })
@@ -65,7 +67,12 @@ describe('§2.5 null and unassigned', () => {
 
 describe('§2.2 mutability', () => {
   test('what only the server says is passed over', () => {
-    const body = { id: 'x', meta: { created: 'yesterday' }, groups: [{ value: 'g' }], [enterprise]: { manager: { value: 'm', displayName: 'M' } } }
+    const body = {
+      id: 'x',
+      meta: { created: 'yesterday' },
+      groups: [{ value: 'g' }],
+      [enterprise]: { manager: { value: 'm', displayName: 'M' } },
+    }
     expect(stored(body)).toEqual({ userName: 'amal', active: true, [enterprise]: { manager: { value: 'm' } } })
   })
 
@@ -103,7 +110,15 @@ describe('values', () => {
     ['a word for a boolean', { active: 'yes' }],
     ['a number for a boolean', { active: 1 }],
     ['text for an extension', { [enterprise]: 'x' }],
-    ['two primaries', { emails: [{ value: 'a', primary: true }, { value: 'b', primary: true }] }],
+    [
+      'two primaries',
+      {
+        emails: [
+          { value: 'a', primary: true },
+          { value: 'b', primary: true },
+        ],
+      },
+    ],
     ['what is no base64', { x509Certificates: [{ value: '<>' }] }],
     ['NUL', { title: 'a\0' }],
     ['a high surrogate alone', { title: '\ud83d' }],
@@ -149,7 +164,11 @@ describe('active', () => {
 
 describe('columns', () => {
   test('fold what the schema says has no case, and keep what has', () => {
-    const { userNameKey, externalId, search, values } = read({ userName: 'AMAL', externalId: 'E', emails: [{ value: 'A@X' }, { value: 'a@x', type: 'work' }] })
+    const { userNameKey, externalId, search, values } = read({
+      userName: 'AMAL',
+      externalId: 'E',
+      emails: [{ value: 'A@X' }, { value: 'a@x', type: 'work' }],
+    })
     expect({ userNameKey, externalId }).toEqual({ userNameKey: 'amal', externalId: 'E' })
     expect(search).toEqual({ userName: 'amal', externalId: 'E', active: true, emails: [{ value: 'a@x' }, { value: 'a@x', type: 'work' }] })
     // Two values with one key are one row.
@@ -175,7 +194,10 @@ describe('groups', () => {
     expect(readGroup(body({})).members).toBeNull()
     expect(readGroup(body({ members: null })).members).toBeNull()
     expect(readGroup(body({ members: [] })).members).toEqual([])
-    const members = [{ value: member, display: 'A', $ref: null }, { value: member.toUpperCase(), type: 'user' }]
+    const members = [
+      { value: member, display: 'A', $ref: null },
+      { value: member.toUpperCase(), type: 'user' },
+    ]
     const { columns, members: ids } = readGroup(body({ members }))
     expect(ids).toEqual([member])
     expect(columns.attributes).toEqual({ displayName: 'Ward' })

@@ -76,9 +76,17 @@ describe('§3.9 attributes and excludedAttributes', () => {
     ['lists, as in a search', { attributes: ['userName', 'active'] }, ['schemas', 'id', 'userName', 'active']],
     ['unknown names show nothing', { attributes: 'shoeSize,__proto__' }, ['schemas', 'id']],
     ['an empty text asks nothing', { attributes: '' }, Object.keys(whole)],
-    ['excluded attributes are left out', { excludedAttributes: 'groups,emails,meta' }, ['schemas', 'id', 'externalId', 'userName', 'name', 'active', enterprise]],
+    [
+      'excluded attributes are left out',
+      { excludedAttributes: 'groups,emails,meta' },
+      ['schemas', 'id', 'externalId', 'userName', 'name', 'active', enterprise],
+    ],
     ['what is always shown cannot be left out', { excludedAttributes: 'id,schemas' }, Object.keys(whole)],
-    ['both: the second is taken off the first', { attributes: 'userName,emails', excludedAttributes: 'emails' }, ['schemas', 'id', 'userName']],
+    [
+      'both: the second is taken off the first',
+      { attributes: 'userName,emails', excludedAttributes: 'emails' },
+      ['schemas', 'id', 'userName'],
+    ],
   ])('%s', (_, asked, expected) => expect(names(asked)).toEqual(expected))
 
   test.each([
@@ -87,7 +95,12 @@ describe('§3.9 attributes and excludedAttributes', () => {
     ['a part is left out', { excludedAttributes: 'name.givenName' }, 'name', { formatted: 'F' }],
     ['a part of values is left out', { excludedAttributes: 'emails.type' }, 'emails', [{ value: 'a', primary: true }]],
     ['an attribute of an extension is shown alone', { attributes: `${enterprise}:department` }, enterprise, { department: 'D' }],
-    ['a part in an extension is left out', { excludedAttributes: `${enterprise}:manager.$ref` }, enterprise, { department: 'D', manager: { value: 'm' } }],
+    [
+      'a part in an extension is left out',
+      { excludedAttributes: `${enterprise}:manager.$ref` },
+      enterprise,
+      { department: 'D', manager: { value: 'm' } },
+    ],
     ['a part of meta', { attributes: 'meta.version' }, 'meta', { version: 'W/"3"' }],
   ])('%s', (_, asked, name, expected) => expect(readProjection(asked, 'User').cut(whole)[name]).toEqual(expected))
 
@@ -104,7 +117,14 @@ describe('§3.9 attributes and excludedAttributes', () => {
 })
 
 describe('discovery', () => {
-  const limits = { bulkMaxOperations: 1, bulkMaxPayloadBytes: 2, filterMaxResults: 3, defaultPageSize: 4, maxPageSize: 5, cursorTimeoutSeconds: 6 }
+  const limits = {
+    bulkMaxOperations: 1,
+    bulkMaxPayloadBytes: 2,
+    filterMaxResults: 3,
+    defaultPageSize: 4,
+    maxPageSize: 5,
+    cursorTimeoutSeconds: 6,
+  }
 
   test('§5 the service says what it can', () => {
     expect(discovery.serviceProviderConfig(base, limits)).toMatchObject({
@@ -132,7 +152,9 @@ describe('discovery', () => {
   })
 
   test('§6 resource types name their schema, their extension and where they are', () => {
-    expect(discovery.resourceTypes(base).map(({ id, endpoint, schema, schemaExtensions }) => ({ id, endpoint, schema, schemaExtensions }))).toEqual([
+    expect(
+      discovery.resourceTypes(base).map(({ id, endpoint, schema, schemaExtensions }) => ({ id, endpoint, schema, schemaExtensions })),
+    ).toEqual([
       { id: 'User', endpoint: '/Users', schema: user, schemaExtensions: [{ schema: enterprise, required: false }] },
       { id: 'Group', endpoint: '/Groups', schema: 'urn:ietf:params:scim:schemas:core:2.0:Group', schemaExtensions: undefined },
     ])
@@ -142,7 +164,9 @@ describe('discovery', () => {
   const described = schemas.flatMap(({ id, attributes }) =>
     (attributes as Record<string, unknown>[]).flatMap((one) => [
       [String(id), String(one['name']), one] as const,
-      ...((one['subAttributes'] ?? []) as Record<string, unknown>[]).map((sub) => [String(id), `${String(one['name'])}.${String(sub['name'])}`, sub] as const),
+      ...((one['subAttributes'] ?? []) as Record<string, unknown>[]).map(
+        (sub) => [String(id), `${String(one['name'])}.${String(sub['name'])}`, sub] as const,
+      ),
     ]),
   )
 
@@ -151,7 +175,8 @@ describe('discovery', () => {
   })
 
   test('§4.1, §4.2, §4.3 every attribute of the core and of the enterprise is there', () => {
-    const top = (id: string) => (schemas.find((one) => one['id'] === id)!['attributes'] as readonly { name: string }[]).map(({ name }) => name)
+    const top = (id: string) =>
+      (schemas.find((one) => one['id'] === id)!['attributes'] as readonly { name: string }[]).map(({ name }) => name)
     expect(top(user)).toEqual(
       (
         'userName name displayName nickName profileUrl title userType preferredLanguage locale timezone active password emails ' +
