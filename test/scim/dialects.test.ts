@@ -56,7 +56,11 @@ function write({ name, method, body }: Write, held: Held | undefined): Held {
 
 function shown(name: string, { attributes }: Held): string {
   const at = new Date(0)
-  const { id: _, meta: __, ...rest } = present(kindOf(name), { id: known(name), attributes, createdAt: at, updatedAt: at, version: 1 }, 'https://x.test')
+  const {
+    id: _,
+    meta: __,
+    ...rest
+  } = present(kindOf(name), { id: known(name), attributes, createdAt: at, updatedAt: at, version: 1 }, 'https://x.test')
   return JSON.stringify(rest)
 }
 

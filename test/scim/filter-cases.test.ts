@@ -9,7 +9,7 @@ import { patchGroup } from '../../src/modules/federation/scim/patch/patch-group.
 import { scimTypeOf } from '../../src/modules/federation/scim/schema/faults.ts'
 import { readGroup } from '../../src/modules/federation/scim/schema/read-group.ts'
 import { readUser } from '../../src/modules/federation/scim/schema/read-user.ts'
-import { numbered, scimTables, type ScimTables } from '../kit/scim-tables.ts'
+import { newConnection, numbered, scimTables, type ScimTables } from '../kit/scim-tables.ts'
 
 const user = 'urn:ietf:params:scim:schemas:core:2.0:User'
 const group = 'urn:ietf:params:scim:schemas:core:2.0:Group'
@@ -39,7 +39,13 @@ const people = {
     x509Certificates: [{ value: 'QUJD' }],
   },
   chloé: { userName: 'CHLOÉ', title: '', active: true, name: { familyName: 'Straße' }, phoneNumbers: [{ value: '+20 1' }] },
-  dina: { userName: 'dina', active: true, name: { familyName: 'ΟΔΟΣ' }, title: "'; drop table scim.\"user\"; --", addresses: [{ locality: 'Cairo' }] },
+  dina: {
+    userName: 'dina',
+    active: true,
+    name: { familyName: 'ΟΔΟΣ' },
+    title: '\'; drop table scim."user"; --',
+    addresses: [{ locality: 'Cairo' }],
+  },
 } as const
 type Person = keyof typeof people
 
@@ -60,7 +66,8 @@ beforeAll(async () => {
 afterAll(() => ground.close())
 
 const idOf = (wanted: Person) => [...ids].find(([, name]) => name === wanted)![0]
-const found = async (filter: string) => (await ground.find(filter.replaceAll('{group}', groupId).replaceAll('{amal}', idOf('amal')))).map((id) => ids.get(id)!).sort()
+const found = async (filter: string) =>
+  (await ground.find(filter.replaceAll('{group}', groupId).replaceAll('{amal}', idOf('amal')))).map((id) => ids.get(id)!).sort()
 
 const all: Person[] = ['amal', 'badr', 'chloé', 'dina']
 
@@ -151,11 +158,15 @@ describe('finds', () => {
     ['a quote, escaped as JSON escapes it', 'title co "\\"quoted\\""', ['badr']],
     ['an escape by number', 'userName eq "\\u0062adr"', ['badr']],
     ['signs of regular expressions are text', 'title co ".*"', []],
-    ['SQL is text', "title eq \"'; drop table scim.\\\"user\\\"; --\"", ['dina']],
+    ['SQL is text', 'title eq "\'; drop table scim.\\"user\\"; --"', ['dina']],
     ['comment signs are text', 'title co "*/ or true --"', []],
     ['a literal that looks like a parameter', 'title co "$1"', []],
     ['thirty levels', `${'('.repeat(30)}userName eq "badr"${')'.repeat(30)}`, ['badr']],
-    ['a hundred comparisons', Array.from({ length: 100 }, (_, n) => `userName eq "u${n}"`).join(' or ') + ' or userName eq "badr"', ['badr']],
+    [
+      'a hundred comparisons',
+      Array.from({ length: 100 }, (_, n) => `userName eq "u${n}"`).join(' or ') + ' or userName eq "badr"',
+      ['badr'],
+    ],
   ])('%s: %s', async (_, filter, expected) => expect(await found(filter)).toEqual([...expected].sort()))
 
   test.each([
@@ -248,7 +259,9 @@ describe('refuses with invalidFilter', () => {
   ])('%s', (_, filter) => expect(refusal(filter)).toBe('invalidFilter'))
 
   test('beside them, a filter of every kind of sign is accepted', () => {
-    expect(refusal('not (emails[type eq "a" and not (value sw "\\"")].value co "%") or (meta.created ge "2026-01-01T00:00:00Z")')).toBe('accepted')
+    expect(refusal('not (emails[type eq "a" and not (value sw "\\"")].value co "%") or (meta.created ge "2026-01-01T00:00:00Z")')).toBe(
+      'accepted',
+    )
   })
 
   test('no message repeats what was asked', () => {
@@ -259,7 +272,11 @@ describe('refuses with invalidFilter', () => {
 })
 
 test('whatever a client writes, the SQL is the same text: all of it goes as values', () => {
-  const shape = (text: string) => compileFilter(`title co ${JSON.stringify(text)} and emails[type eq ${JSON.stringify(text)}]`, 'User', { tenantId: 't', connectionId: 'c' }).strings
+  const shape = (text: string) =>
+    compileFilter(`title co ${JSON.stringify(text)} and emails[type eq ${JSON.stringify(text)}]`, 'User', {
+      tenantId: 't',
+      connectionId: 'c',
+    }).strings
   expect(shape(`'; drop table x; --`)).toEqual(shape('plain'))
 })
 
@@ -267,8 +284,8 @@ describe('a row of another connection or tenant', () => {
   test('is found by no filter, not even by one that every row fits', async () => {
     await ground.ask(
       `insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, active, attributes, search)
-       values ($1, gen_random_uuid(), gen_random_uuid(), 'stranger', 'stranger', true, '{}', '{}')`,
-      [ground.tenantId],
+       values ($1, gen_random_uuid(), $2, 'stranger', 'stranger', true, '{}', '{}')`,
+      [ground.tenantId, await newConnection(ground.at, ground.tenantId)],
     )
     expect(await found('userName eq "stranger" or id pr')).toEqual(all)
   })
@@ -278,7 +295,11 @@ describe('sorting (§3.4.2.3)', () => {
   const order = async (sortBy: string, direction: 'asc' | 'desc') => {
     const { expression } = compileSort(sortBy, 'User')
     const mine = sql`r.tenant_id = ${ground.tenantId}::uuid and r.connection_id = ${ground.connectionId}::uuid`
-    const { text, values } = numbered(direction === 'asc' ? sql`${joined([mine], 'and')} order by ${expression} asc, r.id` : sql`${joined([mine], 'and')} order by ${expression} desc, r.id`)
+    const { text, values } = numbered(
+      direction === 'asc'
+        ? sql`${joined([mine], 'and')} order by ${expression} asc, r.id`
+        : sql`${joined([mine], 'and')} order by ${expression} desc, r.id`,
+    )
     return (await ground.ask<{ id: string }>(`select r.id from scim."user" r where ${text}`, values)).map(({ id }) => ids.get(id))
   }
 
@@ -306,21 +327,28 @@ describe('sorting (§3.4.2.3)', () => {
     expect((await order('emails.type', 'asc')).slice(0, 2)).toEqual(['badr', 'amal'])
   })
 
-  test.each(['password', 'groups', 'name', 'nowhere', '__proto__', 'meta.location', 'x509Certificates', `userName"; drop`])('%s is refused', (sortBy) => {
-    expect(() => compileSort(sortBy, 'User')).toThrow(Fault)
-    expect(compileSort('userName', 'User').column).toBe('user_name_key')
-  })
+  test.each(['password', 'groups', 'name', 'nowhere', '__proto__', 'meta.location', 'x509Certificates', `userName"; drop`])(
+    '%s is refused',
+    (sortBy) => {
+      expect(() => compileSort(sortBy, 'User')).toThrow(Fault)
+      expect(compileSort('userName', 'User').column).toBe('user_name_key')
+    },
+  )
 })
 
 test('§3.5.2.2 members removed by any filter are those the database finds', async () => {
   const [step] = patchGroup(
     { displayName: 'x' },
-    { schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations: [{ op: 'remove', path: 'members[display sw "AMAL" or not (type eq "User")]' }] },
+    {
+      schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+      Operations: [{ op: 'remove', path: 'members[display sw "AMAL" or not (type eq "User")]' }],
+    },
   ).members
   if (step?.do !== 'removeWhere') throw new Error('Expected a removal by a condition.')
   const { text, values } = numbered(step.where, [groupId])
   const rows = await ground.ask<{ user_id: string }>(
-    `select m.user_id from scim.group_member m join scim."user" u on u.tenant_id = m.tenant_id and u.id = m.user_id where m.group_id = $1 and ${text}`,
+    `select m.user_id from scim.group_member m join scim."user" u on u.tenant_id = m.tenant_id and u.id = m.user_id
+     where m.group_id = $1 and ${text}`,
     values,
   )
   expect(rows.map((row) => ids.get(row.user_id))).toEqual(['amal'])

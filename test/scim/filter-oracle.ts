@@ -7,7 +7,11 @@ export type Tree =
   | { readonly op: 'not'; readonly of: Tree }
   | { readonly op: 'pr'; readonly path: string }
   | { readonly op: 'within'; readonly path: string; readonly of: Tree }
-  | { readonly op: 'eq' | 'ne' | 'co' | 'sw' | 'ew' | 'gt' | 'ge' | 'lt' | 'le'; readonly path: string; readonly value: string | boolean | null }
+  | {
+      readonly op: 'eq' | 'ne' | 'co' | 'sw' | 'ew' | 'gt' | 'ge' | 'lt' | 'le'
+      readonly path: string
+      readonly value: string | boolean | null
+    }
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -12,7 +12,7 @@ const maybe = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: und
 
 const entry = fc.record({ value: maybe(text), type: maybe(kind), primary: maybe(fc.constant(false)) }, { requiredKeys: [] })
 const user = fc.record({
-  externalId: maybe(text.filter((one) => one !== '')),
+  externalId: maybe(text),
   title: maybe(text),
   active: fc.boolean(),
   profileUrl: maybe(text),
@@ -38,11 +38,20 @@ const valueFilter: fc.Arbitrary<Tree> = fc.oneof(
 )
 const leaf: fc.Arbitrary<Tree> = fc.oneof(
   { weight: 4, arbitrary: compared(['userName', 'externalId', 'title', 'profileUrl', 'name.givenName', 'name.familyName']) },
-  { weight: 4, arbitrary: compared(['emails', 'emails.value', 'emails.type', 'phoneNumbers.value', 'addresses.locality', 'addresses.type']) },
+  {
+    weight: 4,
+    arbitrary: compared(['emails', 'emails.value', 'emails.type', 'phoneNumbers.value', 'addresses.locality', 'addresses.type']),
+  },
   { weight: 1, arbitrary: compared([`${enterprise}:department`, `${enterprise}:manager.value`]) },
-  { weight: 1, arbitrary: fc.record({ op: fc.constantFrom('eq' as const, 'ne' as const), path: fc.constant('active'), value: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ op: fc.constantFrom('eq' as const, 'ne' as const), path: fc.constant('active'), value: fc.boolean() }),
+  },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('pr' as const), path: fc.constantFrom('name', 'emails', 'addresses', 'active') }) },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant('within' as const), path: fc.constantFrom('emails', 'phoneNumbers'), of: valueFilter }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ op: fc.constant('within' as const), path: fc.constantFrom('emails', 'phoneNumbers'), of: valueFilter }),
+  },
 )
 const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   tree: fc.oneof(
@@ -60,6 +69,8 @@ beforeAll(async () => {
   ground = await scimTables()
   const bodies = fc.sample(user, { numRuns: 80, seed: 7643 }).map((one, index) => ({
     ...one,
+    // A connection knows a name of the directory once.
+    ...(one.externalId === undefined ? {} : { externalId: `${one.externalId}${index}` }),
     schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'],
     userName: `${'aAbB%_'[index % 6]}${index}`,
   }))

@@ -73,7 +73,7 @@ describe('conditions (RFC 7644 §3.14)', () => {
 })
 
 describe('another tenant or another connection', () => {
-  it('knows none of this one\'s users, by whatever method', async () => {
+  it("knows none of this one's users, by whatever method", async () => {
     const { body } = await create()
     const path = `/Users/${body['id']}`
     const abroad = await rig.directory(await rig.house.tenant())

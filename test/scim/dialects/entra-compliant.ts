@@ -82,7 +82,8 @@ export const entraCompliantUsers: Scenario = {
       cites: flags,
       name: 'user:lina',
       method: 'PATCH',
-      body: () => patch({ op: 'add', path: 'phoneNumbers[type eq "work"].value', value: '+20 2 5550 2000' }, { op: 'remove', path: 'nickName' }),
+      body: () =>
+        patch({ op: 'add', path: 'phoneNumbers[type eq "work"].value', value: '+20 2 5550 2000' }, { op: 'remove', path: 'nickName' }),
       stored: {
         ...base,
         schemas: [userUrn, enterpriseUrn],

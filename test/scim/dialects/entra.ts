@@ -38,7 +38,20 @@ function ordered(value: Readonly<Record<string, unknown>>, keys: readonly string
   return Object.fromEntries(keys.filter((key) => key in value).map((key) => [key, value[key]]))
 }
 
-const order = ['schemas', 'externalId', 'userName', 'name', 'displayName', 'nickName', 'active', 'emails', 'phoneNumbers', 'addresses', 'roles', enterpriseUrn]
+const order = [
+  'schemas',
+  'externalId',
+  'userName',
+  'name',
+  'displayName',
+  'nickName',
+  'active',
+  'emails',
+  'phoneNumbers',
+  'addresses',
+  'roles',
+  enterpriseUrn,
+]
 const stored = (value: Readonly<Record<string, unknown>>) => ordered(value, order)
 
 export const entraUsers: Scenario = {
@@ -46,7 +59,13 @@ export const entraUsers: Scenario = {
   title: 'a nurse comes, changes, goes and comes back',
   steps: [
     // Shape: "Get User by query - Zero results" of the page.
-    { law: 'asks by userName before it creates', cites: requests, name: 'user:sara', filter: () => 'userName eq "Sara.Haddad@hospital.test"', finds: false },
+    {
+      law: 'asks by userName before it creates',
+      cites: requests,
+      name: 'user:sara',
+      filter: () => 'userName eq "Sara.Haddad@hospital.test"',
+      finds: false,
+    },
     {
       // Shape: "Create User". The extension is declared and left empty; roles is an empty list; meta names the type.
       law: 'creates a user with an empty extension and empty roles',
@@ -66,10 +85,28 @@ export const entraUsers: Scenario = {
       stored: created,
     },
     // Shape: "Get User by query"; userName is compared without its case.
-    { law: 'finds her by userName in another case', cites: requests, name: 'user:sara', filter: () => 'userName eq "SARA.HADDAD@hospital.test"', finds: true },
+    {
+      law: 'finds her by userName in another case',
+      cites: requests,
+      name: 'user:sara',
+      filter: () => 'userName eq "SARA.HADDAD@hospital.test"',
+      finds: true,
+    },
     // Shape: general guidelines, /Users: matching by an e-mail of a type.
-    { law: 'finds her by her work e-mail', cites: requests, name: 'user:sara', filter: () => 'emails[type eq "work"].value eq "sara.haddad@hospital.test"', finds: true },
-    { law: 'does not find her by a home e-mail', cites: requests, name: 'user:sara', filter: () => 'emails[type eq "home"].value eq "sara.haddad@hospital.test"', finds: false },
+    {
+      law: 'finds her by her work e-mail',
+      cites: requests,
+      name: 'user:sara',
+      filter: () => 'emails[type eq "work"].value eq "sara.haddad@hospital.test"',
+      finds: true,
+    },
+    {
+      law: 'does not find her by a home e-mail',
+      cites: requests,
+      name: 'user:sara',
+      filter: () => 'emails[type eq "home"].value eq "sara.haddad@hospital.test"',
+      finds: false,
+    },
     { law: 'finds her by externalId', cites: requests, name: 'user:sara', filter: () => 'externalId eq "e-7001"', finds: true },
     {
       // Shape: "Requests made to add a single-value string attribute", without the flag.
@@ -125,7 +162,10 @@ export const entraUsers: Scenario = {
       name: 'user:sara',
       method: 'PATCH',
       body: () =>
-        patch({ op: 'Remove', path: 'phoneNumbers[type eq "mobile"].value' }, { op: 'Remove', path: 'addresses[type eq "other"].formatted' }),
+        patch(
+          { op: 'Remove', path: 'phoneNumbers[type eq "mobile"].value' },
+          { op: 'Remove', path: 'addresses[type eq "other"].formatted' },
+        ),
       stored: stored({ ...renamed, emails: [{ ...work, value: 'sara.nasser@hospital.test' }], addresses: undefined }),
     },
     {
@@ -177,8 +217,18 @@ export const entraManagers: Scenario = {
       cites: requests,
       name: 'user:omar',
       method: 'POST',
-      body: () => ({ schemas: [userUrn, enterpriseUrn], userName: 'omar@hospital.test', active: true, [enterpriseUrn]: { manager: 'm-1' } }),
-      stored: { schemas: [userUrn, enterpriseUrn], userName: 'omar@hospital.test', active: true, [enterpriseUrn]: { manager: { value: 'm-1' } } },
+      body: () => ({
+        schemas: [userUrn, enterpriseUrn],
+        userName: 'omar@hospital.test',
+        active: true,
+        [enterpriseUrn]: { manager: 'm-1' },
+      }),
+      stored: {
+        schemas: [userUrn, enterpriseUrn],
+        userName: 'omar@hospital.test',
+        active: true,
+        [enterpriseUrn]: { manager: { value: 'm-1' } },
+      },
     },
     {
       // Shape: reference attribute, one value in a list with a null address.
@@ -187,7 +237,12 @@ export const entraManagers: Scenario = {
       name: 'user:omar',
       method: 'PATCH',
       body: () => patch({ op: 'Add', path: `${enterpriseUrn}:manager`, value: [{ $ref: null, value: 'm-2' }] }),
-      stored: { schemas: [userUrn, enterpriseUrn], userName: 'omar@hospital.test', active: true, [enterpriseUrn]: { manager: { value: 'm-2' } } },
+      stored: {
+        schemas: [userUrn, enterpriseUrn],
+        userName: 'omar@hospital.test',
+        active: true,
+        [enterpriseUrn]: { manager: { value: 'm-2' } },
+      },
     },
     {
       // Shape: attribute mapping of manager, plain text.
@@ -196,7 +251,12 @@ export const entraManagers: Scenario = {
       name: 'user:omar',
       method: 'PATCH',
       body: () => patch({ op: 'Replace', path: `${enterpriseUrn}:manager`, value: 'm-3' }),
-      stored: { schemas: [userUrn, enterpriseUrn], userName: 'omar@hospital.test', active: true, [enterpriseUrn]: { manager: { value: 'm-3' } } },
+      stored: {
+        schemas: [userUrn, enterpriseUrn],
+        userName: 'omar@hospital.test',
+        active: true,
+        [enterpriseUrn]: { manager: { value: 'm-3' } },
+      },
     },
     {
       // Shape: attribute mapping of manager: removed in the directory.
@@ -228,7 +288,14 @@ export const entraGroups: Scenario = {
     person('ali'),
     person('mona'),
     // Shape: "Get Group by displayName".
-    { law: 'asks by displayName without members', cites: requests, name: 'group:nurses', filter: () => 'displayName eq "Nurses"', finds: false, excludedAttributes: 'members' },
+    {
+      law: 'asks by displayName without members',
+      cites: requests,
+      name: 'group:nurses',
+      filter: () => 'displayName eq "Nurses"',
+      finds: false,
+      excludedAttributes: 'members',
+    },
     {
       // Shape: "Create Group", with the schema of its own that this dialect adds.
       law: 'creates a group without members, with a schema of its own beside ours',
@@ -244,7 +311,14 @@ export const entraGroups: Scenario = {
       stored: nurses,
       members: [],
     },
-    { law: 'finds it by displayName in another case', cites: requests, name: 'group:nurses', filter: () => 'displayName eq "NURSES"', finds: true, excludedAttributes: 'members' },
+    {
+      law: 'finds it by displayName in another case',
+      cites: requests,
+      name: 'group:nurses',
+      filter: () => 'displayName eq "NURSES"',
+      finds: true,
+      excludedAttributes: 'members',
+    },
     {
       // Shape: "Update Group [Add Members]": no type, a null address.
       law: 'adds a member without a type and with a null address',
@@ -260,7 +334,15 @@ export const entraGroups: Scenario = {
       cites: requests,
       name: 'group:nurses',
       method: 'PATCH',
-      body: (id) => patch({ op: 'Add', path: 'members', value: [{ $ref: null, value: id('user:mona') }, { $ref: null, value: id('user:ali') }] }),
+      body: (id) =>
+        patch({
+          op: 'Add',
+          path: 'members',
+          value: [
+            { $ref: null, value: id('user:mona') },
+            { $ref: null, value: id('user:ali') },
+          ],
+        }),
       stored: nurses,
       members: ['user:ali', 'user:mona'],
     },

@@ -20,7 +20,13 @@ export const oktaPut: Scenario = {
   title: 'a courier comes, is updated whole, deactivated and reactivated',
   steps: [
     // Shape: "Determine if the User object exists".
-    { law: 'asks by userName before it creates', cites: reference, name: 'user:noor', filter: () => 'userName eq "noor@clinic.test"', finds: false },
+    {
+      law: 'asks by userName before it creates',
+      cites: reference,
+      name: 'user:noor',
+      filter: () => 'userName eq "noor@clinic.test"',
+      finds: false,
+    },
     {
       // Shape: "Create the User": a password that is to be synchronised, an empty list of groups.
       law: 'creates with a password, which is not kept, and with empty groups',
@@ -241,6 +247,12 @@ export const oktaGroups: Scenario = {
       stored: { ...couriers, displayName: 'Couriers, south' },
       members: ['user:adam', 'user:huda'],
     },
-    { law: 'finds the group by a member', cites: reference, name: 'group:couriers', filter: (id) => `members.value eq "${id('user:huda')}"`, finds: true },
+    {
+      law: 'finds the group by a member',
+      cites: reference,
+      name: 'group:couriers',
+      filter: (id) => `members.value eq "${id('user:huda')}"`,
+      finds: true,
+    },
   ],
 }

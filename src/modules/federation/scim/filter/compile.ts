@@ -150,7 +150,8 @@ function within(target: Target, of: Condition, ground: Ground): Fragment {
   if (sub || attribute.type !== 'complex' || attribute.name === 'meta') {
     throw invalidFilter({ detail: `${attribute.name} takes no value filter.` })
   }
-  if (!attribute.multiValued) return partCondition(attribute, of, (name) => single({ ...target, sub: named(attribute.subAttributes!, name)! }).text)
+  if (!attribute.multiValued)
+    return partCondition(attribute, of, (name) => single({ ...target, sub: named(attribute.subAttributes!, name)! }).text)
   const sought = soughtValue(attribute, of)
   const quick = sought === null ? null : indexed(target, sought, ground)
   if (quick && of.is === 'compared') return quick

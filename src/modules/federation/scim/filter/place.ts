@@ -76,12 +76,14 @@ function memberships(resource: ResourceName, { tenantId }: FilterGround): Many {
   const inside = sql`m.tenant_id = ${tenantId}::uuid`
   if (resource === 'User') {
     return {
-      source: sql`scim.group_member m join scim."group" g on g.tenant_id = m.tenant_id and g.id = m.group_id where ${inside} and m.user_id = r.id`,
+      source: sql`scim.group_member m join scim."group" g on g.tenant_id = m.tenant_id and g.id = m.group_id
+        where ${inside} and m.user_id = r.id`,
       part: parts({ value: sql`m.group_id::text`, display: sql`g.display_name_key`, type: sql`'direct'::text` }, 'groups'),
     }
   }
   return {
-    source: sql`scim.group_member m join scim."user" u on u.tenant_id = m.tenant_id and u.id = m.user_id where ${inside} and m.group_id = r.id`,
+    source: sql`scim.group_member m join scim."user" u on u.tenant_id = m.tenant_id and u.id = m.user_id
+      where ${inside} and m.group_id = r.id`,
     part: memberPart,
   }
 }
@@ -101,7 +103,8 @@ export function many(resource: ResourceName, { extension, attribute }: Target, g
   if (attribute.name === 'groups' || attribute.name === 'members') return memberships(resource, ground)
   if (attribute.name === 'schemas') {
     const own = constant(resources[resource].urn)
-    const more = sql`case when ${member(sql`r.search`, enterpriseUrn)} is not null then array[${own}, ${constant(enterpriseUrn)}] else array[${own}] end`
+    const extended = sql`${member(sql`r.search`, enterpriseUrn)} is not null`
+    const more = sql`case when ${extended} then array[${own}, ${constant(enterpriseUrn)}] else array[${own}] end`
     return { source: sql`unnest(${more}) e(v) where true`, part: () => sql`e.v` }
   }
   const list = member(extension ? member(sql`r.search`, extension.urn) : sql`r.search`, attribute.name)

@@ -29,7 +29,8 @@ export const compileSort: CompileSort = (sortBy, resource) => {
   const target = leafOf(found)
   const { attribute, sub } = target
   const last = sub ?? attribute
-  if (['password', 'schemas', 'groups', 'members'].includes(attribute.name) || last.name === 'location' || last.type === 'binary') throw unsortable()
+  if (['password', 'schemas', 'groups', 'members'].includes(attribute.name) || last.name === 'location' || last.type === 'binary')
+    throw unsortable()
   // ISO 8601 in UTC orders as time does, and makes one text expression of every sort.
   if (last.type === 'dateTime') {
     return { expression: sql`to_char(${timeColumn(target)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') collate "C"`, column: null }
@@ -38,7 +39,8 @@ export const compileSort: CompileSort = (sortBy, resource) => {
     const json = single({ ...target, sub: null }).json
     const name = { strings: [`'${sub!.name}'`], values: [] }
     return {
-      expression: sql`(select e.v->>${name} from jsonb_array_elements(${json}) with ordinality e(v, n) order by e.v->'primary' = 'true'::jsonb desc nulls last, e.n limit 1) collate "C"`,
+      expression: sql`(select e.v->>${name} from jsonb_array_elements(${json}) with ordinality e(v, n)
+        order by e.v->'primary' = 'true'::jsonb desc nulls last, e.n limit 1) collate "C"`,
       column: null,
     }
   }

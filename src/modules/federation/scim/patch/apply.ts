@@ -41,7 +41,9 @@ function changeMap(attribute: Attribute, held: AttributeMap, { op, value }: Oper
 
 /** Without the address of what `value` named before: it would show one person and lead to another. */
 function withoutStale(held: AttributeMap, next: AttributeMap): AttributeMap {
-  return held['value'] !== next['value'] && held['$ref'] !== undefined && held['$ref'] === next['$ref'] ? put(next, '$ref', undefined) : next
+  return held['value'] !== next['value'] && held['$ref'] !== undefined && held['$ref'] === next['$ref']
+    ? put(next, '$ref', undefined)
+    : next
 }
 
 function changeSingle(place: Place, operation: Operation, held: AttributeValue | undefined): AttributeValue | undefined {

@@ -46,7 +46,8 @@ const attributeName = /^[A-Za-z$]/
 
 /** One operation for every attribute of an object, with `prefix` before its name. */
 export function apart(kind: Pick<Operation, 'op' | 'creates'>, value: unknown, prefix = ''): Operation[] {
-  if (!isMap(value)) throw invalidValue({ detail: 'An operation on a whole resource or extension has an object of attributes as its value.' })
+  if (!isMap(value))
+    throw invalidValue({ detail: 'An operation on a whole resource or extension has an object of attributes as its value.' })
   return Object.entries(value).map(([name, one]) => {
     if (!attributeName.test(name)) throw invalidPath({ detail: 'The value of an operation names what can be no attribute.' })
     return { op: kind.op, creates: kind.creates, path: `${prefix}${name}`, value: one, unnamed: true }

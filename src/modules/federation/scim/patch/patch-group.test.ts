@@ -24,22 +24,67 @@ function code(run: () => unknown): string {
 describe('members', () => {
   test.each([
     ['are added', [{ op: 'add', path: 'members', value: [{ value: a }, { value: b }] }], [{ do: 'add', userIds: [a, b] }]],
-    ['are added without a type, with a null address', [{ op: 'Add', path: 'members', value: [{ $ref: null, value: a }] }], [{ do: 'add', userIds: [a] }]],
-    ['are added one alone, without its list', [{ op: 'add', path: 'members', value: { value: a, type: 'User' } }], [{ do: 'add', userIds: [a] }]],
+    [
+      'are added without a type, with a null address',
+      [{ op: 'Add', path: 'members', value: [{ $ref: null, value: a }] }],
+      [{ do: 'add', userIds: [a] }],
+    ],
+    [
+      'are added one alone, without its list',
+      [{ op: 'add', path: 'members', value: { value: a, type: 'User' } }],
+      [{ do: 'add', userIds: [a] }],
+    ],
     ['are added without a path', [{ op: 'add', value: { members: [{ value: a }] } }], [{ do: 'add', userIds: [a] }]],
     ['are added by a filter that names one', [{ op: 'add', path: `members[value eq "${a}"]`, value: {} }], [{ do: 'add', userIds: [a] }]],
-    ['named twice are added once, in any case', [{ op: 'add', path: 'members', value: [{ value: a }, { value: a.toUpperCase() }] }], [{ do: 'add', userIds: [a] }]],
+    [
+      'named twice are added once, in any case',
+      [{ op: 'add', path: 'members', value: [{ value: a }, { value: a.toUpperCase() }] }],
+      [{ do: 'add', userIds: [a] }],
+    ],
     ['are replaced', [{ op: 'replace', path: 'members', value: [{ value: a }] }], [{ do: 'set', userIds: [a] }]],
     ['are replaced by none', [{ op: 'replace', path: 'members', value: [] }], [{ do: 'set', userIds: [] }]],
     ['are removed by a filter', [{ op: 'remove', path: `members[value eq "${a}"]` }], [{ do: 'remove', userIds: [a] }]],
-    ['are removed by a filter of several', [{ op: 'remove', path: `members[value eq "${a}" or value eq "${b}"]` }], [{ do: 'remove', userIds: [a, b] }]],
-    ['are removed by value: those and no other', [{ op: 'Remove', path: 'members', value: [{ value: a }] }], [{ do: 'remove', userIds: [a] }]],
+    [
+      'are removed by a filter of several',
+      [{ op: 'remove', path: `members[value eq "${a}" or value eq "${b}"]` }],
+      [{ do: 'remove', userIds: [a, b] }],
+    ],
+    [
+      'are removed by value: those and no other',
+      [{ op: 'Remove', path: 'members', value: [{ value: a }] }],
+      [{ do: 'remove', userIds: [a] }],
+    ],
     ['are not removed by an empty value', [{ op: 'remove', path: 'members', value: [] }], [{ do: 'remove', userIds: [] }]],
     ['are all removed without a value', [{ op: 'remove', path: 'members' }], [{ do: 'set', userIds: [] }]],
-    ['that can be no ids of ours are in no group', [{ op: 'remove', path: 'members', value: [{ value: 'u1091' }] }], [{ do: 'remove', userIds: [] }]],
-    ['removed one by one are one step', [a, b, c].map((one) => ({ op: 'remove', path: `members[value eq "${one}"]` })), [{ do: 'remove', userIds: [a, b, c] }]],
-    ['removed and added keep their order', [{ op: 'remove', path: 'members' }, { op: 'add', path: 'members', value: [{ value: b }] }], [{ do: 'set', userIds: [b] }]],
-    ['added and removed keep their order', [{ op: 'add', path: 'members', value: [{ value: a }] }, { op: 'remove', path: `members[value eq "${a}"]` }], [{ do: 'add', userIds: [a] }, { do: 'remove', userIds: [a] }]],
+    [
+      'that can be no ids of ours are in no group',
+      [{ op: 'remove', path: 'members', value: [{ value: 'u1091' }] }],
+      [{ do: 'remove', userIds: [] }],
+    ],
+    [
+      'removed one by one are one step',
+      [a, b, c].map((one) => ({ op: 'remove', path: `members[value eq "${one}"]` })),
+      [{ do: 'remove', userIds: [a, b, c] }],
+    ],
+    [
+      'removed and added keep their order',
+      [
+        { op: 'remove', path: 'members' },
+        { op: 'add', path: 'members', value: [{ value: b }] },
+      ],
+      [{ do: 'set', userIds: [b] }],
+    ],
+    [
+      'added and removed keep their order',
+      [
+        { op: 'add', path: 'members', value: [{ value: a }] },
+        { op: 'remove', path: `members[value eq "${a}"]` },
+      ],
+      [
+        { do: 'add', userIds: [a] },
+        { do: 'remove', userIds: [a] },
+      ],
+    ],
   ])('%s', (_, operations, expected) => expect(steps(...operations)).toEqual(expected))
 
   test('are removed by any other filter through the database', () => {
@@ -66,11 +111,17 @@ describe('members', () => {
   })
 
   test('a refused operation refuses the members before it too', () => {
-    expect(code(() => steps({ op: 'add', path: 'members', value: [{ value: a }] }, { op: 'add', path: 'nowhere', value: 1 }))).toBe('SCIM_INVALID_PATH')
+    expect(code(() => steps({ op: 'add', path: 'members', value: [{ value: a }] }, { op: 'add', path: 'nowhere', value: 1 }))).toBe(
+      'SCIM_INVALID_PATH',
+    )
   })
 
   test('a thousand operations of fifty members each are one step', () => {
-    const operations = Array.from({ length: 1000 }, (_, n) => ({ op: 'add', path: 'members', value: Array.from({ length: 50 }, (_, m) => ({ value: id(n * 50 + m) })) }))
+    const operations = Array.from({ length: 1000 }, (_, n) => ({
+      op: 'add',
+      path: 'members',
+      value: Array.from({ length: 50 }, (_, m) => ({ value: id(n * 50 + m) })),
+    }))
     const [step, ...others] = steps(...operations)
     expect(others).toEqual([])
     expect(step).toMatchObject({ do: 'add' })
@@ -81,12 +132,20 @@ describe('members', () => {
 describe('attributes', () => {
   test('a rename that sends its own id renames', () => {
     const { columns, changed, members } = patchGroup(ward, message({ op: 'replace', value: { id: id(9), displayName: 'Ward 2' } }))
-    expect({ name: columns.displayName, key: columns.displayNameKey, changed, members }).toEqual({ name: 'Ward 2', key: 'ward 2', changed: true, members: [] })
+    expect({ name: columns.displayName, key: columns.displayNameKey, changed, members }).toEqual({
+      name: 'Ward 2',
+      key: 'ward 2',
+      changed: true,
+      members: [],
+    })
   })
 
   test('members never reach the stored attributes', () => {
     const group = 'urn:ietf:params:scim:schemas:core:2.0:Group'
-    const { columns, members } = patchGroup(ward, message({ op: 'add', path: group, value: { [`${group}:members`]: [{ value: a }], externalId: 'g-2' } }))
+    const { columns, members } = patchGroup(
+      ward,
+      message({ op: 'add', path: group, value: { [`${group}:members`]: [{ value: a }], externalId: 'g-2' } }),
+    )
     expect(columns.attributes).toEqual({ displayName: 'Ward', externalId: 'g-2' })
     expect(members).toEqual([{ do: 'add', userIds: [a] }])
   })

@@ -23,7 +23,12 @@ export const groupAttributes: readonly Attribute[] = [
 
 /** Attributes of every resource; no schema lists them (RFC 7643 §3.1). */
 export const commonAttributes: readonly Attribute[] = [
-  reference('schemas', ['uri'], 'The schemas of the resource.', { multiValued: true, required: true, mutability: 'readOnly', returned: 'always' }),
+  reference('schemas', ['uri'], 'The schemas of the resource.', {
+    multiValued: true,
+    required: true,
+    mutability: 'readOnly',
+    returned: 'always',
+  }),
   text('id', 'Our name for the resource.', { ...shown, returned: 'always', uniqueness: 'server' }),
   text('externalId', "The directory's name for the resource.", { caseExact: true }),
   complex(

@@ -30,7 +30,10 @@ function checkSchemas(resource: ResourceName, body: Readonly<Record<string, unkn
 }
 
 /** @throws invalidSyntax, invalidValue; never repeats what was sent. */
-export function readResource(resource: ResourceName, body: unknown): { readonly body: Readonly<Record<string, unknown>>; readonly stored: AttributeMap } {
+export function readResource(
+  resource: ResourceName,
+  body: unknown,
+): { readonly body: Readonly<Record<string, unknown>>; readonly stored: AttributeMap } {
   if (!isMap(body)) throw invalidSyntax({ detail: 'The body must be a JSON object.' })
   checkSchemas(resource, body)
   const stored = readAll(topOf(resource), body)

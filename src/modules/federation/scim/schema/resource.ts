@@ -32,7 +32,12 @@ export const resources: Readonly<Record<ResourceName, Resource>> = {
     urn: userUrn,
     attributes: userAttributes,
     extensions: [
-      { urn: enterpriseUrn, name: 'EnterpriseUser', description: 'What an organisation knows of a person.', attributes: enterpriseAttributes },
+      {
+        urn: enterpriseUrn,
+        name: 'EnterpriseUser',
+        description: 'What an organisation knows of a person.',
+        attributes: enterpriseAttributes,
+      },
     ],
   },
   Group: {
