@@ -22,7 +22,9 @@ const parse = (xml: string) => parseXml(xml, { limits: messageLimits, comments: 
 const vendors = { entra, okta, google, ping, adfs, research }
 
 describe('exclusive canonicalization', () => {
-  const text = fc.stringMatching(/^[ a-z\u0627\u00e9\u{1f3e5}\n]{0,6}$/u).chain((plain) => fc.constantFrom('', '&amp;', '&lt;', '&gt;', '&#13;', '&#9;', '"', "'").map((mark) => plain + mark))
+  const text = fc
+    .stringMatching(/^[ a-z\u0627\u00e9\u{1f3e5}\n]{0,6}$/u)
+    .chain((plain) => fc.constantFrom('', '&amp;', '&lt;', '&gt;', '&#13;', '&#9;', '"', "'").map((mark) => plain + mark))
   const name = fc.constantFrom('a', 'b', 'c', 'B')
   const prefix = fc.constantFrom('', 'p', 'q', 'r')
   const attribute = fc.record({ prefix: fc.constantFrom('', 'p', 'q'), name, value: text.map((value) => value.replaceAll('"', '')) })
@@ -57,7 +59,9 @@ describe('exclusive canonicalization', () => {
     fc.assert(
       fc.property(node, (tree) => {
         const xml = write(tree, true)
-        const theirs = new ExclusiveCanonicalization().process(new DOMParser().parseFromString(xml, 'text/xml').documentElement!, {}).toString()
+        const theirs = new ExclusiveCanonicalization()
+          .process(new DOMParser().parseFromString(xml, 'text/xml').documentElement!, {})
+          .toString()
         expect(canonicalise(parse(xml), { without: null, inclusive: [] })).toBe(theirs)
       }),
       { numRuns: 600, seed: 20261121 },
@@ -70,15 +74,21 @@ describe('exclusive canonicalization', () => {
     const ours = [...walk(parse(xml))]
     expect(ours.length).toBe(theirs.length)
     for (const [index, { element }] of ours.entries()) {
-      expect(canonicalise(element, { without: null, inclusive: [] })).toBe(new ExclusiveCanonicalization().process(theirs[index]!, {}).toString())
+      expect(canonicalise(element, { without: null, inclusive: [] })).toBe(
+        new ExclusiveCanonicalization().process(theirs[index]!, {}).toString(),
+      )
     }
   })
 
   test('writes what the recommendation asks, case by case', () => {
     const canonical = (xml: string, inclusive: readonly string[] = []) => canonicalise(parse(xml), { without: null, inclusive })
-    expect(canonical('<a xmlns="urn:1"><b xmlns=""><c xmlns="urn:1"/></b></a>')).toBe('<a xmlns="urn:1"><b xmlns=""><c xmlns="urn:1"></c></b></a>')
+    expect(canonical('<a xmlns="urn:1"><b xmlns=""><c xmlns="urn:1"/></b></a>')).toBe(
+      '<a xmlns="urn:1"><b xmlns=""><c xmlns="urn:1"></c></b></a>',
+    )
     expect(canonical('<p:a xmlns:p="urn:1" xmlns="urn:2"><b/></p:a>')).toBe('<p:a xmlns:p="urn:1"><b xmlns="urn:2"></b></p:a>')
-    expect(canonical('<a xmlns:q="urn:2" xmlns:p="urn:1" q:b="1" p:b="2" b="3"/>')).toBe('<a xmlns:p="urn:1" xmlns:q="urn:2" b="3" p:b="2" q:b="1"></a>')
+    expect(canonical('<a xmlns:q="urn:2" xmlns:p="urn:1" q:b="1" p:b="2" b="3"/>')).toBe(
+      '<a xmlns:p="urn:1" xmlns:q="urn:2" b="3" p:b="2" q:b="1"></a>',
+    )
     expect(canonical('<a xmlns:xs="urn:1"><b/></a>', ['xs'])).toBe('<a xmlns:xs="urn:1"><b></b></a>')
     expect(canonical('<a xmlns:xs="urn:1"><b xmlns:xs="urn:2"/></a>', ['xs'])).toBe('<a xmlns:xs="urn:1"><b xmlns:xs="urn:2"></b></a>')
     expect(canonical(`<a b='&#9;&#10;&#13;"&lt;&gt;'>&#13;&gt;"</a>`)).toBe('<a b="&#x9;&#xA;&#xD;&quot;&lt;>">&#xD;&gt;"</a>')
@@ -161,7 +171,12 @@ describe('samlify', () => {
     ['a signed response', {}, { wantMessageSigned }, false],
     ['both', {}, { wantAssertionsSigned, wantMessageSigned }, false],
     ['a signed assertion by GCM', { isAssertionEncrypted, dataEncryptionAlgorithm: gcm }, { wantAssertionsSigned }, false],
-    ['CBC under a signed response', { isAssertionEncrypted, dataEncryptionAlgorithm: cbc }, { wantAssertionsSigned, wantMessageSigned }, true],
+    [
+      'CBC under a signed response',
+      { isAssertionEncrypted, dataEncryptionAlgorithm: cbc },
+      { wantAssertionsSigned, wantMessageSigned },
+      true,
+    ],
   ])('makes responses that the guard takes: %s', async (_, idp, sp, encryptThenSign) => {
     const verdict = take(await respond(idp, sp, encryptThenSign))
     expect(verdict).toMatchObject({ ok: true, assertion: { nameId: person } })
@@ -189,7 +204,12 @@ describe('samlify', () => {
   test('makes a redirected logout that the guard takes', () => {
     const provider = samlify.IdentityProvider({ ...settings, wantLogoutRequestSigned: true })
     const party = service({ wantLogoutRequestSigned: true })
-    const { context } = provider.createLogoutRequest(party, 'redirect', { logoutNameID: person, sessionIndex: '_session' }, { relayState: 'state-1' })
+    const { context } = provider.createLogoutRequest(
+      party,
+      'redirect',
+      { logoutNameID: person, sessionIndex: '_session' },
+      { relayState: 'state-1' },
+    )
     const query = new URL(context).search.slice(1)
     const idp = { entityId: hospital.entityId, certificates: [hospital.certificate] }
     const verdict = samlGuard.verifyLogoutRequest({
@@ -203,7 +223,9 @@ describe('samlify', () => {
 
   test('asks the guard for the form of what it reads', async () => {
     await expect(samlGuard.validate(signedAssertion())).resolves.toBe('Response')
-    await expect(samlGuard.validate(signedAssertion().replace('<samlp:Status>', '<x/><samlp:Status>'))).rejects.toThrow('ELEMENT_UNEXPECTED')
+    await expect(samlGuard.validate(signedAssertion().replace('<samlp:Status>', '<x/><samlp:Status>'))).rejects.toThrow(
+      'ELEMENT_UNEXPECTED',
+    )
     await expect(samlGuard.validate('<!DOCTYPE x><x/>')).rejects.toThrow('XML_DOCTYPE')
   })
 })

@@ -9,7 +9,8 @@ import { asking, assertionXml, loneAssertion, responseXml, signedAssertion, sign
 import { okta, ping } from '../kit/saml-vendors.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-const encrypted = () => responseXml({}, encryptAssertion(loneAssertion(), createPublicKey(privateKey.export({ type: 'pkcs8', format: 'pem' }))))
+const encrypted = () =>
+  responseXml({}, encryptAssertion(loneAssertion(), createPublicKey(privateKey.export({ type: 'pkcs8', format: 'pem' }))))
 const messages = [signedAssertion(), signedResponse(), okta(), ping(), encrypted()]
 
 function identityOf(input: ResponseInput): unknown {
@@ -34,7 +35,10 @@ const change = fc.record({
   to: place,
 })
 
-function changed(bytes: Buffer, { at, kind, byte, size, to }: { at: number; kind: string; byte: number; size: number; to: number }): Buffer {
+function changed(
+  bytes: Buffer,
+  { at, kind, byte, size, to }: { at: number; kind: string; byte: number; size: number; to: number },
+): Buffer {
   const start = Math.floor(at * bytes.length)
   const end = kind === 'flip' ? start + 1 : kind === 'delete' ? start + size : start
   const target = Math.floor(to * bytes.length)
@@ -53,11 +57,22 @@ test('changed bytes are refused or change nothing of the identity', () => {
 })
 
 /** Whole elements of the message, and of a forged one, moved about: what wrapping attacks are made of. */
-const elementsOf = (xml: string) => [...xml.matchAll(/<([\w:]+)(?: [^>]*)?>[^<]*<\/\1>|<ds:Signature [\s\S]*?<\/ds:Signature>|<saml:Assertion [\s\S]*?<\/saml:Assertion>/g)].map(([one]) => one)
+const elementsOf = (xml: string) =>
+  [
+    ...xml.matchAll(/<([\w:]+)(?: [^>]*)?>[^<]*<\/\1>|<ds:Signature [\s\S]*?<\/ds:Signature>|<saml:Assertion [\s\S]*?<\/saml:Assertion>/g),
+  ].map(([one]) => one)
 const forged = assertionXml().replace('noor.haddad', 'admin').replace('_assertion', '_evil')
 
 test('elements moved, doubled and grafted are refused or change nothing of the identity', () => {
-  const parts = [...elementsOf(signedAssertion()), ...elementsOf(forged), forged, '<ds:Object>', '</ds:Object>', '<samlp:Extensions>', '</samlp:Extensions>']
+  const parts = [
+    ...elementsOf(signedAssertion()),
+    ...elementsOf(forged),
+    forged,
+    '<ds:Object>',
+    '</ds:Object>',
+    '<samlp:Extensions>',
+    '</samlp:Extensions>',
+  ]
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 1 }),
@@ -79,11 +94,20 @@ test('elements moved, doubled and grafted are refused or change nothing of the i
 
 test('no bytes at all make the guard throw', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.base64String(), fc.uint8Array().map((bytes) => Buffer.from(bytes).toString('base64'))), (samlResponse) => {
-      expect(samlGuard.verifyResponse(asking('', { samlResponse })).ok).toBe(false)
-      expect(samlGuard.verifyLogoutRequest({ ...asking(''), received: { binding: 'redirect', query: samlResponse }, destination: 'x' }).ok).toBe(false)
-      expect(samlGuard.readMetadata({ xml: Buffer.from(samlResponse), now: new Date(0), trustedCertificates: [] }).ok).toBe(false)
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.base64String(),
+        fc.uint8Array().map((bytes) => Buffer.from(bytes).toString('base64')),
+      ),
+      (samlResponse) => {
+        expect(samlGuard.verifyResponse(asking('', { samlResponse })).ok).toBe(false)
+        expect(
+          samlGuard.verifyLogoutRequest({ ...asking(''), received: { binding: 'redirect', query: samlResponse }, destination: 'x' }).ok,
+        ).toBe(false)
+        expect(samlGuard.readMetadata({ xml: Buffer.from(samlResponse), now: new Date(0), trustedCertificates: [] }).ok).toBe(false)
+      },
+    ),
     { numRuns: 300, seed: 20261121 },
   )
 })

@@ -81,13 +81,19 @@ describe('a logout', () => {
     ['lower-case encoding', () => redirected(logoutRequestXml, 'SAMLRequest', hospital, { lowerCase: true }), null],
     ['other parameters beside', () => `x=1&${redirected(logoutRequestXml, 'SAMLRequest')}&SAMLEncodings=2`, null],
   ])('by redirect is taken when the signature of its query holds: %s', (_, query, relayState) => {
-    expect(samlGuard.verifyLogoutRequest(leaving(byRedirect(query()), byElliptic))).toMatchObject({ ok: true, request: { ...said, relayState } })
+    expect(samlGuard.verifyLogoutRequest(leaving(byRedirect(query()), byElliptic))).toMatchObject({
+      ok: true,
+      request: { ...said, relayState },
+    })
   })
 
   test('is answered by either binding, with the status that the provider gave', () => {
     const partial = logoutResponseXml.replace('status:Success', 'status:Responder')
     const answer = { id: '_answer', inResponseTo: logoutId, success: true }
-    expect(samlGuard.verifyLogoutResponse(answering(byPost(posted(logoutResponseXml, '_answer'))))).toMatchObject({ ok: true, response: answer })
+    expect(samlGuard.verifyLogoutResponse(answering(byPost(posted(logoutResponseXml, '_answer'))))).toMatchObject({
+      ok: true,
+      response: answer,
+    })
     expect(samlGuard.verifyLogoutResponse(answering(byRedirect(redirected(partial, 'SAMLResponse'))))).toMatchObject({
       ok: true,
       response: { ...answer, success: false, status: 'urn:oasis:names:tc:SAML:2.0:status:Responder' },
@@ -113,7 +119,9 @@ describe('metadata', () => {
           { binding: 'redirect', url: 'https://idp.hospital.example/sso', responseUrl: null },
           { binding: 'post', url: 'https://idp.hospital.example/sso', responseUrl: null },
         ],
-        singleLogout: [{ binding: 'redirect', url: 'https://idp.hospital.example/slo', responseUrl: 'https://idp.hospital.example/slo/done' }],
+        singleLogout: [
+          { binding: 'redirect', url: 'https://idp.hospital.example/slo', responseUrl: 'https://idp.hospital.example/slo/done' },
+        ],
         nameIdFormats: ['urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress'],
         wantAuthnRequestsSigned: true,
         validUntil: new Date(at(86_400 * 7)),
@@ -124,7 +132,10 @@ describe('metadata', () => {
   })
 
   test('gives both keys of a roll-over, once each, in their order', () => {
-    const two = entityXml.replace('<md:SingleLogoutService', () => keyDescriptor(elliptic.certificate, '') + keyDescriptor(hospital.certificate) + '<md:SingleLogoutService')
+    const two = entityXml.replace(
+      '<md:SingleLogoutService',
+      () => keyDescriptor(elliptic.certificate, '') + keyDescriptor(hospital.certificate) + '<md:SingleLogoutService',
+    )
     const verdict = samlGuard.readMetadata(reading(two))
     expect(verdict.ok && verdict.metadata.certificates.map(({ pem }) => pem)).toEqual([hospital.certificate, elliptic.certificate])
   })
@@ -132,16 +143,28 @@ describe('metadata', () => {
   test('is taken as verified only under a trusted certificate', () => {
     const signed = signElement(entityXml, '_metadata', hospital, { behind: "//*[local-name(.)='IDPSSODescriptor']" })
     const trustedCertificates = [stranger.certificate, hospital.certificate]
-    expect(samlGuard.readMetadata(reading(signed, { trustedCertificates }))).toMatchObject({ ok: true, metadata: { signatureVerified: true } })
+    expect(samlGuard.readMetadata(reading(signed, { trustedCertificates }))).toMatchObject({
+      ok: true,
+      metadata: { signatureVerified: true },
+    })
     expect(samlGuard.readMetadata(reading(signed))).toMatchObject({ ok: true, metadata: { signatureVerified: false } })
   })
 
   test('of a group with one provider and other roles is read, what stands beside it is not looked into', () => {
     const role =
-      '<md:RoleDescriptor xmlns:fed="http://docs.oasis-open.org/wsfed/federation/200706" protocolSupportEnumeration="x"><fed:Claims a="1">text<b/></fed:Claims></md:RoleDescriptor>'
-    const extended = entityXml.replace('<md:IDPSSODescriptor', () => `<md:Extensions><x xmlns="urn:x">y</x></md:Extensions>${role}<md:IDPSSODescriptor`)
-    const group = `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" validUntil="${at(3600)}">${extended}</md:EntitiesDescriptor>`
-    expect(samlGuard.readMetadata(reading(group))).toMatchObject({ ok: true, metadata: { entityId: hospital.entityId, validUntil: new Date(at(3600)) } })
+      '<md:RoleDescriptor xmlns:fed="http://docs.oasis-open.org/wsfed/federation/200706" protocolSupportEnumeration="x">' +
+      '<fed:Claims a="1">text<b/></fed:Claims></md:RoleDescriptor>'
+    const extended = entityXml.replace(
+      '<md:IDPSSODescriptor',
+      () => `<md:Extensions><x xmlns="urn:x">y</x></md:Extensions>${role}<md:IDPSSODescriptor`,
+    )
+    const group =
+      `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" validUntil="${at(3600)}">` +
+      `${extended}</md:EntitiesDescriptor>`
+    expect(samlGuard.readMetadata(reading(group))).toMatchObject({
+      ok: true,
+      metadata: { entityId: hospital.entityId, validUntil: new Date(at(3600)) },
+    })
   })
 })
 
@@ -153,10 +176,15 @@ describe('values', () => {
     ['2024-02-29T23:59:59Z', '2024-02-29T23:59:59.000Z'],
   ])('the instant %s is read', (written, read) => expect(readInstant(written)?.toISOString()).toBe(read))
 
-  test.each(['2026-02-29T00:00:00Z', '2026-11-21T24:00:00Z', '2026-11-21T08:00:60Z', '2026-13-01T00:00:00Z', '2026-11-21', '2026-11-21T08:00:00', ''])(
-    'the instant %s is none',
-    (written) => expect(readInstant(written)).toBeNull(),
-  )
+  test.each([
+    '2026-02-29T00:00:00Z',
+    '2026-11-21T24:00:00Z',
+    '2026-11-21T08:00:60Z',
+    '2026-13-01T00:00:00Z',
+    '2026-11-21',
+    '2026-11-21T08:00:00',
+    '',
+  ])('the instant %s is none', (written) => expect(readInstant(written)).toBeNull())
 
   test.each([
     ['PT6H', 21_600],
@@ -171,15 +199,27 @@ describe('the parser', () => {
   const parse = (xml: string) => parseXml(xml, { limits: messageLimits, comments: 'between elements', scope: new Map() }, allLaws)
 
   test('reads text, references, blanks and names as XML says', () => {
-    const root = parse('<?xml version="1.0"?>\r\n<a:b xmlns:a="urn:x" c="1&#10;2\n3\t4">x&lt;\r\ny&#x41;<!-- -->\n</a:b  >\n'.replace('<!-- -->', ''))
+    const root = parse(
+      '<?xml version="1.0"?>\r\n<a:b xmlns:a="urn:x" c="1&#10;2\n3\t4">x&lt;\r\ny&#x41;<!-- -->\n</a:b  >\n'.replace('<!-- -->', ''),
+    )
     expect(root).toMatchObject({ prefix: 'a', local: 'b', namespace: 'urn:x', children: ['x<\nyA\n'] })
     expect(root.attributes).toEqual([{ prefix: '', local: 'c', namespace: '', value: '1\n2 3 4' }])
   })
 
   test('does not read a reference twice', () => expect(parse('<a>&amp;lt;</a>').children).toEqual(['&lt;']))
 
-  test.each(['<a b=1/>', '<a b/>', '<a b="<"/>', '<a b="1"c="2"/>', '<1a/>', '<a:b:c xmlns:a="urn:x"/>', '<é/>', '< a/>', '<a', '<a>]]></a>', '', '<a/><b/>'])(
-    'refuses %s',
-    (xml) => expect(() => parse(xml)).toThrow(/^XML_/),
-  )
+  test.each([
+    '<a b=1/>',
+    '<a b/>',
+    '<a b="<"/>',
+    '<a b="1"c="2"/>',
+    '<1a/>',
+    '<a:b:c xmlns:a="urn:x"/>',
+    '<é/>',
+    '< a/>',
+    '<a',
+    '<a>]]></a>',
+    '',
+    '<a/><b/>',
+  ])('refuses %s', (xml) => expect(() => parse(xml)).toThrow(/^XML_/))
 })
