@@ -26,7 +26,8 @@ test('the messages are accepted as they are', () => {
 })
 
 const which = fc.integer({ min: 0, max: messages.length - 1 })
-const place = fc.double({ min: 0, max: 0.9999, noNaN: true })
+/** Even over the message: random doubles crowd near zero. */
+const place = fc.noBias(fc.integer({ min: 0, max: 999_999 })).map((at) => at / 1_000_000)
 const change = fc.record({
   at: place,
   kind: fc.constantFrom('flip', 'insert', 'delete', 'copy'),
@@ -73,10 +74,12 @@ test('elements moved, doubled and grafted are refused or change nothing of the i
     '<samlp:Extensions>',
     '</samlp:Extensions>',
   ]
+  // Half of what is put somewhere is a whole forged assertion.
+  const part = fc.oneof(fc.constant(forged), fc.constantFrom(...parts))
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 1 }),
-      fc.array(fc.record({ at: place, part: fc.constantFrom(...parts), cut: fc.boolean() }), { minLength: 1, maxLength: 4 }),
+      fc.array(fc.record({ at: place, part, cut: fc.boolean() }), { minLength: 1, maxLength: 4 }),
       (index, moves) => {
         const xml = moves.reduce((text, { at, part, cut }) => {
           const ends = [...text.matchAll(/>/g)].map((found) => found.index + 1)
