@@ -11,11 +11,13 @@ const namespaces = 'xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:sam
 const issuer = `<saml:Issuer>${hospital.entityId}</saml:Issuer>`
 
 export const logoutRequestXml =
-  `<samlp:LogoutRequest ${namespaces} ID="_request" Version="2.0" IssueInstant="${at(-2)}" Destination="${logoutUrl}" NotOnOrAfter="${at(300)}">` +
+  `<samlp:LogoutRequest ${namespaces} ID="_request" Version="2.0" IssueInstant="${at(-2)}" Destination="${logoutUrl}" ` +
+  `NotOnOrAfter="${at(300)}">` +
   `${issuer}<saml:NameID Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress">${person}</saml:NameID>` +
   '<samlp:SessionIndex>_session</samlp:SessionIndex></samlp:LogoutRequest>'
 export const logoutResponseXml =
-  `<samlp:LogoutResponse ${namespaces} ID="_answer" Version="2.0" IssueInstant="${at(-2)}" Destination="${logoutUrl}" InResponseTo="${logoutId}">` +
+  `<samlp:LogoutResponse ${namespaces} ID="_answer" Version="2.0" IssueInstant="${at(-2)}" Destination="${logoutUrl}" ` +
+  `InResponseTo="${logoutId}">` +
   `${issuer}<samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status></samlp:LogoutResponse>`
 
 export const posted = (xml: string, id: string, by: Provider = hospital) => post(signElement(xml, id, by))
@@ -28,7 +30,12 @@ export interface Redirected {
 }
 
 /** A signed query (SAML bindings §3.4.4.1). */
-export function redirected(xml: string, parameter: 'SAMLRequest' | 'SAMLResponse', by: Provider = hospital, options: Redirected = {}): string {
+export function redirected(
+  xml: string,
+  parameter: 'SAMLRequest' | 'SAMLResponse',
+  by: Provider = hospital,
+  options: Redirected = {},
+): string {
   const isEc = by.key.asymmetricKeyType === 'ec'
   const encode = (text: string) => {
     const encoded = encodeURIComponent(text)

@@ -2,7 +2,17 @@
  * A double of an identity provider: keys, a certificate, signed and encrypted messages. It signs with xml-crypto, not with our own
  * canonicalisation, so that both sides of a test are not one mistake.
  */
-import { constants, createCipheriv, createPrivateKey, generateKeyPairSync, publicEncrypt, randomBytes, sign, verify, type KeyObject } from 'node:crypto'
+import {
+  constants,
+  createCipheriv,
+  createPrivateKey,
+  generateKeyPairSync,
+  publicEncrypt,
+  randomBytes,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto'
 import { DOMParser } from '@xmldom/xmldom'
 import { ExclusiveCanonicalization, SignedXml } from 'xml-crypto'
 import { selfSigned } from './certificate.ts'
@@ -92,7 +102,9 @@ function sealed(xml: string, id: string, by: Provider, options: SigningOptions):
 /** xml-crypto writes a prefix list into the enveloped transform too, where no provider has one: taken out, and signed again. */
 function withoutSecondList(xml: string, id: string, by: Provider): string {
   const mended = xml.replace(/<InclusiveNamespaces(?=[^>]*#enveloped-signature)[^>]*>/, '')
-  const infos = new DOMParser().parseFromString(mended, 'text/xml').getElementsByTagNameNS('http://www.w3.org/2000/09/xmldsig#', 'SignedInfo')
+  const infos = new DOMParser()
+    .parseFromString(mended, 'text/xml')
+    .getElementsByTagNameNS('http://www.w3.org/2000/09/xmldsig#', 'SignedInfo')
   const info = Array.from(infos).find((one) => one.getElementsByTagName('ds:Reference')[0]?.getAttribute('URI') === `#${id}`)!
   const canonical = new ExclusiveCanonicalization().process(info, {}).toString()
   const value = sign('sha256', Buffer.from(canonical), by.key).toString('base64')
@@ -117,22 +129,29 @@ export function encryptAssertion(assertion: string, to: KeyObject, options: Encr
   const key = randomBytes(bits / 8)
   const isGcm = content.endsWith('gcm')
   const iv = randomBytes(isGcm ? 12 : 16)
-  const cipher = createCipheriv(`aes-${bits}-${isGcm ? 'gcm' : 'cbc'}`, key, iv) as ReturnType<typeof createCipheriv> & { getAuthTag(): Buffer }
+  const cipher = createCipheriv(`aes-${bits}-${isGcm ? 'gcm' : 'cbc'}`, key, iv) as ReturnType<typeof createCipheriv> & {
+    getAuthTag(): Buffer
+  }
   const value = Buffer.concat([iv, cipher.update(assertion, 'utf8'), cipher.final(), ...(isGcm ? [cipher.getAuthTag()] : [])])
   const hash = oaep === 'mgf1p' ? 'sha1' : 'sha256'
   const wrapped = publicEncrypt({ key: to, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hash }, key)
   const method =
     oaep === 'mgf1p'
-      ? `<xenc:EncryptionMethod Algorithm="${cbc}rsa-oaep-mgf1p"><ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/></xenc:EncryptionMethod>`
+      ? `<xenc:EncryptionMethod Algorithm="${cbc}rsa-oaep-mgf1p">` +
+        `<ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/></xenc:EncryptionMethod>`
       : `<xenc:EncryptionMethod Algorithm="${gcm}rsa-oaep"><ds:DigestMethod Algorithm="${sha256Uri}"/>` +
         `<xenc11:MGF xmlns:xenc11="${gcm}" Algorithm="${gcm}mgf1sha256"/></xenc:EncryptionMethod>`
   const encryptedKey =
-    `<xenc:EncryptedKey Id="_key">${method}<xenc:CipherData><xenc:CipherValue>${wrapped.toString('base64')}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey>`
-  const inside = keyPlace === 'inside' ? encryptedKey : '<ds:RetrievalMethod URI="#_key" Type="http://www.w3.org/2001/04/xmlenc#EncryptedKey"/>'
+    `<xenc:EncryptedKey Id="_key">${method}<xenc:CipherData>` +
+    `<xenc:CipherValue>${wrapped.toString('base64')}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey>`
+  const inside =
+    keyPlace === 'inside' ? encryptedKey : '<ds:RetrievalMethod URI="#_key" Type="http://www.w3.org/2001/04/xmlenc#EncryptedKey"/>'
   return (
-    '<saml:EncryptedAssertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:xenc="http://www.w3.org/2001/04/xmlenc#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#">' +
+    '<saml:EncryptedAssertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:xenc="http://www.w3.org/2001/04/xmlenc#" ' +
+    'xmlns:ds="http://www.w3.org/2000/09/xmldsig#">' +
     `<xenc:EncryptedData Type="${cbc}Element"><xenc:EncryptionMethod Algorithm="${isGcm ? gcm : cbc}${content}"/>` +
-    `<ds:KeyInfo>${inside}</ds:KeyInfo><xenc:CipherData><xenc:CipherValue>${value.toString('base64')}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>` +
+    `<ds:KeyInfo>${inside}</ds:KeyInfo><xenc:CipherData><xenc:CipherValue>${value.toString('base64')}</xenc:CipherValue>` +
+    '</xenc:CipherData></xenc:EncryptedData>' +
     `${keyPlace === 'beside' ? encryptedKey : ''}</saml:EncryptedAssertion>`
   )
 }

@@ -22,7 +22,8 @@ const defaults = {
   nameId: `<saml:NameID Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress">${person}</saml:NameID>`,
   confirmation:
     '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">' +
-    `<saml:SubjectConfirmationData InResponseTo="${requestId}" NotOnOrAfter="${at(300)}" Recipient="${acsUrl}"/></saml:SubjectConfirmation>`,
+    `<saml:SubjectConfirmationData InResponseTo="${requestId}" NotOnOrAfter="${at(300)}" Recipient="${acsUrl}"/>` +
+    '</saml:SubjectConfirmation>',
   conditions:
     `<saml:Conditions NotBefore="${at(-30)}" NotOnOrAfter="${at(300)}">` +
     `<saml:AudienceRestriction><saml:Audience>${audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions>`,
@@ -32,7 +33,8 @@ const defaults = {
     '</saml:AuthnContext></saml:AuthnStatement>',
   attributes:
     '<saml:AttributeStatement><saml:Attribute Name="groups" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:basic">' +
-    '<saml:AttributeValue>nurses</saml:AttributeValue><saml:AttributeValue>ward 7 &amp; 8</saml:AttributeValue></saml:Attribute></saml:AttributeStatement>',
+    '<saml:AttributeValue>nurses</saml:AttributeValue><saml:AttributeValue>ward 7 &amp; 8</saml:AttributeValue></saml:Attribute>' +
+    '</saml:AttributeStatement>',
   /** Behind the subject, conditions and statements. */
   tail: '',
 }

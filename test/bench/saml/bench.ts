@@ -83,7 +83,11 @@ function memoryOver(one: Case): { verifications: number; heapKb: number; residen
   for (let step = 0; step <= memorySteps; step++) {
     collect()
     const { heapUsed, rss } = process.memoryUsage()
-    steps.push({ verifications: (step * memoryVerifications) / memorySteps, heapKb: Math.round(heapUsed / 1024), residentKb: Math.round(rss / 1024) })
+    steps.push({
+      verifications: (step * memoryVerifications) / memorySteps,
+      heapKb: Math.round(heapUsed / 1024),
+      residentKb: Math.round(rss / 1024),
+    })
     if (step < memorySteps) for (let at = 0; at < memoryVerifications / memorySteps; at++) verifyOurs(one)
   }
   return steps
@@ -113,7 +117,9 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
     peers: { 'node-saml': theirs },
     ratio,
     guards: {
-      ours: 'All laws of the guard: one strict parse, closed grammar, signature, status, issuer, destination, recipient, audience, request, times.',
+      ours:
+        'All laws of the guard: one strict parse, closed grammar, signature, ' +
+        ' status, issuer, destination, recipient, audience, request, times.',
       'node-saml': 'Signature, status, issuer, audience, request, times with 60 s of skew, age.',
     },
     tables: { memory: memoryOver(layCases(new Date())[0]!) },

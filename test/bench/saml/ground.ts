@@ -27,7 +27,10 @@ export function layCases(startedAt: Date): Case[] {
   const large = moved(responseXml({ attributes: manyGroups }), startedAt)
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const lone = signElement(moved(assertionXml(), startedAt), '_assertion', hospital)
-  const encrypted = moved(responseXml({}, '{encrypted}'), startedAt).replace('{encrypted}', encryptAssertion(lone, createPublicKey(privateKey as never)))
+  const encrypted = moved(responseXml({}, '{encrypted}'), startedAt).replace(
+    '{encrypted}',
+    encryptAssertion(lone, createPublicKey(privateKey as never)),
+  )
   const signed = { assertionSigned: true, responseSigned: false, decryptionKey: null }
   return [
     { name: 'verify', samlResponse: base64(signElement(plain, '_assertion', hospital)), ...signed },

@@ -30,10 +30,9 @@ describe.each(Object.entries(corpus))('%s', (_, attacks) => {
     expect(outcome(attack)).toBe(reason)
   })
 
-  test.each(attacks.map((attack) => [attack.name, typeof attack.without === 'string' ? attack.without : attack.without.still, attack] as const))(
-    'without its own law: %s: %s',
-    (_name, expected, attack) => {
-      expect(outcome(attack, buildGuard(new Laws(attack.reason)))).toBe(expected)
-    },
-  )
+  test.each(
+    attacks.map((attack) => [attack.name, typeof attack.without === 'string' ? attack.without : attack.without.still, attack] as const),
+  )('without its own law: %s: %s', (_name, expected, attack) => {
+    expect(outcome(attack, buildGuard(new Laws(attack.reason)))).toBe(expected)
+  })
 })

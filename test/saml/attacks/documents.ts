@@ -16,35 +16,57 @@ const withByte = (byte: number) => {
 }
 
 export const documents: readonly Attack[] = [
-  byResponse('a comment in the NameID', 'XML_COMMENT', still('DIGEST_MISMATCH', 'a value is all of its text, and that is not what was signed'), () =>
-    inNameId('noor.haddad@hospital.example<!---->.stranger.example'),
+  byResponse(
+    'a comment in the NameID',
+    'XML_COMMENT',
+    still('DIGEST_MISMATCH', 'a value is all of its text, and that is not what was signed'),
+    () => inNameId('noor.haddad@hospital.example<!---->.stranger.example'),
   ),
-  byResponse('a comment in the NameID, signed so by the provider', 'XML_COMMENT', 'accepted', () => signedAssertion({ nameId: `<saml:NameID>admin@hospital.example<!-- -->.stranger.example</saml:NameID>` }),
+  byResponse('a comment in the NameID, signed so by the provider', 'XML_COMMENT', 'accepted', () =>
+    signedAssertion({ nameId: `<saml:NameID>admin@hospital.example<!-- -->.stranger.example</saml:NameID>` }),
   ),
-  byResponse('a comment between two elements', 'XML_COMMENT', 'accepted', () => replaced(valid(), '<samlp:Status>', '<!-- x --><samlp:Status>'),
+  byResponse('a comment between two elements', 'XML_COMMENT', 'accepted', () =>
+    replaced(valid(), '<samlp:Status>', '<!-- x --><samlp:Status>'),
   ),
-  byResponse('a comment in an attribute value of the statement', 'XML_COMMENT', 'accepted', () => replaced(valid(), '>nurses<', '>nurses<!-- x --><'),
+  byResponse('a comment in an attribute value of the statement', 'XML_COMMENT', 'accepted', () =>
+    replaced(valid(), '>nurses<', '>nurses<!-- x --><'),
   ),
-  byResponse('a comment in the audience', 'XML_COMMENT', 'accepted', () => replaced(valid(), '<saml:Audience>', '<saml:Audience><!-- x -->'),
+  byResponse('a comment in the audience', 'XML_COMMENT', 'accepted', () =>
+    replaced(valid(), '<saml:Audience>', '<saml:Audience><!-- x -->'),
   ),
   byResponse('CDATA in the NameID', 'XML_CDATA', still('XML_CDATA', noGrammar), () => inNameId(`<![CDATA[${person}]]>`)),
   byResponse('a processing instruction in the NameID', 'XML_INSTRUCTION', still('XML_INSTRUCTION', noGrammar), () =>
     inNameId(`noor<?x y?>.haddad@hospital.example`),
   ),
-  byResponse('a stylesheet before the message', 'XML_INSTRUCTION', still('XML_INSTRUCTION', noGrammar), () =>
-    `<?xml-stylesheet href="https://idp.stranger.example/x.xsl"?>${valid()}`,
+  byResponse(
+    'a stylesheet before the message',
+    'XML_INSTRUCTION',
+    still('XML_INSTRUCTION', noGrammar),
+    () => `<?xml-stylesheet href="https://idp.stranger.example/x.xsl"?>${valid()}`,
   ),
-  byResponse('an external entity', 'XML_DOCTYPE', doctype, () =>
-    `<!DOCTYPE x [<!ENTITY x SYSTEM "file:///etc/passwd">]>${inNameId('&x;')}`,
+  byResponse(
+    'an external entity',
+    'XML_DOCTYPE',
+    doctype,
+    () => `<!DOCTYPE x [<!ENTITY x SYSTEM "file:///etc/passwd">]>${inNameId('&x;')}`,
   ),
-  byResponse('a parameter entity from another host', 'XML_DOCTYPE', doctype, () =>
-    `<!DOCTYPE x [<!ENTITY % x SYSTEM "https://idp.stranger.example/x.dtd"> %x;]>${valid()}`,
+  byResponse(
+    'a parameter entity from another host',
+    'XML_DOCTYPE',
+    doctype,
+    () => `<!DOCTYPE x [<!ENTITY % x SYSTEM "https://idp.stranger.example/x.dtd"> %x;]>${valid()}`,
   ),
-  byResponse('a bomb of nested entities', 'XML_DOCTYPE', doctype, () =>
-    `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>${inNameId('&b;')}`,
+  byResponse(
+    'a bomb of nested entities',
+    'XML_DOCTYPE',
+    doctype,
+    () => `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>${inNameId('&b;')}`,
   ),
-  byResponse('default attributes by a document type', 'XML_DOCTYPE', doctype, () =>
-    `<!DOCTYPE samlp:Response [<!ATTLIST saml:Assertion ID CDATA "_evil">]>${valid()}`,
+  byResponse(
+    'default attributes by a document type',
+    'XML_DOCTYPE',
+    doctype,
+    () => `<!DOCTYPE samlp:Response [<!ATTLIST saml:Assertion ID CDATA "_evil">]>${valid()}`,
   ),
   byResponse('an empty document type', 'XML_DOCTYPE', doctype, () => `<!DOCTYPE samlp:Response>${valid()}`),
   byResponse('an undeclared entity in the NameID', 'XML_ENTITY', entity, () => inNameId('noor&nbsp;haddad')),
@@ -53,11 +75,17 @@ export const documents: readonly Attack[] = [
   byResponse('a NUL by reference', 'XML_CHARACTER', still('XML_CHARACTER', 'what XML forbids has no character to stand for'), () =>
     inNameId(`${person}&#0;`),
   ),
-  byResponse('a control character by reference', 'XML_CHARACTER', still('XML_CHARACTER', 'what XML forbids has no character to stand for'), () =>
-    inNameId(`${person}&#x1b;`),
+  byResponse(
+    'a control character by reference',
+    'XML_CHARACTER',
+    still('XML_CHARACTER', 'what XML forbids has no character to stand for'),
+    () => inNameId(`${person}&#x1b;`),
   ),
-  byResponse('a lone surrogate by reference', 'XML_CHARACTER', still('XML_CHARACTER', 'what XML forbids has no character to stand for'), () =>
-    inNameId(`${person}&#xD800;`),
+  byResponse(
+    'a lone surrogate by reference',
+    'XML_CHARACTER',
+    still('XML_CHARACTER', 'what XML forbids has no character to stand for'),
+    () => inNameId(`${person}&#xD800;`),
   ),
   byResponse('a NUL as a byte', 'XML_CHARACTER', still('DIGEST_MISMATCH', 'it is content, and content is digested'), () =>
     replaced(valid(), person, `${person}\0`),
@@ -65,12 +93,24 @@ export const documents: readonly Attack[] = [
   byResponse('a character reference beyond Unicode', 'XML_CHARACTER', still('XML_CHARACTER', 'there is no such character'), () =>
     inNameId('&#x110000;'),
   ),
-  byResponse('bytes that are not UTF-8', 'NOT_UTF8', still('NOT_UTF8', 'the decoder has no replacement character to go on with'), valid, raw(withByte(0xff))),
-  byResponse('an overlong encoding of "<"', 'NOT_UTF8', still('NOT_UTF8', 'the decoder has no replacement character to go on with'), valid, () => {
-    const bytes = Buffer.from(valid())
-    const place = bytes.indexOf(person)
-    return { samlResponse: Buffer.concat([bytes.subarray(0, place), Buffer.of(0xc0, 0xbc), bytes.subarray(place)]).toString('base64') }
-  }),
+  byResponse(
+    'bytes that are not UTF-8',
+    'NOT_UTF8',
+    still('NOT_UTF8', 'the decoder has no replacement character to go on with'),
+    valid,
+    raw(withByte(0xff)),
+  ),
+  byResponse(
+    'an overlong encoding of "<"',
+    'NOT_UTF8',
+    still('NOT_UTF8', 'the decoder has no replacement character to go on with'),
+    valid,
+    () => {
+      const bytes = Buffer.from(valid())
+      const place = bytes.indexOf(person)
+      return { samlResponse: Buffer.concat([bytes.subarray(0, place), Buffer.of(0xc0, 0xbc), bytes.subarray(place)]).toString('base64') }
+    },
+  ),
   byResponse('UTF-16', 'NOT_UTF8', still('NOT_UTF8', 'its byte order mark is no UTF-8'), valid, () => ({
     samlResponse: Buffer.from(`\ufeff${valid()}`, 'utf16le').toString('base64'),
   })),
@@ -80,8 +120,11 @@ export const documents: readonly Attack[] = [
   byResponse('UTF-7 declared', 'NOT_UTF8', 'accepted', () => `<?xml version="1.0" encoding="UTF-7"?>${valid()}`),
   byResponse('Latin-1 declared', 'NOT_UTF8', 'accepted', () => `<?xml version="1.0" encoding="ISO-8859-1"?>${valid()}`),
   byResponse('a byte order mark', 'NOT_UTF8', 'accepted', () => `\ufeff${valid()}`),
-  byResponse('XML 1.1', 'XML_INSTRUCTION', still('XML_INSTRUCTION', 'a declaration of another version is no declaration'), () =>
-    `<?xml version="1.1"?>${valid()}`,
+  byResponse(
+    'XML 1.1',
+    'XML_INSTRUCTION',
+    still('XML_INSTRUCTION', 'a declaration of another version is no declaration'),
+    () => `<?xml version="1.1"?>${valid()}`,
   ),
   byResponse('text that is no base64', 'NOT_BASE64', still('NOT_BASE64', 'there are no bytes to read'), valid, () => ({
     samlResponse: `${post(valid())}*`,
@@ -94,9 +137,14 @@ export const documents: readonly Attack[] = [
     return { samlResponse: padded.replace(/.==$/, (end) => `${end === 'A==' ? 'B' : String.fromCharCode(end.charCodeAt(0) + 1)}==`) }
   }),
   byResponse('nothing', 'NOT_BASE64', still('NOT_BASE64', 'there are no bytes to read'), valid, () => ({ samlResponse: '' })),
-  byResponse('a message beyond the size', 'MESSAGE_TOO_LARGE', 'accepted', () => replaced(valid(), '<samlp:Status>', `${' '.repeat(600_000)}<samlp:Status>`)),
-  byResponse('ten thousand levels', 'XML_TOO_DEEP', still('ELEMENT_UNEXPECTED', 'the closed grammar has no place for it; the parser does not recurse'), () =>
-    replaced(valid(), '<samlp:Status>', `${'<a>'.repeat(10_000)}${'</a>'.repeat(10_000)}<samlp:Status>`),
+  byResponse('a message beyond the size', 'MESSAGE_TOO_LARGE', 'accepted', () =>
+    replaced(valid(), '<samlp:Status>', `${' '.repeat(600_000)}<samlp:Status>`),
+  ),
+  byResponse(
+    'ten thousand levels',
+    'XML_TOO_DEEP',
+    still('ELEMENT_UNEXPECTED', 'the closed grammar has no place for it; the parser does not recurse'),
+    () => replaced(valid(), '<samlp:Status>', `${'<a>'.repeat(10_000)}${'</a>'.repeat(10_000)}<samlp:Status>`),
   ),
   byResponse('twenty thousand elements', 'XML_TOO_MANY', still('ELEMENT_UNEXPECTED', 'the closed grammar has no place for them'), () =>
     replaced(valid(), '<samlp:Status>', `${'<a/>'.repeat(20_000)}<samlp:Status>`),
@@ -110,7 +158,9 @@ export const documents: readonly Attack[] = [
   byResponse('an attribute twice', 'XML_DUPLICATE_ATTRIBUTE', 'accepted', () =>
     replaced(valid(), '<samlp:StatusCode ', '<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success" '),
   ),
-  byResponse('an attribute twice under two prefixes of one namespace', 'XML_DUPLICATE_ATTRIBUTE',
+  byResponse(
+    'an attribute twice under two prefixes of one namespace',
+    'XML_DUPLICATE_ATTRIBUTE',
     still('DIGEST_MISMATCH', 'both are written into the canonical form'),
     () => replaced(valid(), '<saml:Attribute ', '<saml:Attribute xmlns:a="urn:x" xmlns:b="urn:x" a:y="1" b:y="2" '),
   ),
@@ -129,14 +179,18 @@ export const documents: readonly Attack[] = [
   byResponse('a prefix undeclared again', 'XML_NAMESPACE', 'accepted', () =>
     replaced(valid(), '<samlp:Status>', '<samlp:Status xmlns:x="">'),
   ),
-  byResponse('a relative namespace', 'XML_NAMESPACE', 'accepted', () => replaced(valid(), '<samlp:Status>', '<samlp:Status xmlns:x="../x">')),
+  byResponse('a relative namespace', 'XML_NAMESPACE', 'accepted', () =>
+    replaced(valid(), '<samlp:Status>', '<samlp:Status xmlns:x="../x">'),
+  ),
   byResponse('an end tag that ends something else', 'XML_MALFORMED', still('XML_MALFORMED', 'there is no tree'), () =>
     replaced(valid(), '</samlp:Status>', '</samlp:Response>'),
   ),
   byResponse('a second root', 'XML_MALFORMED', still('XML_MALFORMED', 'there is no tree'), () => `${valid()}${valid()}`),
   byResponse('text behind the root', 'XML_MALFORMED', still('XML_MALFORMED', 'there is no tree'), () => `${valid()}x`),
   byResponse('a message cut off', 'XML_MALFORMED', still('XML_MALFORMED', 'there is no tree'), () => valid().slice(0, -20)),
-  byResponse('text directly in the response', 'VALUE_MALFORMED', 'accepted', () => replaced(valid(), '<samlp:Status>', 'admin<samlp:Status>')),
+  byResponse('text directly in the response', 'VALUE_MALFORMED', 'accepted', () =>
+    replaced(valid(), '<samlp:Status>', 'admin<samlp:Status>'),
+  ),
   byResponse('an unknown element in the response', 'ELEMENT_UNEXPECTED', 'accepted', () =>
     replaced(valid(), '<samlp:Status>', '<x:y xmlns:x="urn:x"/><samlp:Status>'),
   ),

@@ -42,7 +42,9 @@ const wrapped = () => {
 }
 
 export const logout: readonly Attack[] = [
-  request('a logout by POST without a signature', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', nothing), () => byPost(post(logoutRequestXml))),
+  request('a logout by POST without a signature', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', nothing), () =>
+    byPost(post(logoutRequestXml)),
+  ),
   request('a logout by redirect without a signature', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', nothing), () =>
     byRedirect(query().replace(/&SigAlg=.*/, '')),
   ),
@@ -55,11 +57,8 @@ export const logout: readonly Attack[] = [
     still('REFERENCE_FOREIGN', 'the signature refers to another element than the one it stands in'),
     wrapped,
   ),
-  request(
-    'a logout signed by a stranger',
-    'SIGNING_KEY_UNKNOWN',
-    still('SIGNATURE_INVALID', 'keys come from the connection alone'),
-    () => byPost(posted(logoutRequestXml, '_request', stranger)),
+  request('a logout signed by a stranger', 'SIGNING_KEY_UNKNOWN', still('SIGNATURE_INVALID', 'keys come from the connection alone'), () =>
+    byPost(posted(logoutRequestXml, '_request', stranger)),
   ),
   request('a redirected logout signed by a stranger', 'SIGNATURE_INVALID', 'accepted', () =>
     byRedirect(redirected(logoutRequestXml, 'SAMLRequest', stranger)),
@@ -77,8 +76,11 @@ export const logout: readonly Attack[] = [
     const evil = encodeURIComponent(deflateRawSync(Buffer.from(forged(logoutRequestXml))).toString('base64'))
     return byRedirect(query().replace(/SAMLRequest=[^&]*/, `SAMLRequest=${evil}`))
   }),
-  request('a redirect with the message twice', 'QUERY_MALFORMED', still('SIGNATURE_INVALID', 'the last one counts, in the signature too'), () =>
-    byRedirect(`${query()}&SAMLRequest=x`),
+  request(
+    'a redirect with the message twice',
+    'QUERY_MALFORMED',
+    still('SIGNATURE_INVALID', 'the last one counts, in the signature too'),
+    () => byRedirect(`${query()}&SAMLRequest=x`),
   ),
   request('a redirect with the signature twice', 'QUERY_MALFORMED', still('NOT_BASE64', 'the last one counts'), () =>
     byRedirect(`${query()}&Signature=x`),

@@ -19,24 +19,38 @@ const attack = (name: string, reason: ReasonCode, without: Attack['without'], xm
 })
 
 export const metadata: readonly Attack[] = [
-  attack('an entity from a file in metadata', 'XML_DOCTYPE', still('XML_DOCTYPE', 'the parser has no grammar for it'), () =>
-    `<!DOCTYPE x [<!ENTITY x SYSTEM "file:///etc/passwd">]>${entityXml}`,
+  attack(
+    'an entity from a file in metadata',
+    'XML_DOCTYPE',
+    still('XML_DOCTYPE', 'the parser has no grammar for it'),
+    () => `<!DOCTYPE x [<!ENTITY x SYSTEM "file:///etc/passwd">]>${entityXml}`,
   ),
   attack('a comment in the certificate', 'XML_COMMENT', 'accepted', () =>
     replaced(entityXml, '<ds:X509Certificate>', '<ds:X509Certificate><!-- -->'),
   ),
   attack('metadata that is over', 'METADATA_EXPIRED', 'accepted', () => replaced(entityXml, at(86_400 * 7), at(-61))),
-  attack('metadata in a group that is over', 'METADATA_EXPIRED', 'accepted', () =>
-    `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" validUntil="${at(-61)}">${entityXml}</md:EntitiesDescriptor>`,
+  attack(
+    'metadata in a group that is over',
+    'METADATA_EXPIRED',
+    'accepted',
+    () =>
+      `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" validUntil="${at(-61)}">${entityXml}</md:EntitiesDescriptor>`,
   ),
-  attack('metadata of two providers', 'METADATA_SEVERAL', 'accepted', () =>
-    `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">${bare}${bare}</md:EntitiesDescriptor>`,
+  attack(
+    'metadata of two providers',
+    'METADATA_SEVERAL',
+    'accepted',
+    () => `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">${bare}${bare}</md:EntitiesDescriptor>`,
   ),
   attack('metadata of a service', 'METADATA_NO_PROVIDER', still('METADATA_NO_PROVIDER', 'there is no provider to read'), () =>
     entityXml.replaceAll('IDPSSODescriptor', 'SPSSODescriptor'),
   ),
   attack('metadata of a provider of SAML 1.1', 'METADATA_NO_PROVIDER', still('METADATA_NO_PROVIDER', 'there is no provider to read'), () =>
-    replaced(entityXml, 'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"', 'protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol"'),
+    replaced(
+      entityXml,
+      'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"',
+      'protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol"',
+    ),
   ),
   attack('metadata without a certificate', 'METADATA_CERTIFICATE', 'accepted', () =>
     replaced(entityXml, partOf(entityXml, /<md:KeyDescriptor[\s\S]*<\/md:KeyDescriptor>/), ''),
@@ -44,7 +58,9 @@ export const metadata: readonly Attack[] = [
   attack('metadata with a weak key', 'METADATA_CERTIFICATE', 'accepted', () =>
     replaced(entityXml, certificateLines(hospital.certificate), certificateLines(weak.certificate)),
   ),
-  attack('metadata with an encryption key only', 'METADATA_CERTIFICATE', 'accepted', () => replaced(entityXml, 'use="signing"', 'use="encryption"')),
+  attack('metadata with an encryption key only', 'METADATA_CERTIFICATE', 'accepted', () =>
+    replaced(entityXml, 'use="signing"', 'use="encryption"'),
+  ),
   attack('sign-on addresses without TLS', 'METADATA_ENDPOINT', 'accepted', () =>
     entityXml.replaceAll('https://idp.hospital.example/sso', 'http://idp.hospital.example/sso'),
   ),
@@ -54,12 +70,38 @@ export const metadata: readonly Attack[] = [
   attack('sign-on addresses with a user in them', 'METADATA_ENDPOINT', 'accepted', () =>
     entityXml.replaceAll('https://idp.hospital.example/sso', 'https://care.example@idp.stranger.example/sso'),
   ),
-  attack('unsigned metadata where signed is asked', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', 'there is nothing to verify'), () => entityXml, trusted),
-  attack('metadata signed by a stranger', 'SIGNING_KEY_UNKNOWN',
-    still('SIGNATURE_INVALID', 'keys are those that were given'), () => signed(entityXml, stranger), trusted),
-  attack('metadata with another certificate after signing', 'DIGEST_MISMATCH', 'accepted', () =>
-    replaced(signed(), '<md:KeyDescriptor use="signing">', '<md:KeyDescriptor>'), trusted),
-  attack('a group of metadata under the signature of its member', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', 'there is nothing to verify'), () =>
-    `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">${signed()}</md:EntitiesDescriptor>`, trusted),
-  attack('a page instead of metadata', 'WRONG_ROOT', still('WRONG_ROOT', 'there is nothing to read'), () => '<html><body>Sign in</body></html>'),
+  attack(
+    'unsigned metadata where signed is asked',
+    'SIGNATURE_MISSING',
+    still('SIGNATURE_MISSING', 'there is nothing to verify'),
+    () => entityXml,
+    trusted,
+  ),
+  attack(
+    'metadata signed by a stranger',
+    'SIGNING_KEY_UNKNOWN',
+    still('SIGNATURE_INVALID', 'keys are those that were given'),
+    () => signed(entityXml, stranger),
+    trusted,
+  ),
+  attack(
+    'metadata with another certificate after signing',
+    'DIGEST_MISMATCH',
+    'accepted',
+    () => replaced(signed(), '<md:KeyDescriptor use="signing">', '<md:KeyDescriptor>'),
+    trusted,
+  ),
+  attack(
+    'a group of metadata under the signature of its member',
+    'SIGNATURE_MISSING',
+    still('SIGNATURE_MISSING', 'there is nothing to verify'),
+    () => `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">${signed()}</md:EntitiesDescriptor>`,
+    trusted,
+  ),
+  attack(
+    'a page instead of metadata',
+    'WRONG_ROOT',
+    still('WRONG_ROOT', 'there is nothing to read'),
+    () => '<html><body>Sign in</body></html>',
+  ),
 ]

@@ -21,7 +21,11 @@ const signedBefore = still('SIGNATURE_INVALID', 'SignedInfo is signed too: whoev
 
 /** The transform that selects by XPath (XML Signature §6.6.3), as xml-crypto would write its name. */
 function transformed(algorithm: string): string {
-  return replaced(signedAssertion(), '<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>', `<ds:Transform Algorithm="${algorithm}"/>`)
+  return replaced(
+    signedAssertion(),
+    '<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>',
+    `<ds:Transform Algorithm="${algorithm}"/>`,
+  )
 }
 
 export const signatures: readonly Attack[] = [
@@ -50,30 +54,28 @@ export const signatures: readonly Attack[] = [
   byResponse('an empty signature value', 'VALUE_MALFORMED', still('VALUE_MALFORMED', 'what is no base64 has no bytes to verify'), () =>
     replaced(signedAssertion(), valueOf(signedAssertion(), 'SignatureValue'), ''),
   ),
-  byResponse('no signature at all', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', 'only a verified signature makes what an identity is read from'), () =>
-    responseXml(),
-  ),
-  byResponse('the signature stripped', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', 'only a verified signature makes what an identity is read from'), () =>
-    unsigned(signedAssertion()),
+  byResponse(
+    'no signature at all',
+    'SIGNATURE_MISSING',
+    still('SIGNATURE_MISSING', 'only a verified signature makes what an identity is read from'),
+    () => responseXml(),
   ),
   byResponse(
-    'the assertion signature stripped and the identity changed, both having been signed',
-    'DIGEST_MISMATCH',
-    'accepted',
-    () => {
-      const xml = both()
-      const own = partOf(xml, /<ds:Signature (?:(?!<ds:Signature )[\s\S])*?#_assertion[\s\S]*?<\/ds:Signature>/)
-      return forged(replaced(xml, own, ''))
-    },
+    'the signature stripped',
+    'SIGNATURE_MISSING',
+    still('SIGNATURE_MISSING', 'only a verified signature makes what an identity is read from'),
+    () => unsigned(signedAssertion()),
   ),
+  byResponse('the assertion signature stripped and the identity changed, both having been signed', 'DIGEST_MISMATCH', 'accepted', () => {
+    const xml = both()
+    const own = partOf(xml, /<ds:Signature (?:(?!<ds:Signature )[\s\S])*?#_assertion[\s\S]*?<\/ds:Signature>/)
+    return forged(replaced(xml, own, ''))
+  }),
   byResponse('the response signature broken, the assertion signature whole', 'DIGEST_MISMATCH', 'accepted', () =>
     replaced(both(), 'Destination="', 'Consent="urn:oasis:names:tc:SAML:2.0:consent:obtained" Destination="'),
   ),
-  byResponse(
-    'the signature emptied of its SignedInfo',
-    'ELEMENT_MISSING',
-    still('ELEMENT_MISSING', 'verification asks for it again'),
-    () => replaced(signedAssertion(), signedInfo(signedAssertion()), ''),
+  byResponse('the signature emptied of its SignedInfo', 'ELEMENT_MISSING', still('ELEMENT_MISSING', 'verification asks for it again'), () =>
+    replaced(signedAssertion(), signedInfo(signedAssertion()), ''),
   ),
   byResponse(
     'two SignedInfo in one signature, the first one forged',
@@ -114,11 +116,15 @@ export const signatures: readonly Attack[] = [
   byResponse('a reference to another host', 'REFERENCE_FOREIGN', signedBefore, () =>
     replaced(signedAssertion(), 'URI="#_assertion"', 'URI="https://idp.stranger.example/assertion.xml"'),
   ),
-  byResponse('the assertion signed by another key, whose certificate comes along', 'SIGNING_KEY_UNKNOWN',
+  byResponse(
+    'the assertion signed by another key, whose certificate comes along',
+    'SIGNING_KEY_UNKNOWN',
     still('SIGNATURE_INVALID', 'the certificate in the message is only named to IT, never used'),
     () => signedAssertion({}, {}, stranger),
   ),
-  byResponse("another tenant's provider signs for ours", 'SIGNING_KEY_UNKNOWN',
+  byResponse(
+    "another tenant's provider signs for ours",
+    'SIGNING_KEY_UNKNOWN',
     still('SIGNATURE_INVALID', 'keys come from the connection alone'),
     () => signedResponse({}, {}, stranger),
   ),
@@ -131,11 +137,14 @@ export const signatures: readonly Attack[] = [
   byResponse('signed by a bare key in KeyInfo', 'SIGNATURE_INVALID', 'accepted', () => {
     const { n, e } = stranger.key.export({ format: 'jwk' })
     const [modulus, exponent] = [n, e].map((part) => Buffer.from(part!, 'base64url').toString('base64'))
-    const value = `<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>${modulus}</ds:Modulus><ds:Exponent>${exponent}</ds:Exponent></ds:RSAKeyValue></ds:KeyValue>`
+    const rsa = `<ds:RSAKeyValue><ds:Modulus>${modulus}</ds:Modulus><ds:Exponent>${exponent}</ds:Exponent></ds:RSAKeyValue>`
+    const value = `<ds:KeyValue>${rsa}</ds:KeyValue>`
     const xml = signedAssertion({}, {}, stranger)
     return replaced(xml, partOf(xml, /<ds:X509Data>[\s\S]*<\/ds:X509Data>/), value)
   }),
-  byResponse('a key fetched by RetrievalMethod', 'ELEMENT_UNEXPECTED',
+  byResponse(
+    'a key fetched by RetrievalMethod',
+    'ELEMENT_UNEXPECTED',
     still('SIGNATURE_INVALID', 'nothing is fetched, and KeyInfo is no source of keys'),
     () => {
       const xml = signedAssertion({}, {}, stranger)
@@ -165,16 +174,22 @@ export const signatures: readonly Attack[] = [
   byResponse('a digest by SHA-1', 'DIGEST_ALGORITHM', still('DIGEST_MISMATCH', onlyOurTables), () =>
     signedAssertion({}, { digest: `${xmldsig}sha1` }),
   ),
-  byResponse('an RSA key of 1024 bits', 'CERTIFICATE_UNUSABLE',
+  byResponse(
+    'an RSA key of 1024 bits',
+    'CERTIFICATE_UNUSABLE',
     still('CERTIFICATE_UNUSABLE', 'a weak key is dropped when the certificate is parsed: there is nothing to verify with'),
     () => signedAssertion({}, {}, weak),
     () => ({ idp: { entityId: weak.entityId, certificates: [weak.certificate] } }),
   ),
-  byResponse('inclusive canonicalization of SignedInfo', 'CANONICALIZATION_FORBIDDEN',
+  byResponse(
+    'inclusive canonicalization of SignedInfo',
+    'CANONICALIZATION_FORBIDDEN',
     still('SIGNATURE_INVALID', 'only the exclusive one is written here, and its bytes are others'),
     () => signedAssertion({}, { canonicalization: inclusive }),
   ),
-  byResponse('inclusive canonicalization as transform', 'TRANSFORM_FORBIDDEN',
+  byResponse(
+    'inclusive canonicalization as transform',
+    'TRANSFORM_FORBIDDEN',
     still('DIGEST_MISMATCH', 'only the exclusive one is written here, and its bytes are others'),
     () => signedAssertion({}, { transforms: [`${xmldsig}enveloped-signature`, inclusive] }),
   ),
@@ -208,7 +223,9 @@ export const signatures: readonly Attack[] = [
     const digest = valueOf(signedAssertion(), 'DigestValue')
     return replaced(signedAssertion(), digest, `<!--AAAA-->${digest}`)
   }),
-  byResponse('an assertion of a valid message grafted into an answer to another request', 'IN_RESPONSE_TO',
+  byResponse(
+    'an assertion of a valid message grafted into an answer to another request',
+    'IN_RESPONSE_TO',
     still('CONFIRMATION_IN_RESPONSE_TO', 'the signed confirmation names its request too'),
     () => replaced(signedAssertion({ confirmation: confirmationOfOther }), `InResponseTo="_req-7f0c2a"`, 'InResponseTo="_other"'),
   ),

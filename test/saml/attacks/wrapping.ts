@@ -66,7 +66,11 @@ export const wrapping: readonly Attack[] = [
   ),
   byResponse('XSW10: the signed assertion in Advice of a forged one', 'ASSERTION_MISPLACED', grammar, () => {
     const signed = inner()
-    const evil = replaced(evilAssertion(), '<saml:AuthnStatement ', `<saml:Advice>${assertionOf(signed)}</saml:Advice><saml:AuthnStatement `)
+    const evil = replaced(
+      evilAssertion(),
+      '<saml:AuthnStatement ',
+      `<saml:Advice>${assertionOf(signed)}</saml:Advice><saml:AuthnStatement `,
+    )
     return replaced(signed, assertionOf(signed), evil)
   }),
   byResponse('XSW11: the signed assertion in an AttributeValue of a forged one', 'ASSERTION_MISPLACED', grammar, () => {
@@ -151,6 +155,7 @@ export const wrapping: readonly Attack[] = [
     'the assertion in another namespace beside a forged one',
     'ELEMENT_UNEXPECTED',
     still('ASSERTION_MISSING', 'names are compared with their namespaces: it is no assertion'),
-    () => replaced(whole(), '<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"', '<saml:Assertion xmlns:saml="urn:example"'),
+    () =>
+      replaced(whole(), '<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"', '<saml:Assertion xmlns:saml="urn:example"'),
   ),
 ]

@@ -55,7 +55,10 @@ export const allLaws = new Laws(null)
 /** What IT may see of a value from outside: one line, printable, at most 80 characters. */
 export function shown(value: string | null): string {
   if (value === null) return 'nothing'
-  const printable = value.slice(0, 160).replace(/[\p{C}\p{Z}]+/gu, ' ').trim()
+  const printable = value
+    .slice(0, 160)
+    .replace(/[\p{C}\p{Z}]+/gu, ' ')
+    .trim()
   const cut = [...printable].slice(0, 80).join('')
   return `"${cut}${cut.length < printable.length || value.length > 160 ? '…' : ''}"`
 }

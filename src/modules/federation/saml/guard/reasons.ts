@@ -39,7 +39,10 @@ export const reasons = {
   SIGNATURE_MISSING: { en: 'Neither the response nor the assertion is signed.', ar: 'لا الاستجابة ولا التأكيد موقّعان.' },
   SIGNATURE_MISPLACED: { en: 'A signature does not stand directly in what it signs.', ar: 'توقيع ليس مباشرة داخل العنصر الذي يوقّعه.' },
   REFERENCE_SEVERAL: { en: 'A signature refers to more than one thing.', ar: 'يشير التوقيع إلى أكثر من شيء واحد.' },
-  REFERENCE_FOREIGN: { en: 'A signature refers to something else than the element it stands in.', ar: 'يشير التوقيع إلى غير العنصر الذي يقف فيه.' },
+  REFERENCE_FOREIGN: {
+    en: 'A signature refers to something else than the element it stands in.',
+    ar: 'يشير التوقيع إلى غير العنصر الذي يقف فيه.',
+  },
   TRANSFORM_FORBIDDEN: {
     en: 'A signature uses a transform other than enveloped signature and exclusive canonicalization.',
     ar: 'يستخدم التوقيع تحويلًا غير التوقيع المغلَّف والصيغة القانونية الحصرية.',
@@ -82,7 +85,10 @@ export const reasons = {
   // The statement.
   VERSION: { en: 'The message is not of SAML version 2.0.', ar: 'الرسالة ليست من الإصدار 2.0 من SAML.' },
   STATUS: { en: 'The identity provider answered that the sign-in did not succeed.', ar: 'أجاب مزوّد الهوية بأن تسجيل الدخول لم ينجح.' },
-  ISSUER: { en: 'The message is issued by another identity provider than this connection.', ar: 'مُصدر الرسالة ليس مزوّد الهوية لهذا الاتصال.' },
+  ISSUER: {
+    en: 'The message is issued by another identity provider than this connection.',
+    ar: 'مُصدر الرسالة ليس مزوّد الهوية لهذا الاتصال.',
+  },
   DESTINATION: { en: 'The message is addressed to another URL.', ar: 'الرسالة موجّهة إلى عنوان آخر.' },
   ISSUED_IN_FUTURE: {
     en: 'The message is issued in the future. Check the clock of the identity provider.',
@@ -101,21 +107,30 @@ export const reasons = {
     en: 'A bearer confirmation carries NotBefore, which the profile forbids.',
     ar: 'يحمل تأكيد bearer القيمة NotBefore، وهذا ممنوع في المواصفة.',
   },
-  CONFIRMATION_EXPIRED: { en: 'The confirmation of the subject has expired or does not expire.', ar: 'انتهت صلاحية تأكيد الصاحب أو ليست له نهاية.' },
+  CONFIRMATION_EXPIRED: {
+    en: 'The confirmation of the subject has expired or does not expire.',
+    ar: 'انتهت صلاحية تأكيد الصاحب أو ليست له نهاية.',
+  },
   RECIPIENT: { en: 'The confirmation of the subject is meant for another URL.', ar: 'تأكيد الصاحب مخصّص لعنوان آخر.' },
   CONFIRMATION_IN_RESPONSE_TO: {
     en: 'The confirmation of the subject answers another request than the one that was sent.',
     ar: 'تأكيد الصاحب يجيب طلبًا غير الطلب المرسل.',
   },
   CONDITIONS_MISSING: { en: 'The assertion holds no conditions.', ar: 'لا يحتوي التأكيد على شروط.' },
-  NOT_YET_VALID: { en: 'The assertion is not yet valid. Check the clock of the identity provider.', ar: 'لم تبدأ صلاحية التأكيد بعد. تحقّق من ساعة مزوّد الهوية.' },
+  NOT_YET_VALID: {
+    en: 'The assertion is not yet valid. Check the clock of the identity provider.',
+    ar: 'لم تبدأ صلاحية التأكيد بعد. تحقّق من ساعة مزوّد الهوية.',
+  },
   EXPIRED: { en: 'The assertion has expired.', ar: 'انتهت صلاحية التأكيد.' },
   AUDIENCE: { en: 'The assertion is meant for another audience.', ar: 'التأكيد مخصّص لجهة أخرى.' },
   AUTHN_STATEMENT: { en: 'The assertion does not state an authentication.', ar: 'لا يذكر التأكيد عملية مصادقة.' },
   AUTHN_IN_FUTURE: { en: 'The authentication lies in the future.', ar: 'وقت المصادقة في المستقبل.' },
   SESSION_OVER: { en: 'The session at the identity provider is already over.', ar: 'انتهت الجلسة لدى مزوّد الهوية.' },
   // Logout by redirect.
-  QUERY_MALFORMED: { en: 'The query of the redirect is malformed or has a parameter twice.', ar: 'معاملات إعادة التوجيه غير سليمة أو مكرّرة.' },
+  QUERY_MALFORMED: {
+    en: 'The query of the redirect is malformed or has a parameter twice.',
+    ar: 'معاملات إعادة التوجيه غير سليمة أو مكرّرة.',
+  },
   // Metadata.
   METADATA_NO_PROVIDER: { en: 'The metadata describes no SAML 2.0 identity provider.', ar: 'لا تصف البيانات الوصفية مزوّد هوية SAML 2.0.' },
   METADATA_SEVERAL: {
@@ -124,7 +139,10 @@ export const reasons = {
   },
   METADATA_EXPIRED: { en: 'The metadata is no longer valid.', ar: 'انتهت صلاحية البيانات الوصفية.' },
   METADATA_CERTIFICATE: { en: 'The metadata holds no usable signing certificate.', ar: 'لا تحتوي البيانات الوصفية على شهادة توقيع صالحة.' },
-  METADATA_ENDPOINT: { en: 'The metadata holds no usable sign-on address by https.', ar: 'لا تحتوي البيانات الوصفية على عنوان دخول صالح عبر https.' },
+  METADATA_ENDPOINT: {
+    en: 'The metadata holds no usable sign-on address by https.',
+    ar: 'لا تحتوي البيانات الوصفية على عنوان دخول صالح عبر https.',
+  },
 } as const satisfies Readonly<Record<string, Sentence>>
 
 export type ReasonCode = keyof typeof reasons

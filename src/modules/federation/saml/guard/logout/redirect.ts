@@ -43,7 +43,10 @@ function inflated(bytes: Buffer): Buffer {
     return inflateRawSync(bytes, { maxOutputLength: messageLimits.bytes })
   } catch (error) {
     const large = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-    throw new Refusal(large ? 'MESSAGE_TOO_LARGE' : 'NOT_DEFLATED', large ? `more than ${messageLimits.bytes} bytes inflated` : 'the message')
+    throw new Refusal(
+      large ? 'MESSAGE_TOO_LARGE' : 'NOT_DEFLATED',
+      large ? `more than ${messageLimits.bytes} bytes inflated` : 'the message',
+    )
   }
 }
 

@@ -48,7 +48,12 @@ function metadataIn({ xml, now, trustedCertificates, plainHttp = false }: Metada
     verifyEnveloped(root, signature, signingKeysOf(trustedCertificates), laws)
   }
   const path = providersIn(root, [])
-  laws.demand(path.length <= 1, 'METADATA_SEVERAL', () => path.slice(0, 3).map(({ entity }) => shown(attributeOf(entity, 'entityID'))).join(', '))
+  laws.demand(path.length <= 1, 'METADATA_SEVERAL', () =>
+    path
+      .slice(0, 3)
+      .map(({ entity }) => shown(attributeOf(entity, 'entityID')))
+      .join(', '),
+  )
   const [found] = path
   if (found === undefined) throw new Refusal('METADATA_NO_PROVIDER', 'no IDPSSODescriptor of SAML 2.0')
   const { entity, provider, around } = found

@@ -70,7 +70,8 @@ export const statementChecks: readonly Check<Parts>[] = [
   },
   {
     reason: 'UNSOLICITED',
-    breach: ({ input }) => (input.inResponseTo !== null || input.allowUnsolicited ? null : 'no request of this browser is open'),
+    breach: ({ response, input }) =>
+      input.inResponseTo !== null || input.allowUnsolicited || answered(response) !== null ? null : 'no InResponseTo',
   },
   {
     reason: 'IN_RESPONSE_TO',

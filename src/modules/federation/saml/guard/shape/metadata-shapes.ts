@@ -60,15 +60,7 @@ export const entityDescriptor = unordered({
   required: { entityID: (value) => value !== '' && value.length <= 1024 },
   optional: validity,
   foreign: '*',
-  inside: [
-    [
-      maybe(ds, 'Signature', signature),
-      extensions,
-      ...people,
-      many(md, 'IDPSSODescriptor', idpDescriptor),
-      ...otherRoles,
-    ],
-  ],
+  inside: [[maybe(ds, 'Signature', signature), extensions, ...people, many(md, 'IDPSSODescriptor', idpDescriptor), ...otherRoles]],
 })
 
 export const entitiesDescriptor: Shape = unordered({

@@ -39,13 +39,15 @@ export const opaque: Shape = shape({ open: true })
 /** An element that holds one value. */
 export const valued = (text: Value, parts: Partial<Shape> = {}): Shape => shape({ text, ...parts })
 
-const particle = (least: 0 | 1, most: number) => (namespace: string, local: string, of: Shape | (() => Shape)): Particle => ({
-  namespace,
-  local,
-  shape: typeof of === 'function' ? of : () => of,
-  least,
-  most,
-})
+const particle =
+  (least: 0 | 1, most: number) =>
+  (namespace: string, local: string, of: Shape | (() => Shape)): Particle => ({
+    namespace,
+    local,
+    shape: typeof of === 'function' ? of : () => of,
+    least,
+    most,
+  })
 export const one = particle(1, 1)
 export const maybe = particle(0, 1)
 export const some = particle(1, Number.POSITIVE_INFINITY)

@@ -44,11 +44,7 @@ const reference = shape({
   ],
 })
 const signedInfo = shape({
-  inside: [
-    [one(ds, 'CanonicalizationMethod', method)],
-    [one(ds, 'SignatureMethod', plainMethod)],
-    [some(ds, 'Reference', reference)],
-  ],
+  inside: [[one(ds, 'CanonicalizationMethod', method)], [one(ds, 'SignatureMethod', plainMethod)], [some(ds, 'Reference', reference)]],
 })
 export const signature = shape({
   optional: { Id: ncName },
@@ -83,11 +79,7 @@ const keyOfData = shape({
 })
 const encryptedData = shape({
   optional: { Id: ncName, Type: uri, MimeType: anything, Encoding: uri },
-  inside: [
-    [one(xenc, 'EncryptionMethod', encryptionMethod)],
-    [maybe(ds, 'KeyInfo', keyOfData)],
-    [one(xenc, 'CipherData', cipherData)],
-  ],
+  inside: [[one(xenc, 'EncryptionMethod', encryptionMethod)], [maybe(ds, 'KeyInfo', keyOfData)], [one(xenc, 'CipherData', cipherData)]],
 })
 
 export const encrypted = shape({ inside: [[one(xenc, 'EncryptedData', encryptedData)], [many(xenc, 'EncryptedKey', encryptedKey)]] })

@@ -1,4 +1,7 @@
-/** The algorithms that the guard knows. What is not in these tables does not exist here: no SHA-1, no HMAC, no RSA PKCS #1 v1.5 encryption. */
+/**
+ * The algorithms that the guard knows. What is not in these tables does not exist here: no SHA-1 in a signature, no HMAC, no
+ * encryption by RSA PKCS #1 v1.5.
+ */
 
 export interface SignatureAlgorithm {
   readonly hash: 'sha256' | 'sha384' | 'sha512'

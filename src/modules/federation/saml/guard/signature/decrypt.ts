@@ -34,7 +34,11 @@ export function decryptElement(holder: XmlElement, keys: readonly KeyObject[], c
   const plain = decryptWith(transported, keys, content, cipherOf(data))
   if (plain === null) throw failed()
   const parse = () =>
-    parseXml(decodeText(plain, messageLimits.bytes, 'refused', laws), { limits: messageLimits, comments: 'refused', scope: data.scope }, laws)
+    parseXml(
+      decodeText(plain, messageLimits.bytes, 'refused', laws),
+      { limits: messageLimits, comments: 'refused', scope: data.scope },
+      laws,
+    )
   if (content.mode === 'gcm') return parse()
   try {
     return parse()

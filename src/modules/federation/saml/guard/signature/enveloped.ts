@@ -163,8 +163,7 @@ export function keyThatVerifies(algorithm: string, bytes: Uint8Array, value: Uin
   const known = signatureAlgorithms.get(algorithm)
   if (known === undefined) return null
   // XML Signature writes ECDSA as r and s side by side (RFC 9231 §2.3.6), not as DER.
-  const fits = (key: SigningKey) =>
-    key.kind === known.key && verify(known.hash, bytes, { key: key.key, dsaEncoding: 'ieee-p1363' }, value)
+  const fits = (key: SigningKey) => key.kind === known.key && verify(known.hash, bytes, { key: key.key, dsaEncoding: 'ieee-p1363' }, value)
   return keys.find(fits) ?? null
 }
 

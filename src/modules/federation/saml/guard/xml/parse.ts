@@ -26,7 +26,8 @@ interface Open {
 }
 
 const declaration = /^<\?xml[ \t\n]+version[ \t\n]*=[ \t\n]*(?:"1\.0"|'1\.0')([^?]*)\?>/
-const afterVersion = /^(?:[ \t\n]+encoding[ \t\n]*=[ \t\n]*(["'])([A-Za-z0-9._-]{1,40})\1)?(?:[ \t\n]+standalone[ \t\n]*=[ \t\n]*(["'])(?:yes|no)\3)?[ \t\n]*$/
+const afterVersion =
+  /^(?:[ \t\n]+encoding[ \t\n]*=[ \t\n]*(["'])([A-Za-z0-9._-]{1,40})\1)?(?:[ \t\n]+standalone[ \t\n]*=[ \t\n]*(["'])(?:yes|no)\3)?[ \t\n]*$/
 const startName = /<([A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)/y
 const endTag = /<\/([A-Za-z_][\w.:-]*)[ \t\n]*>/y
 const attribute = /[ \t\n]+([A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)[ \t\n]*=[ \t\n]*(?:"([^"<]*)"|'([^'<]*)')/y
@@ -125,7 +126,11 @@ class Parser {
     attribute.lastIndex = this.#at
     for (let found = attribute.exec(this.#text); found !== null; found = attribute.exec(this.#text)) {
       this.#at = attribute.lastIndex
-      this.#laws.demand(written.length < limits.attributes, 'XML_TOO_MANY', () => `more than ${limits.attributes} attributes of one element`)
+      this.#laws.demand(
+        written.length < limits.attributes,
+        'XML_TOO_MANY',
+        () => `more than ${limits.attributes} attributes of one element`,
+      )
       // XML 1.0 §3.3.3: white space as written becomes a blank, white space by reference stays.
       written.push({ name: found[1]!, value: resolve((found[2] ?? found[3]!).replace(/[\t\n]/g, ' ')) })
     }
