@@ -8,7 +8,7 @@ import type { Scope } from '../kernel/scope.ts'
 import type { Config } from './config.ts'
 import type { Methods } from './contract.ts'
 import type { Kms } from './crypto/kms.ts'
-import { authLogin } from './db/logins.ts'
+import { authLogin, type Login } from './db/logins.ts'
 import { unitOf, type ModelName, type Only, type Tx, type Unit } from './db/unit.ts'
 import type { Builder } from './graphql/builder.ts'
 import type { Log } from './http/log.ts'
@@ -55,12 +55,14 @@ export interface EventHandler<Made extends Built> {
   handle(made: Made, scope: Scope, event: DeliveredEvent): Promise<void>
 }
 
-/** Work on a schedule with the worker's login, in every tenant or once outside all of them. */
+/** Work on a schedule, in every tenant or once outside all of them. */
 export interface ScheduledJob<Made extends Built> {
   readonly name: string
   /** Five cron fields, UTC. */
   readonly cron: string
   readonly inEveryTenant: boolean
+  /** Whose rights it has; the worker's unless said. */
+  readonly login?: Login
   run(made: Made, scope: Scope): Promise<void>
 }
 

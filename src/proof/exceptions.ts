@@ -102,15 +102,6 @@ export const exceptions: readonly Exception[] = [
   ...except("An administrator withdraws an approval of the operator's and changes nothing else of it.", {
     'column-grant': ['withdrawn_by', 'withdrawn_at'].map((column) => `tenancy.operator_approval.${column} maristan_console`),
   }),
-  ...except('The retention job sees when a row ended and lets it go; secrets, addresses and names are not among its columns.', {
-    'column-grant': [
-      ...['tenant_id', 'id', 'membership_id', 'created_at', 'rotated_at', 'expires_at', 'revoked_at'].map((one) => `session.${one}`),
-      ...['tenant_id', 'id', 'expires_at', 'used_at'].map((one) => `one_time_token.${one}`),
-      ...['tenant_id', 'key', 'member', 'bucket', 'expires_at'].map((one) => `throttle_count.${one}`),
-      ...['tenant_id', 'id', 'state', 'expires_at', 'version', 'updated_at'].map((one) => `invitation.${one}`),
-    ].map((column) => `identity.${column} maristan_worker`),
-    'secret-table': ['session', 'one_time_token'].map((table) => `identity.${table} DELETE maristan_worker`),
-  }),
   ...except('A directory ends sessions, invitations and flags tokens: it sees when they end and never what signs anybody in.', {
     'column-grant': [
       ...['tenant_id', 'id', 'membership_id', 'plane', 'expires_at', 'revoked_at', 'revoked_reason'].map((one) => `identity.session.${one}`),

@@ -134,6 +134,8 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
     admin.command((scope) => identity.createApiToken(scope, { name: slug, permissions: ['tenant:read', 'user:read'] }), authLogin)
   const token = await makeToken()
   await makeToken()
+  // Two, so that a cursor has something behind it.
+  for (const hours of [1, 2]) await admin.command((scope) => tenancy.approveOperator(scope, { reason: slug, hours }))
 
   const sessionOf = new Map<Role, string>()
   await plot.adopt()

@@ -56,9 +56,10 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
-/** The environment of a fresh checkout: nothing of this test run's. */
+/** The environment of a fresh checkout: nothing of this test run's but what it has compiled. */
 function environmentOf(given: Environment): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], HOME: process.env['HOME'], LOG_LEVEL: 'error', ...given }
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
+  return { PATH, HOME, NODE_COMPILE_CACHE, LOG_LEVEL: 'error', ...given }
 }
 
 export class ServerProcess {

@@ -1,5 +1,5 @@
 /** Identity: who somebody is. It never says what anybody may do. */
-import { defineModule } from '../../platform/module.ts'
+import { authLogin, defineModule } from '../../platform/module.ts'
 import { createAttempts } from './attempts.ts'
 import { sessionRevoked, type Identity } from './contract.ts'
 import { directoryEvents } from './contract-directory.ts'
@@ -66,7 +66,7 @@ export const identity = defineModule({
   },
   jobs: [
     { name: 'rotate-keys', cron: '17 3 * * *', inEveryTenant: false, run: ({ keys }) => keys.keepFresh() },
-    { name: 'tidy', cron: '41 2 * * *', inEveryTenant: true, run: ({ retention }, scope) => retention.tidy(scope) },
+    { name: 'tidy', cron: '41 2 * * *', inEveryTenant: true, login: authLogin, run: ({ retention }, scope) => retention.tidy(scope) },
   ],
   boot: ({ keys }, open) => keys.boot(open),
   settle: ({ settled }) => settled(),

@@ -1,4 +1,4 @@
-/** What identity lets go of, as the worker's login may: it sees when a row ended and never what secret was in it. */
+/** What identity lets go of. It looks at when a row ended and never at what was in it. */
 import type { Scope } from '../../kernel/scope.ts'
 import type { ModuleSql } from '../../platform/module.ts'
 

@@ -1,8 +1,9 @@
 /** What is over is let go of, in bounded batches and each tenant by itself; what could still let somebody in stays, whoever asks. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { newId } from '../../kernel/id.ts'
+import type { Scope } from '../../kernel/scope.ts'
 import { systemCaller } from '../../platform/jobs/system.ts'
-import { platformFor } from '../../platform/module.ts'
+import { authLogin, platformFor } from '../../platform/module.ts'
 import { administrationRig, codeOf, type Rig, type Tenant } from '../../../test/kit/administration.ts'
 import { identity } from './index.ts'
 import { createRetentionRepo } from './repo-retention.ts'
@@ -26,7 +27,7 @@ const tidy = (tenant: Tenant, rows?: number) => {
   return rig.database.unit(systemCaller(tenant.id, 'identity.tidy', newId())).command(async (scope) => {
     scope.unit.record({ action: 'job.ran', resource: 'Job', outcome: 'done' })
     await retention.tidy(scope)
-  })
+  }, authLogin)
 }
 const counted = async (tenant: Tenant) => (await rig.audited(tenant.id, 'identity.tidied')).map(({ detail }) => detail)
 
@@ -135,39 +136,21 @@ it('a run with nothing to do changes nothing and says nothing but that it ran', 
   expect(await counted(here)).toEqual([])
 })
 
-it('the worker\'s login reaches no secret, nothing live, and no other tenant', async () => {
-  const live = await session(here, { began: 1, used: 0, ends: -1, revoked: null })
-  const unused = await token(here, -1, null)
-  const [{ id: open }] = (await rig.owner<{ id: string }>(
-    `insert into identity.invitation (tenant_id, id, email, plane, role, token_hash, state, expires_at)
-     values ($1, $2::uuid, 'a@b.example', 'clinician', 'clinician', $2::uuid::text, 'SENT', now() + interval '1 hour') returning id`,
-    [here.id, newId()],
-  )) as [{ id: string }]
+it('is a job of every tenant on the login that signs people in, and the worker\'s login reaches none of these rows', async () => {
+  expect(identity.jobs.find(({ name }) => name === 'tidy')).toMatchObject({ inEveryTenant: true, login: authLogin })
   const foreign = await session(there, { ...expired, revoked: 39 })
-  const write = (sql: string) => {
+  const own = await session(here, expired)
+  const write = (sql: string, login?: typeof authLogin) => {
     const unit = rig.database.unit(systemCaller(here.id, 'test.job', newId()))
-    return unit.command(async (scope) => {
+    const work = async (scope: Scope) => {
       scope.unit.record({ action: 'job.ran', resource: 'Job', outcome: 'done' })
       return unit.db.$executeRawUnsafe(sql)
-    }).catch(() => 'refused')
+    }
+    return unit.command(work, login).catch(() => 'refused')
   }
-  const nothing = [
-    `delete from identity.session where id = '${live}'`,
-    `delete from identity.session where id = '${foreign}'`,
-    `delete from identity.one_time_token where id = '${unused}'`,
-    `update identity.invitation set state = 'EXPIRED' where id = '${open}'`,
-  ]
-  for (const sql of nothing) expect(await write(sql), sql).toBe(0)
-  const refused = [
-    'select refresh_hash from identity.session',
-    'select hash from identity.one_time_token',
-    'select token_hash from identity.invitation',
-    'select email from identity.invitation',
-    `update identity.session set revoked_at = null`,
-    `delete from identity.invitation`,
-    `insert into identity.session (tenant_id, id) values ('${here.id}', '${newId()}')`,
-  ]
-  for (const sql of refused) expect(await write(sql), sql).toBe('refused')
-  const gone = await session(here, expired)
-  expect(await write(`delete from identity.session where id = '${gone}'`)).toBe(1)
+  for (const table of ['session', 'one_time_token', 'throttle_count', 'invitation']) {
+    for (const sql of [`select from identity.${table}`, `delete from identity.${table}`]) expect(await write(sql), sql).toBe('refused')
+  }
+  expect(await write(`delete from identity.session where id = '${foreign}'`, authLogin)).toBe(0)
+  expect(await write(`delete from identity.session where id = '${own}'`, authLogin)).toBe(1)
 })

@@ -29,7 +29,7 @@ async function inBatches(one: (most: number) => Promise<number>, rows: number): 
 /** @param rows the most rows of one statement; smaller only where a test plants few. */
 export function createRetention({ repo, clock, rows = batch }: { repo: RetentionRepo; clock: Clock; rows?: number }) {
   return {
-    /** Inside the job's command, in one tenant, on the worker's login. */
+    /** Inside the job's command, in one tenant, on the login that signs people in. */
     async tidy(scope: Scope): Promise<void> {
       const nowMs = clock.nowMs()
       const now = new Date(nowMs)

@@ -174,7 +174,7 @@ function moduleJobs({ modules, made, database }: JobsOptions): TenantJob[] {
           return unit.command(async (scope) => {
             unit.record({ action: 'job.ran', resource: 'Job', outcome: 'done', detail: { job: name } })
             await job.run(made[module.name]!, scope)
-          })
+          }, job.login)
         },
       }
     }),
