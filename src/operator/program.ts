@@ -6,6 +6,8 @@ import { archiveCommands } from './commands-archive.ts'
 import { benchCommand } from './commands-bench.ts'
 import { databaseCommands } from './commands-database.ts'
 import { doctorCommand } from './commands-doctor.ts'
+import { keysCommands } from './commands-keys.ts'
+import { lookupCommands } from './commands-lookup.ts'
 import { tenantCommands } from './commands-tenant.ts'
 import { tokenCommands } from './commands-token.ts'
 import { Terminal } from './terminal.ts'
@@ -23,7 +25,10 @@ program
   .action(async () => void (await import('../main.ts')))
 
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
-for (const add of [databaseCommands, doctorCommand, tenantCommands, archiveCommands, tokenCommands, benchCommand]) add(program, terminal)
+const groups = [
+  databaseCommands, doctorCommand, tenantCommands, archiveCommands, keysCommands, lookupCommands, tokenCommands, benchCommand,
+]
+for (const add of groups) add(program, terminal)
 
 // `--json` may stand anywhere: before the command or after it.
 const everyCommand = (command: Command): Command[] => command.commands.flatMap((one) => [one, ...everyCommand(one)])
