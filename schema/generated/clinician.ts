@@ -116,6 +116,14 @@ export type PhiField =
   | 'phone'
   | 'sex';
 
+/** Exactly one of them: a whole value, however it is written, or whole words of a name. Needs phi:read. */
+export type RecipientLookup = {
+  mrn?: InputMaybe<Scalars['String']['input']>;
+  name?: InputMaybe<Scalars['String']['input']>;
+  nationalId?: InputMaybe<Scalars['String']['input']>;
+  phone?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type RecipientState =
   | 'ACTIVE'
   | 'ARCHIVED';

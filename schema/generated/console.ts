@@ -99,6 +99,11 @@ export type CreateRecipientInput = {
   sex?: InputMaybe<Sex>;
 };
 
+export type DataKeyState =
+  | 'ACTIVE'
+  | 'DESTROYED'
+  | 'RETIRED';
+
 export type DecideReviewInput = {
   /** Why; needed unless you approve. */
   comment?: InputMaybe<Scalars['String']['input']>;
@@ -205,6 +210,14 @@ export type PhiField =
   | 'nationalId'
   | 'phone'
   | 'sex';
+
+/** Exactly one of them: a whole value, however it is written, or whole words of a name. Needs phi:read. */
+export type RecipientLookup = {
+  mrn?: InputMaybe<Scalars['String']['input']>;
+  name?: InputMaybe<Scalars['String']['input']>;
+  nationalId?: InputMaybe<Scalars['String']['input']>;
+  phone?: InputMaybe<Scalars['String']['input']>;
+};
 
 export type RecipientState =
   | 'ACTIVE'

@@ -7,6 +7,8 @@ import { auditCommands } from './commands-audit.ts'
 import { benchCommand } from './commands-bench.ts'
 import { databaseCommands } from './commands-database.ts'
 import { doctorCommand } from './commands-doctor.ts'
+import { keysCommands } from './commands-keys.ts'
+import { lookupCommands } from './commands-lookup.ts'
 import { samlCommands } from './commands-saml.ts'
 import { tenantCommands } from './commands-tenant.ts'
 import { tokenCommands } from './commands-token.ts'
@@ -25,7 +27,10 @@ program
   .action(async () => void (await import('../main.ts')))
 
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
-const groups = [databaseCommands, doctorCommand, tenantCommands, archiveCommands, tokenCommands, samlCommands, auditCommands, benchCommand]
+const groups = [
+  databaseCommands, doctorCommand, tenantCommands, archiveCommands, keysCommands, lookupCommands, tokenCommands, samlCommands,
+  auditCommands, benchCommand,
+]
 for (const add of groups) add(program, terminal)
 
 // `--json` may stand anywhere: before the command or after it.

@@ -8,14 +8,14 @@ import type { Scope } from '../kernel/scope.ts'
 import type { Config } from './config.ts'
 import type { Methods } from './contract.ts'
 import type { Kms } from './crypto/kms.ts'
-import { authLogin, type Login } from './db/logins.ts'
+import { authLogin, workerLogin, type Login } from './db/logins.ts'
 import { unitOf, type ModelName, type Only, type Tx, type Unit } from './db/unit.ts'
 import type { Builder } from './graphql/builder.ts'
 import type { Log } from './http/log.ts'
 import type { Route } from './http/router.ts'
 import type { Mail } from './mail.ts'
 
-export { authLogin }
+export { authLogin, workerLogin }
 
 /** The contract of each module by its name. A module's `contract.ts` adds its own line by declaration merging. */
 export interface Contracts {}
@@ -56,15 +56,23 @@ export interface EventHandler<Made extends Built> {
 }
 
 /** Work on a schedule, in every tenant or once outside all of them. */
-export interface ScheduledJob<Made extends Built> {
+export type ScheduledJob<Made extends Built> = {
   readonly name: string
   /** Five cron fields, UTC. */
   readonly cron: string
   readonly inEveryTenant: boolean
-  /** Whose rights it has; the worker's unless said. */
-  readonly login?: Login
-  run(made: Made, scope: Scope): Promise<void>
-}
+} & (
+  | {
+      /** Whose rights it has; the worker's unless said. */
+      readonly login?: Login
+      /** One command: all or nothing, with a trace that it ran. */
+      run(made: Made, scope: Scope): Promise<void>
+    }
+  | {
+      /** Work too long for one command: `open` gives units of work, and what commits in one stays when the run is cut off. */
+      runInSteps(made: Made, open: () => Unit): Promise<void>
+    }
+)
 
 export interface Module<
   Name extends string = string,

@@ -95,6 +95,12 @@ const supplies: Readonly<Record<string, Supply>> = {
     return { input: { challengeToken: challenge.challengeToken, recoveryCode: recoveryCodes[0] } }
   },
   'mutation.chooseMembership': async (ask) => ({ input: { choiceToken: await oneTimeToken(ask, 'MEMBERSHIP_CHOICE') } }),
+  // The key that wraps its keys already: the only one a proof may know.
+  'mutation.useOwnKey': async ({ tenant, database }) => {
+    const { tenantId } = tenant.plot
+    const row = await database.asOwner(tenantId, (tx) => tx.tenantKey.findFirst({ where: { tenantId, state: 'ACTIVE' } }))
+    return { keyId: row?.kekId }
+  },
   'mutation.createApiToken': () => ({ input: { name: 'proof', permissions: ['tenant:read'] } }),
   'mutation.inviteMember': ({ tenant, caller }) => ({
     input: {

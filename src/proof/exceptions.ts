@@ -127,6 +127,14 @@ export const exceptions: readonly Exception[] = [
       ...granted('vault.tenant_key', ['SELECT', 'INSERT'], ['maristan_operator']),
       ...granted('vault.subject_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
       ...granted('vault.subject_key', ['INSERT'], ['maristan_console', 'maristan_clinician', 'maristan_consumer']),
+      ...granted('vault.lookup_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
+    ],
+  }),
+  ...except('Keys turn, are watched and are destroyed in the background; no plane changes one.', {
+    'secret-table': [
+      ...granted('vault.tenant_key', ['SELECT', 'INSERT', 'UPDATE'], ['maristan_worker']),
+      ...granted('vault.lookup_key', ['SELECT', 'INSERT', 'UPDATE'], ['maristan_worker']),
+      ...granted('vault.subject_key', ['SELECT', 'UPDATE'], ['maristan_worker']),
     ],
   }),
 ]

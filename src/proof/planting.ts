@@ -2,7 +2,7 @@
  * Synthetic rows for any table, made from the catalogue alone: column types, enums, keys, checks. A value that a constraint refuses is
  * varied until the row stands; what cannot be planted is said, never skipped.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { newId } from '../kernel/id.ts'
 import type { Login } from '../platform/db/logins.ts'
 import type { Settings } from '../platform/db/operation.ts'
@@ -177,6 +177,7 @@ export class Plot {
     const ways: Slot['ways'][number][] = []
     const isUuid = column.type === 'uuid' && !column.isArray
     if (isUuid && table.primaryKey.includes(name)) ways.push(() => ({ [name]: newId() }))
+    else if (column.type === 'int4' && table.primaryKey.includes(name)) ways.push(() => ({ [name]: randomInt(1, 2 ** 31 - 1) }))
     else if (isUuid) {
       // A column without a foreign key that is named after a table means a row of another module.
       const meant = [...this.#tables.values()].find(({ bare, primaryKey }) => name === `${bare}_id` && primaryKey.includes('id'))

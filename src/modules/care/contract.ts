@@ -10,6 +10,8 @@
  * - **capability**: VIEW, PHI, EDIT, MANAGE. Only a live, direct edge to the recipient's own party counts.
  * - **consent**: a recipient lets a party use named fields for a purpose.
  *
+ * Lookup by sealed values has its own page: contract-lookup.ts.
+ *
  * Reach (module access): T every recipient of the tenant, N those to whom a live direct edge leads from me, S myself and whom I
  * legally represent. A record out of reach is NOT_FOUND.
  */
@@ -20,9 +22,11 @@ import { locales } from '../../kernel/locale.ts'
 import { purposes } from '../../kernel/scope.ts'
 import { line, uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 import { permissionInput } from '../access/contract.ts'
+import { lookupMethods } from './contract-lookup.ts'
 import { capabilities } from './rules.ts'
 
 export { capabilityMissing, linkRefused, selfGrant } from './rules.ts'
+export { lookupFields, type LookupField } from './contract-lookup.ts'
 
 export const alreadyRecipient = fault('conflict', 'ALREADY_RECIPIENT', 'This member is a recipient already.')
 export const edgeEndedAlready = fault('conflict', 'EDGE_ENDED', 'This link has ended already.')
@@ -115,6 +119,7 @@ const networkMember = z.object({
 export type NetworkMember = z.output<typeof networkMember>
 
 export const careMethods = {
+  ...lookupMethods,
   /** Needs `recipient:read`. @throws NOT_FOUND */
   recipient: { input: z.object({ id: uuid }), output: recipient },
   /**

@@ -78,6 +78,12 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
     }),
   )
 
+  const RecipientLookup = builder.inputType('RecipientLookup', {
+    description: 'Exactly one of them: a whole value, however it is written, or whole words of a name. Needs phi:read.',
+    subGraphs,
+    fields: (t) => ({ mrn: t.string(), nationalId: t.string(), phone: t.string(), name: t.string() }),
+  })
+
   builder.queryField('recipients', (t) =>
     t.prismaConnection(
       {
@@ -85,9 +91,12 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
         cursor: 'tenantId_id',
         access: { permission: 'recipient:read' },
         subGraphs,
-        args: { state: t.arg({ type: RecipientState }) },
+        args: { state: t.arg({ type: RecipientState }), lookup: t.arg({ type: RecipientLookup }) },
         extensions: reads({ kind: 'page', model: 'CareRecipient', equals: { state: 'state' } }),
-        resolve: (query, _, { state }, { scope }) => repo.graphRecipients(scope, query, state ?? undefined),
+        resolve: async (query, _, { state, lookup }, { scope }) => {
+          const found = lookup ? (await care.findRecipients(scope, withoutNulls(lookup))).recipientIds : undefined
+          return repo.graphRecipients(scope, query, state ?? undefined, found)
+        },
       },
       { subGraphs } as never,
       { subGraphs } as never,

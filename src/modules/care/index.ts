@@ -1,6 +1,8 @@
 /** Care: the people who are cared for and those around them. It plans no care and sells nothing. */
 import { defineModule } from '../../platform/module.ts'
 import { createCircleRepo } from './circle/repo.ts'
+import { createIndexWriter } from './lookup/index-writer.ts'
+import { createLookupRepo } from './lookup/repo.ts'
 import { consentChanged, edgeEnded, edgeLinked, recipientCreated } from './contract.ts'
 import { careGraph } from './graph.ts'
 import { createReach } from './reach.ts'
@@ -12,7 +14,7 @@ export const care = defineModule({
   name: 'care',
   summary: 'The people who are cared for, those around them, and who may do what for whom. It plans no care and sells nothing.',
   needs: ['vault'],
-  owns: ['CareRecipient', 'CareParty', 'CareEdge', 'Consent'],
+  owns: ['CareRecipient', 'CareParty', 'CareEdge', 'Consent', 'BlindIndex', 'LookupField', 'IndexRun'],
   permissions: [
     'recipient:read',
     'recipient:create',
@@ -32,7 +34,10 @@ export const care = defineModule({
     const circle = createCircleRepo(db, sql)
     const reach = createReach(repo)
     const seals = createSeals({ vault, reach, circle })
-    return { contract: createCare({ repo, circle, reach, seals, vault, clock }), repo, circle, seals, clock }
+    const lookupRepo = createLookupRepo(db, sql)
+    const writer = createIndexWriter({ repo: lookupRepo, vault })
+    const lookup = { repo: lookupRepo, writer, vault, reach }
+    return { contract: createCare({ repo, circle, reach, seals, vault, clock, writer, lookup }), repo, circle, seals, clock }
   },
   graph: (builder, _refs, made) => careGraph(builder, made),
 })

@@ -5,7 +5,7 @@ import type { CareRecipient, Prisma, RecipientState } from '../../platform/db/ge
 import type { ModuleDb, ModuleSql } from '../../platform/module.ts'
 import type { Standing } from './rules.ts'
 
-export type CareModels = 'CareRecipient' | 'CareParty' | 'CareEdge' | 'Consent'
+export type CareModels = 'CareRecipient' | 'CareParty' | 'CareEdge' | 'Consent' | 'BlindIndex' | 'LookupField' | 'IndexRun'
 
 export function createRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
   return {
@@ -16,10 +16,10 @@ export function createRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
     graphRecipient: <Query extends object>(scope: Scope, query: Query, id: string) =>
       db(scope).careRecipient.findUnique({ ...query, where: { tenantId_id: { tenantId: scope.tenantId, id } } }),
 
-    graphRecipients: <Query extends object>(scope: Scope, query: Query, state: RecipientState | undefined) =>
+    graphRecipients: <Query extends object>(scope: Scope, query: Query, state: RecipientState | undefined, ids: readonly string[] | undefined) =>
       db(scope).careRecipient.findMany({
         ...query,
-        where: { tenantId: scope.tenantId, ...(state ? { state } : {}) },
+        where: { tenantId: scope.tenantId, ...(state ? { state } : {}), ...(ids ? { id: { in: [...ids] } } : {}) },
         orderBy: { id: 'asc' },
       }),
 

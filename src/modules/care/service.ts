@@ -7,6 +7,7 @@ import { checked } from '../../platform/contract.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { CareRecipient } from '../../platform/db/generated/client.ts'
 import { circleUseCases, type CareParts } from './circle/service.ts'
+import { lookupUseCases, type LookupParts } from './lookup/service.ts'
 import {
   alreadyRecipient,
   careMethods,
@@ -24,8 +25,8 @@ const shown = (row: CareRecipient): RecipientView => {
   return { id, state, preferredLocale, areaGeohash5, birthYear, version }
 }
 
-export function createCare(parts: CareParts): Care {
-  const { repo, circle, reach, seals, vault, clock } = parts
+export function createCare(parts: CareParts & { readonly lookup: LookupParts }): Care {
+  const { repo, circle, reach, seals, vault, clock, lookup } = parts
 
   const existing = async (scope: Scope, id: string): Promise<CareRecipient> => {
     const row = await repo.findRecipient(scope, id)
@@ -61,6 +62,7 @@ export function createCare(parts: CareParts): Care {
 
   return checked(careMethods, {
     ...circleUseCases(parts),
+    ...lookupUseCases(lookup),
 
     async recipient(scope, { id }) {
       need(scope, 'recipient:read')
@@ -99,6 +101,7 @@ export function createCare(parts: CareParts): Care {
         .catch((error: unknown) => {
           throw isUniqueViolation(error) ? alreadyRecipient() : error
         })
+      await lookup.writer.write(scope, async () => partyId, true, phi)
       note(scope, 'recipient.created', id, Object.keys(phi))
       scope.unit.publish(recipientCreated, id, { recipientId: id })
       return { ...shown(row), partyId }
@@ -127,6 +130,7 @@ export function createCare(parts: CareParts): Care {
         { phi: await seals.seal(scope, 'CareRecipient', { id, subjectId: id }, merged), birthYear: birthYearOf(birthDate) },
       )
       if (!changed) throw staleVersion()
+      await lookup.writer.write(scope, () => lookup.repo.partyOfRecipient(scope, id), true, merged)
       note(scope, 'recipient.phi_updated', id, [...new Set([...Object.keys(given), ...clear])])
       return shown(changed)
     },

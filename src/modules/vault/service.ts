@@ -1,17 +1,22 @@
 /** Vault's use cases. Health data fails closed: without its key nothing is sealed and nothing is opened. */
 import { randomBytes } from 'node:crypto'
-import { forbidden } from '../../kernel/fault.ts'
+import { forbidden, notFound } from '../../kernel/fault.ts'
+import { newId } from '../../kernel/id.ts'
 import type { Scope } from '../../kernel/scope.ts'
+import { need } from '../../platform/authorise.ts'
 import { checked } from '../../platform/contract.ts'
-import type { KeyCache } from '../../platform/crypto/key-cache.ts'
 import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
 import { openRecord, sealedValueUnreadable, sealRecord } from '../../platform/crypto/seal.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { TenantKey } from '../../platform/db/generated/client.ts'
-import { subjectErased, subjectKeyExists, tenantKeyExists, vaultMethods, type Vault } from './contract.ts'
+import { blindTokens } from './blind.ts'
+import { generationBuilding, subjectErased, subjectKeyExists, tenantKeyExists, vaultMethods, type Vault } from './contract.ts'
+import { contextOf, lookupPlace, type KeyRing, type SubjectKeyRow } from './key-ring.ts'
+import type { OwnKeys } from './own-key.ts'
 import type { PlatformKeys } from './platform-key.ts'
-import type { SubjectKeyRow, VaultRepo } from './repo.ts'
-import { keyBytes, unwrapKey, wrapKey } from './wrap.ts'
+import type { VaultRepo } from './repo.ts'
+import type { Rotation } from './rotation.ts'
+import { keyBytes, wrapKey } from './wrap.ts'
 
 /** Records are sealed with a subject's own key, which has one version: a rotation wraps it anew and leaves records alone. */
 const subjectKeyVersion = 1
@@ -19,28 +24,23 @@ const subjectKeyVersion = 1
 export interface VaultParts {
   readonly repo: VaultRepo
   readonly kms: Kms
-  readonly cache: KeyCache
+  readonly ring: KeyRing
   readonly platform: PlatformKeys
+  readonly rotation: Rotation
+  readonly ownKeys: OwnKeys
 }
 
-export function createVault({ repo, kms, cache, platform }: VaultParts): Vault {
-  /** Rows are read by each caller; only the KMS is asked inside a shared load, so no request waits on another's transaction. */
-  const useTenantKey = <Result>(row: TenantKey, fn: (key: Buffer) => Result): Promise<Result> =>
-    cache.use(
-      `tenant/${row.tenantId}/${row.version}/${row.wrapped}`,
-      () => kms.unwrap(row.wrapped, row.kekId, contextOf(row.tenantId)),
-      fn,
-    )
+function onlyOperator({ actor }: Scope): void {
+  if (actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
+}
 
-  const useSubjectKey = <Result>(row: SubjectKeyRow, fn: (key: Buffer) => Result): Promise<Result> => {
-    const place = { tenantId: row.tenantId, subjectId: row.subjectId, version: row.tenantKeyVersion }
-    return cache.use(
-      `subject/${row.tenantId}/${row.subjectId}/${row.wrapped}`,
-      () => useTenantKey(row.tenantKey, (dataKey) => unwrapKey(dataKey, place, row.wrapped)),
-      fn,
-    )
-  }
+const isOperatorOrSystem = ({ actor }: Scope): boolean => actor.kind === 'operator' || actor.kind === 'system'
 
+function onlyOperatorOrSystem(scope: Scope): void {
+  if (!isOperatorOrSystem(scope)) throw forbidden({ permission: 'operator' })
+}
+
+export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: VaultParts): Vault {
   const keysOf = async (scope: Scope, items: readonly { readonly subjectId: string }[]): Promise<(subjectId: string) => SubjectKeyRow> => {
     const subjectIds = [...new Set(items.map((item) => item.subjectId))]
     const rows = subjectIds.length === 0 ? [] : await repo.subjectKeys(scope, subjectIds)
@@ -52,13 +52,28 @@ export function createVault({ repo, kms, cache, platform }: VaultParts): Vault {
     }
   }
 
-  const isDestroyed = (row: SubjectKeyRow): boolean => row.state === 'DESTROYED' || row.tenantKey.state === 'DESTROYED'
+  /** The data key that wraps what is new. */
+  const activeKey = async (scope: Scope): Promise<TenantKey> => {
+    const row = await repo.activeTenantKey(scope)
+    if (!row) throw keysUnavailable({ reason: 'This tenant has no key yet. Run: maristan tenant create, or restore its keys.' })
+    return row
+  }
+
+  const wrapFresh = (row: TenantKey, subjectIds: readonly string[]): Promise<string[]> =>
+    ring.useTenantKey(row, (key) =>
+      subjectIds.map((subjectId) => {
+        const fresh = randomBytes(keyBytes)
+        const wrapped = wrapKey(key, { tenantId: row.tenantId, subjectId, version: row.version }, fresh)
+        fresh.fill(0)
+        return wrapped
+      }),
+    )
 
   return checked(vaultMethods, {
     async provisionTenant(scope) {
-      if (scope.actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
+      onlyOperator(scope)
       // Subject keys refer to their data key, so a tenant without any data key has nothing sealed.
-      if (await repo.hasTenantKey(scope)) throw tenantKeyExists()
+      if ((await repo.tenantKeys(scope)).length > 0) throw tenantKeyExists()
       const version = 1
       const { key, wrapped, keyId } = await kms.generate(contextOf(scope.tenantId))
       key.fill(0)
@@ -70,18 +85,9 @@ export function createVault({ repo, kms, cache, platform }: VaultParts): Vault {
     },
 
     async createSubjects(scope, { subjectIds }) {
-      const dataKey = await repo.activeTenantKey(scope)
-      if (!dataKey) throw keysUnavailable({ reason: 'This tenant has no key yet. Run: maristan tenant create, or restore its keys.' })
-      const { tenantId } = scope
-      const version = dataKey.version
-      const rows = await useTenantKey(dataKey, (key) =>
-        subjectIds.map((subjectId) => {
-          const fresh = randomBytes(keyBytes)
-          const wrapped = wrapKey(key, { tenantId, subjectId, version }, fresh)
-          fresh.fill(0)
-          return { subjectId, tenantKeyVersion: version, wrapped }
-        }),
-      )
+      const dataKey = await activeKey(scope)
+      const wrapped = await wrapFresh(dataKey, subjectIds)
+      const rows = subjectIds.map((subjectId, at) => ({ subjectId, tenantKeyVersion: dataKey.version, wrapped: wrapped[at]! }))
       await repo.addSubjectKeys(scope, rows).catch((error: unknown) => {
         throw isUniqueViolation(error) ? subjectKeyExists() : error
       })
@@ -93,8 +99,10 @@ export function createVault({ repo, kms, cache, platform }: VaultParts): Vault {
       const sealed: string[] = []
       for (const { subjectId, record, ...place } of items) {
         const row = keyOf(subjectId)
-        if (isDestroyed(row)) throw subjectErased()
-        sealed.push(await useSubjectKey(row, (key) => sealRecord(key, subjectKeyVersion, { tenantId: scope.tenantId, ...place }, record)))
+        if (row.state === 'DESTROYED') throw subjectErased()
+        sealed.push(
+          await ring.useSubjectKey(row, (key) => sealRecord(key, subjectKeyVersion, { tenantId: scope.tenantId, ...place }, record)),
+        )
       }
       return { sealed }
     },
@@ -104,13 +112,91 @@ export function createVault({ repo, kms, cache, platform }: VaultParts): Vault {
       const opened: Awaited<ReturnType<Vault['open']>> = { records: [], refusals: [] }
       for (const { subjectId, sealed, ...place } of items) {
         const row = keyOf(subjectId)
-        const record = isDestroyed(row)
+        const isErased = row.state === 'DESTROYED'
+        const record = isErased
           ? null
-          : await useSubjectKey(row, (key) => readable(() => openRecord(key, { tenantId: scope.tenantId, ...place }, sealed)))
+          : await ring.useSubjectKey(row, (key) => readable(() => openRecord(key, { tenantId: scope.tenantId, ...place }, sealed)))
         opened.records.push(record)
-        opened.refusals.push(record ? null : isDestroyed(row) ? 'KEY_DESTROYED' : 'UNREADABLE')
+        opened.refusals.push(record ? null : isErased ? 'KEY_DESTROYED' : 'UNREADABLE')
       }
       return opened
+    },
+
+    async eraseSubject(scope, { subjectId, backupsUntil }) {
+      onlyOperator(scope)
+      const erased = await repo.destroySubjectKey(scope, subjectId)
+      if (!erased) throw (await repo.subjectKeys(scope, [subjectId])).length > 0 ? subjectErased() : notFound()
+      ring.forget(scope.tenantId)
+      const certificateId = newId()
+      const keyIds = [`subject/${subjectId}`, `wrapped by ${erased.tenantKey?.version}/${erased.tenantKey?.kekId}`]
+      const erasedBy = scope.actor.kind === 'operator' ? `operator ${scope.actor.name}` : scope.actor.kind
+      const until = backupsUntil === null ? null : new Date(backupsUntil)
+      await repo.addCertificate(scope, { id: certificateId, subjectId, keyIds, erasedBy, backupsUntil: until })
+      scope.unit.record({
+        action: 'subject.erased',
+        resource: 'SubjectKey',
+        resourceId: subjectId,
+        subjectId,
+        outcome: 'done',
+        detail: { certificateId, keyIds },
+      })
+      return { certificateId, keyIds }
+    },
+
+    async blind(scope, { values }) {
+      const rows = await repo.lookupKeys(scope)
+      const generations: Awaited<ReturnType<Vault['blind']>>['generations'] = []
+      for (const row of rows) {
+        const tokens = await ring.useLookupKey(row, (key) =>
+          values.map(({ field, kind, value }) => blindTokens(key, scope.tenantId, field, kind, value)),
+        )
+        generations.push({ generation: row.generation, tokens })
+      }
+      return { answers: rows.find(({ state }) => state === 'ACTIVE')?.generation ?? null, generations }
+    },
+
+    async addLookupGeneration(scope) {
+      onlyOperator(scope)
+      const rows = await repo.lookupKeys(scope)
+      if (rows.some(({ state }) => state === 'BUILDING')) throw generationBuilding()
+      const dataKey = await activeKey(scope)
+      const generation = (await repo.newestGeneration(scope)) + 1
+      const [wrapped] = await wrapFresh(dataKey, [lookupPlace(scope.tenantId, generation, dataKey.version).subjectId])
+      await repo.addLookupKey(scope, { generation, tenantKeyVersion: dataKey.version, wrapped: wrapped!, state: 'BUILDING' })
+      scope.unit.record({ action: 'lookup_key.created', resource: 'LookupKey', outcome: 'done', detail: { generation } })
+      return { generation }
+    },
+
+    async turnLookupGeneration(scope) {
+      onlyOperatorOrSystem(scope)
+      const rows = await repo.lookupKeys(scope)
+      const next = rows.find(({ state }) => state === 'BUILDING')
+      if (!next) return { destroyed: [] }
+      const former = rows.filter(({ state }) => state === 'ACTIVE').map(({ generation }) => generation)
+      const destroyedAt = new Date()
+      for (const generation of former) {
+        await repo.changeLookupKey(scope, generation, { state: 'DESTROYED', wrapped: null, tenantKeyVersion: null, destroyedAt })
+      }
+      await repo.changeLookupKey(scope, next.generation, { state: 'ACTIVE' })
+      scope.unit.record({ action: 'lookup_key.turned', resource: 'LookupKey', outcome: 'done', detail: { generation: next.generation } })
+      return { destroyed: former }
+    },
+
+    async keyStatus(scope) {
+      if (!isOperatorOrSystem(scope)) need(scope, 'tenant:read')
+      return ownKeys.status(scope)
+    },
+
+    useOwnKey: (scope, { keyId }) => ownKeys.adopt(scope, keyId),
+
+    async startRotation(scope) {
+      onlyOperatorOrSystem(scope)
+      return rotation.start(scope)
+    },
+
+    async rotateBatch(scope, { size }) {
+      onlyOperatorOrSystem(scope)
+      return rotation.batch(scope, size)
     },
 
     async sealSecrets(_scope, { items }) {
@@ -122,9 +208,6 @@ export function createVault({ repo, kms, cache, platform }: VaultParts): Vault {
     },
   })
 }
-
-/** What the KMS binds a tenant's data key to. */
-const contextOf = (tenantId: string) => ({ tenant: tenantId, purpose: 'tenant-data-key' })
 
 /** One value that does not open must not hide the rest of its page. */
 function readable<Result>(attempt: () => Result): Result | null {

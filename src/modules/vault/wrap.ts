@@ -10,6 +10,7 @@ import { keysUnavailable } from '../../platform/crypto/kms.ts'
 
 export interface WrapPlace {
   readonly tenantId: string
+  /** Whose key: a subject's id, or `lookup-key/<generation>`. */
   readonly subjectId: string
   /** Of the tenant's data key. */
   readonly version: number

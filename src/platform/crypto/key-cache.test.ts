@@ -96,6 +96,20 @@ describe('the key cache', () => {
     expect(loaded.map(isWiped)).toEqual([false, true, false])
   })
 
+  it('keeps a key no longer than the one it was unwrapped with, and not at all without that one', async () => {
+    const { cache, clock, load, loaded } = make()
+    await cache.get('parent', load)
+    clock.ms = 200_000
+    await cache.get('child', load, 'parent')
+    clock.ms = 299_999
+    expect(await cache.get('child', load, 'parent')).toBe(loaded[1])
+    clock.ms = 300_000
+    expect(await cache.get('child', load, 'parent')).toBe(loaded[2])
+    await tickOver()
+    expect(loaded.map(isWiped)).toEqual([true, true, true])
+    expect(await cache.get('child', load, 'parent')).toBe(loaded[3])
+  })
+
   it('evicts by prefix and wipes what it evicts, nothing else', async () => {
     const { cache, load, loaded } = make()
     for (const id of ['t1/1', 't1/2', 't10/1']) await cache.get(id, load)

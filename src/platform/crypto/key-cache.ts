@@ -18,17 +18,18 @@ export interface KeyCacheOptions {
 export interface KeyCache {
   /**
    * Runs `fn` with the key, which stays whole until `fn` returns: seal and open inside it, and let nothing keep the Buffer.
+   * @param under Id of the key that this one was unwrapped with: it lives no longer than that one, and is not kept without it.
    * @throws Error when `fn` returns a promise: by the time it continued, the key could be wiped.
    * @throws as {@link KeyCache.get}.
    */
-  use<Result>(id: string, load: () => Promise<Buffer>, fn: (key: Buffer) => Result): Promise<Result>
+  use<Result>(id: string, load: () => Promise<Buffer>, fn: (key: Buffer) => Result, under?: string): Promise<Result>
   /**
    * The key, for use synchronously right after the `await`: it may be overwritten with zeros once the current tick is over.
    * Prefer {@link KeyCache.use}. Concurrent misses of one id share one `load`; its failures are not kept.
    * @param load Gives a fresh Buffer, which the cache owns from then on, and bounds its own time: a load that hangs holds all who wait.
    * @throws whatever `load` throws; KEYS_UNAVAILABLE once the cache is closed.
    */
-  get(id: string, load: () => Promise<Buffer>): Promise<Buffer>
+  get(id: string, load: () => Promise<Buffer>, under?: string): Promise<Buffer>
   /**
    * Forgets the keys whose id starts with `prefix`; end it with the separator, for `t1` also starts `t10`.
    * Loads under way still serve those who wait for them, but are not kept.
@@ -44,7 +45,8 @@ interface Entry {
   readonly timer: NodeJS.Timeout
 }
 
-const maxTtlMs = 300_000
+/** The longest that an unwrapped key may live, in milliseconds. */
+export const maxTtlMs = 300_000
 const monotonicClock: Clock = { nowMs: () => performance.now() }
 
 /** @throws RangeError when keys would live longer than 5 minutes, or not at all. */
@@ -73,15 +75,19 @@ export function createKeyCache({ ttlMs = maxTtlMs, maxKeys = 10_000, clock = mon
     },
   })
 
-  const keep = (id: string, key: Buffer) => {
+  const keep = (id: string, key: Buffer, under: string | undefined) => {
+    const parent = under === undefined ? undefined : live(under)
+    if (under !== undefined && parent === undefined) return retire(key)
+    const nowMs = clock.nowMs()
+    const expiresAtMs = Math.min(nowMs + ttlMs, parent?.expiresAtMs ?? Infinity)
     // Without the timer a key that nobody asks for again would outlive its time; timers may be late, so `live` checks too.
-    const timer = setTimeout(() => entries.delete(id), ttlMs).unref()
-    entries.set(id, { key, expiresAtMs: clock.nowMs() + ttlMs, timer })
+    const timer = setTimeout(() => entries.delete(id), expiresAtMs - nowMs).unref()
+    entries.set(id, { key, expiresAtMs, timer })
   }
 
-  const live = (id: string): Buffer | undefined => {
+  const live = (id: string): Entry | undefined => {
     const entry = entries.get(id)
-    if (entry === undefined || clock.nowMs() < entry.expiresAtMs) return entry?.key
+    if (entry === undefined || clock.nowMs() < entry.expiresAtMs) return entry
     entries.delete(id)
     return undefined
   }
@@ -90,7 +96,7 @@ export function createKeyCache({ ttlMs = maxTtlMs, maxKeys = 10_000, clock = mon
     if (closed) throw keysUnavailable({ reason: 'The server is stopping and has forgotten its keys. Try again in a few seconds.' })
   }
 
-  const fetchKey = (id: string, load: () => Promise<Buffer>): Promise<Buffer> => {
+  const fetchKey = (id: string, load: () => Promise<Buffer>, under: string | undefined): Promise<Buffer> => {
     const current = () => flights.get(id) === flight
     const flight = load().then(
       (key) => {
@@ -98,7 +104,7 @@ export function createKeyCache({ ttlMs = maxTtlMs, maxKeys = 10_000, clock = mon
         if (!current()) retire(key)
         else {
           flights.delete(id)
-          keep(id, key)
+          keep(id, key, under)
         }
         requireOpen()
         return key
@@ -112,9 +118,9 @@ export function createKeyCache({ ttlMs = maxTtlMs, maxKeys = 10_000, clock = mon
     return flight
   }
 
-  const get = async (id: string, load: () => Promise<Buffer>): Promise<Buffer> => {
+  const get = async (id: string, load: () => Promise<Buffer>, under?: string): Promise<Buffer> => {
     requireOpen()
-    return live(id) ?? (flights.get(id) ?? fetchKey(id, load))
+    return live(id)?.key ?? (flights.get(id) ?? fetchKey(id, load, under))
   }
 
   const evict = (prefix: string) => {
@@ -127,8 +133,8 @@ export function createKeyCache({ ttlMs = maxTtlMs, maxKeys = 10_000, clock = mon
   return {
     get,
     evict,
-    async use(id, load, fn) {
-      const result = fn(await get(id, load))
+    async use(id, load, fn, under) {
+      const result = fn(await get(id, load, under))
       if (result instanceof Promise) throw new Error('A key is used synchronously: the function must not return a promise.')
       return result
     },

@@ -160,7 +160,7 @@ export function createJobs(options: JobsOptions): Jobs {
   }
 }
 
-/** A module's job is one command a tenant: all or nothing, with a trace that it ran. */
+/** A module's job is one command a tenant, all or nothing, with a trace that it ran; or, if it says so, several. */
 function moduleJobs({ modules, made, database }: JobsOptions): TenantJob[] {
   return modules.flatMap((module) =>
     (module.jobs as readonly ScheduledJob<Built>[]).map((job): TenantJob => {
@@ -170,7 +170,9 @@ function moduleJobs({ modules, made, database }: JobsOptions): TenantJob[] {
         cron: job.cron,
         inEveryTenant: job.inEveryTenant,
         run: (tenantId, requestId, signal) => {
-          const unit = database.unit(systemCaller(tenantId, name, requestId), signal)
+          const open = () => database.unit(systemCaller(tenantId, name, requestId), signal)
+          if ('runInSteps' in job) return job.runInSteps(made[module.name]!, open)
+          const unit = open()
           return unit.command(async (scope) => {
             unit.record({ action: 'job.ran', resource: 'Job', outcome: 'done', detail: { job: name } })
             await job.run(made[module.name]!, scope)

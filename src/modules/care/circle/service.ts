@@ -21,6 +21,7 @@ import {
 import { reachOf, type CareReach } from '../reach.ts'
 import { consentMachine, consentStateAt, linkRefused, refuseLink, settledCapabilities } from '../rules.ts'
 import type { CareRepo } from '../repo.ts'
+import type { IndexWriter } from '../lookup/index-writer.ts'
 import type { CareSeals } from '../sealed.ts'
 import type { CircleRepo } from './repo.ts'
 import { membersOf } from './rules.ts'
@@ -33,6 +34,7 @@ export interface CareParts {
   readonly seals: CareSeals
   readonly vault: Vault
   readonly clock: Clock
+  readonly writer: IndexWriter
 }
 
 type CircleMethods =
@@ -46,7 +48,7 @@ type CircleMethods =
 
 type CircleUseCases = Pick<ServiceOf<typeof careMethods>, CircleMethods>
 
-export function circleUseCases({ repo, circle, reach, seals, vault, clock }: CareParts): CircleUseCases {
+export function circleUseCases({ repo, circle, reach, seals, vault, clock, writer }: CareParts): CircleUseCases {
   const activeRecipient = async (scope: Scope, id: string): Promise<CareRecipient> => {
     const row = await repo.findRecipient(scope, id)
     if (!row) throw notFound()
@@ -85,6 +87,7 @@ export function circleUseCases({ repo, circle, reach, seals, vault, clock }: Car
         membershipId: membershipId ?? null,
         createdBy: memberIdOf(scope),
       })
+      await writer.write(scope, async () => id, false, phi)
       scope.unit.record({ action: 'party.created', resource: 'CareParty', resourceId: id, outcome: 'done', detail: { kind } })
       return { id }
     },

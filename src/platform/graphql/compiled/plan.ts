@@ -33,6 +33,8 @@ export interface Plan {
   readonly operation: OperationDefinitionNode
 }
 
+const pageArguments = ['first', 'after', 'last', 'before'] as const
+
 /** Thrown inside the planner alone: this document has no plan. */
 class NoPlan extends Error {}
 
@@ -118,6 +120,9 @@ class Planner {
       const one = `(select ${join(this.#row(type, table, row, selected.nodes))} from ${table.name} ${row} where ${where})`
       return [{ sql: `coalesce(${one}, ${doubt})` }]
     }
+    // What the mark does not speak of, the resolver alone understands.
+    const spokenOf = new Set<string>([...pageArguments, ...Object.keys(mark.equals)])
+    if (selected.nodes.some((one) => one.arguments?.some(({ name }) => !spokenOf.has(name.value)))) return unplanned()
     const conditions = (row: string) => [
       `${row}.tenant_id = $1::uuid`,
       ...Object.entries(mark.equals).map(([argument, name]) => {

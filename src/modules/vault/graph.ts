@@ -1,0 +1,63 @@
+/** Vault in the graph: a tenant's administrator sees how its keys are, and brings the key encryption key of its own. */
+import type { Builder } from '../../platform/graphql/builder.ts'
+import { inCommand, mayFail } from '../../platform/graphql/command.ts'
+import { workerLogin } from '../../platform/module.ts'
+import { keyStatus, type KeyStatus, type Vault } from './contract.ts'
+
+export function vaultGraph(builder: Builder, vault: Vault): void {
+  const DataKeyState = builder.enumType('DataKeyState', { values: keyStatus.shape.keys.element.shape.state.options })
+  const dates = <Name extends string>(...names: readonly Name[]) => names
+
+  const DataKey = builder.objectRef<KeyStatus['keys'][number]>('DataKey').implement({
+    description: 'A key of the tenant that seals nothing itself: it wraps the keys of its people.',
+    fieldAccess: { permission: 'tenant:read' },
+    fields: (t) => ({
+      version: t.exposeInt('version'),
+      state: t.field({ type: DataKeyState, resolve: ({ state }) => state }),
+      keyId: t.exposeString('keyId', { description: 'The key at the KMS that wraps it.' }),
+      own: t.exposeBoolean('own', { description: 'The tenant brought that key itself.' }),
+      subjects: t.exposeInt('subjects', { description: 'How many people\'s keys it wraps.' }),
+      createdAt: t.field({ type: 'DateTime', resolve: ({ createdAt }) => new Date(createdAt) }),
+    }),
+  })
+
+  const Darkness = builder.objectRef<KeyStatus['timeToDark']>('TimeToDark').implement({
+    description: 'How soon protected data is closed everywhere when the KMS stops giving the tenant\'s own key.',
+    fieldAccess: { permission: 'tenant:read' },
+    fields: (t) => ({
+      boundMs: t.exposeInt('boundMs'),
+      measuredMs: t.exposeInt('measuredMs', { nullable: true }),
+      trouble: t.exposeString('trouble', { nullable: true }),
+      ...Object.fromEntries(
+        dates('lastOpenAt', 'darkSince', 'darkEverywhereBy').map((name) => [
+          name,
+          t.field({ type: 'DateTime', nullable: true, resolve: (row) => (row[name] === null ? null : new Date(row[name])) }),
+        ]),
+      ),
+    }),
+  })
+
+  const Status = builder.objectRef<KeyStatus>('TenantKeyStatus').implement({
+    fieldAccess: { permission: 'tenant:read' },
+    fields: (t) => ({
+      keys: t.field({ type: [DataKey], resolve: ({ keys }) => keys }),
+      timeToDark: t.field({ type: Darkness, resolve: ({ timeToDark }) => timeToDark }),
+    }),
+  })
+
+  builder.queryField('tenantKeys', (t) =>
+    t.field({ type: Status, access: { permission: 'tenant:read' }, resolve: (_, __, { scope }) => vault.keyStatus(scope, {}) }),
+  )
+
+  builder.mutationField('useOwnKey', (t) =>
+    t.field({
+      type: Status,
+      description: 'Has the tenant\'s keys wrapped by a key of its own at the KMS. Nothing is changed unless that key proves itself.',
+      access: { permission: 'tenant:update' },
+      errors: mayFail,
+      args: { keyId: t.arg.string({ required: true, description: 'Id or ARN.' }) },
+      // The planes' own logins change no key.
+      resolve: (_, { keyId }, context) => inCommand(context, 'useOwnKey', (scope) => vault.useOwnKey(scope, { keyId }), workerLogin),
+    }),
+  )
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { KmsDouble } from '../../../test/kit/kms-double.ts'
+import { newId } from '../../kernel/id.ts'
+import { createKeyCache, maxTtlMs } from '../../platform/crypto/key-cache.ts'
+import { openAwsKms } from '../../platform/crypto/kms-aws.ts'
+import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
+import type { TenantKey } from '../../platform/db/generated/client.ts'
+import { contextOf, createKeyRing, type KeyRing, type SubjectKeyRow } from './key-ring.ts'
+import { wrapKey } from './wrap.ts'
+
+const clock = { ms: 0, nowMs: () => clock.ms }
+let double: KmsDouble
+let kms: Kms
+let ring: KeyRing
+
+beforeAll(async () => {
+  double = await KmsDouble.start()
+  for (const [name, value] of Object.entries(double.credentials)) vi.stubEnv(name, value)
+  // The breaker's clock stands still: every refusal here is the KMS's own.
+  const limits = { attemptMs: 500, callMs: 1_000, attempts: 1, failuresToOpen: 1_000 }
+  kms = await openAwsKms({ keyId: double.createKey(), region: double.region, endpoint: double.url, clock, ...limits })
+  ring = createKeyRing({ kms, cache: createKeyCache({ clock }) })
+})
+afterAll(async () => {
+  kms.close()
+  vi.unstubAllEnvs()
+  await double.stop()
+})
+
+/** A tenant with its own key at the KMS, and people whose keys its data key wraps. */
+async function tenantWith(people: number) {
+  const [tenantId, kekId] = [newId(), double.createKey()]
+  const { key, wrapped } = await kms.generate(contextOf(tenantId), kekId)
+  const row: TenantKey = {
+    tenantId, version: 1, wrapped, kekId, ownKek: true, state: 'ACTIVE', createdAt: new Date(), destroyedAt: null,
+    openedAt: null, darkSince: null, trouble: null, liveVersion: 1,
+  }
+  const subject = (): SubjectKeyRow => {
+    const subjectId = newId()
+    const fresh = wrapKey(key, { tenantId, subjectId, version: 1 }, randomBytes(32))
+    return { tenantId, subjectId, tenantKeyVersion: 1, wrapped: fresh, state: 'ACTIVE', createdAt: new Date(), destroyedAt: null, tenantKey: row }
+  }
+  return { kekId, row, subjects: Array.from({ length: people }, subject) }
+}
+const opens = (row: SubjectKeyRow): Promise<boolean> =>
+  ring.useSubjectKey(row, (key) => key.length === 32).catch((error: unknown) => {
+    if (keysUnavailable.is(error)) return false
+    throw error
+  })
+
+test('a thousand reads of a hundred people at once ask the KMS once', async () => {
+  const { kekId, subjects } = await tenantWith(100)
+  const asked = double.count('Decrypt', kekId)
+  const rows = Array.from({ length: 10 }, () => subjects).flat()
+  expect(new Set(await Promise.all(rows.map(opens)))).toEqual(new Set([true]))
+  expect(double.count('Decrypt', kekId) - asked).toBe(1)
+})
+
+test.each(['disable', 'deny', 'hang'] as const)(
+  'with its own key (%s) a tenant is dark within the cache time, whenever its people were last read; nobody else is',
+  async (mood) => {
+    const mine = await tenantWith(3)
+    const others = await tenantWith(1)
+    const startMs = clock.ms
+    expect(await opens(mine.subjects[0]!)).toBe(true)
+    double.set(mood, mine.kekId)
+    // The last moment at which the data key is still there: this person's key must not start five minutes of its own.
+    clock.ms = startMs + maxTtlMs - 1
+    expect(await opens(mine.subjects[1]!)).toBe(true)
+    let darkMs = 0
+    for (let second = Math.floor(maxTtlMs / 1_000) - 2; darkMs === 0; second++) {
+      clock.ms = startMs + second * 1_000
+      const open = await Promise.all([opens(mine.subjects[0]!), opens(mine.subjects[1]!)])
+      expect(await opens(others.subjects[0]!)).toBe(true)
+      if (open.every((one) => !one)) darkMs = clock.ms - startMs
+      else expect(open).toEqual([true, true])
+    }
+    expect(darkMs).toBe(maxTtlMs)
+    expect(await opens(mine.subjects[2]!)).toBe(false)
+    double.set('well', mine.kekId)
+    expect(await Promise.all(mine.subjects.map(opens))).toEqual([true, true, true])
+  },
+)
+
+test('a data key that came wrong is not kept: what it cannot open evicts it, and the next read asks anew', async () => {
+  const { kekId, row, subjects } = await tenantWith(1)
+  const good = subjects[0]!
+  expect(await opens(good)).toBe(true)
+  const asked = double.count('Decrypt', kekId)
+  // Another tenant's subject, copied here: its wrap does not open with this data key.
+  expect(await opens({ ...good, subjectId: newId() })).toBe(false)
+  expect(await ring.useTenantKey(row, (key) => key.length)).toBe(32)
+  expect(double.count('Decrypt', kekId) - asked).toBe(1)
+})
+
+test('a wrap moved to another version of the data key opens nothing', async () => {
+  const { row, subjects } = await tenantWith(1)
+  expect(await opens(subjects[0]!)).toBe(true)
+  expect(await opens({ ...subjects[0]!, tenantKeyVersion: 2, tenantKey: { ...row, version: 2 } })).toBe(false)
+})

@@ -1,0 +1,90 @@
+/**
+ * Unwraps the keys of rows that were read already, and keeps them for minutes: KMS -> data key -> subject or lookup key. Refuses rows
+ * whose key is destroyed. A key never outlives, in memory, the one it was unwrapped with: when a KMS stops giving a tenant's data key,
+ * all that it opens is dark within the cache's time.
+ */
+import type { KeyCache } from '../../platform/crypto/key-cache.ts'
+import { keysUnavailable, type Kms, type KmsContext } from '../../platform/crypto/kms.ts'
+import type { LookupKey, SubjectKey, TenantKey } from '../../platform/db/generated/client.ts'
+import { unwrapKey, wrapKey, type WrapPlace } from './wrap.ts'
+
+export type SubjectKeyRow = SubjectKey & { readonly tenantKey: TenantKey | null }
+export type LookupKeyRow = LookupKey & { readonly tenantKey: TenantKey | null }
+
+/** What the KMS binds a tenant's data key to. */
+export const contextOf = (tenantId: string): KmsContext => ({ tenant: tenantId, purpose: 'tenant-data-key' })
+
+export const lookupPlace = (tenantId: string, generation: number, version: number): WrapPlace => ({
+  tenantId,
+  subjectId: `lookup-key/${generation}`,
+  version,
+})
+
+export interface KeyRing {
+  useTenantKey<Result>(row: TenantKey, fn: (key: Buffer) => Result): Promise<Result>
+  useSubjectKey<Result>(row: SubjectKeyRow, fn: (key: Buffer) => Result): Promise<Result>
+  useLookupKey<Result>(row: LookupKeyRow, fn: (key: Buffer) => Result): Promise<Result>
+  /** Wrapped keys that move from one data key to another, in order. None of them is kept. @throws KEYS_UNAVAILABLE */
+  moveKeys(from: TenantKey, to: TenantKey, keys: readonly { readonly wrapped: string; readonly subjectId: string }[]): Promise<string[]>
+  /** Asks the KMS for a data key, past everything that is kept. @throws KEYS_UNAVAILABLE */
+  probe(row: TenantKey): Promise<void>
+  /** Forgets a tenant's keys. */
+  forget(tenantId: string): void
+}
+
+const gone = () => keysUnavailable({ reason: 'This key is destroyed, and with it what it opened.' })
+
+export function createKeyRing({ kms, cache }: { kms: Kms; cache: KeyCache }): KeyRing {
+  const dataKeyId = (row: TenantKey): string => `tenant/${row.tenantId}/data/${row.version}/${row.kekId}/${row.wrapped}`
+
+  /** Rows are read by each caller; only the KMS is asked inside a shared load, so no request waits on another's transaction. */
+  const useTenantKey = async <Result>(row: TenantKey, fn: (key: Buffer) => Result): Promise<Result> => {
+    const { wrapped, kekId, tenantId } = row
+    if (wrapped === null) throw gone()
+    return cache.use(dataKeyId(row), () => kms.unwrap(wrapped, kekId, contextOf(tenantId)), fn)
+  }
+
+  const useWrapped = async <Result>(
+    row: { readonly tenantId: string; readonly wrapped: string | null; readonly tenantKey: TenantKey | null },
+    subjectId: string,
+    fn: (key: Buffer) => Result,
+  ): Promise<Result> => {
+    const { tenantId, wrapped, tenantKey } = row
+    if (wrapped === null || tenantKey === null) throw gone()
+    const place = { tenantId, subjectId, version: tenantKey.version }
+    const load = () =>
+      useTenantKey(tenantKey, (dataKey) => unwrapKey(dataKey, place, wrapped)).catch((error: unknown) => {
+        // Either row may be the bent one. A data key that opens nothing is not worth keeping.
+        cache.evict(dataKeyId(tenantKey))
+        throw error
+      })
+    return cache.use(`tenant/${tenantId}/key/${subjectId}/${tenantKey.version}/${wrapped}`, load, fn, dataKeyId(tenantKey))
+  }
+
+  return {
+    useTenantKey,
+    useSubjectKey: (row, fn) => useWrapped(row, row.subjectId, fn),
+    useLookupKey: (row, fn) => useWrapped(row, lookupPlace(row.tenantId, row.generation, 0).subjectId, fn),
+
+    async moveKeys(from, to, keys) {
+      const { tenantId } = from
+      const plain = await useTenantKey(from, (key) =>
+        keys.map(({ subjectId, wrapped }) => unwrapKey(key, { tenantId, subjectId, version: from.version }, wrapped)),
+      )
+      try {
+        return await useTenantKey(to, (key) =>
+          keys.map(({ subjectId }, at) => wrapKey(key, { tenantId, subjectId, version: to.version }, plain[at]!)),
+        )
+      } finally {
+        for (const key of plain) key.fill(0)
+      }
+    },
+
+    async probe({ wrapped, kekId, tenantId }) {
+      if (wrapped === null) throw gone()
+      ;(await kms.unwrap(wrapped, kekId, contextOf(tenantId))).fill(0)
+    },
+
+    forget: (tenantId) => cache.evict(`tenant/${tenantId}/`),
+  }
+}

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { freshHouse, type TestHouse, type TestTenant } from '../../../test/kit/house.ts'
+import { KmsDouble } from '../../../test/kit/kms-double.ts'
+import { newId } from '../../kernel/id.ts'
+import { systemCaller } from '../../platform/jobs/system.ts'
+import type { KeyStatus, Vault } from './contract.ts'
+import type { OwnKeys } from './own-key.ts'
+
+let double: KmsDouble
+let house: TestHouse
+let mine: TestTenant
+let theirs: TestTenant
+let building: string
+
+beforeAll(async () => {
+  double = await KmsDouble.start()
+  building = double.createKey()
+  for (const [name, value] of Object.entries(double.credentials)) vi.stubEnv(name, value)
+  house = await freshHouse({ KMS_PROVIDER: 'aws', KMS_KEY_ID: building, ...double.environment })
+  mine = await house.tenant()
+  theirs = await house.tenant()
+}, 60_000)
+afterAll(async () => {
+  await house?.close()
+  vi.unstubAllEnvs()
+  await double.stop()
+})
+
+const made = () => house.composed.made['vault'] as unknown as { contract: Vault; ownKeys: OwnKeys }
+const open = (tenant: TestTenant) => () => house.database.unit(systemCaller(tenant.id, 'vault.watch-own-keys', newId()))
+const watch = (tenant: TestTenant) => made().ownKeys.watch(open(tenant))
+const statusOf = (tenant: TestTenant): Promise<KeyStatus> => {
+  const unit = open(tenant)()
+  return unit.read(() => made().contract.keyStatus(unit.scope, {}))
+}
+const create = `mutation { createRecipient(input: { givenName: "Salma" }) { __typename ... on CareRecipient { id } ... on Fault { code } } }`
+const names = '{ recipients(first: 5) { edges { node { givenName } } } }'
+
+/** What a tenant's coordinator reads of its one recipient: her name, or why not. */
+async function nameIn(tenant: TestTenant): Promise<string> {
+  const bearer = await house.signIn(tenant, 'care_coordinator')
+  const { data, errors } = await house.ask<{ recipients: { edges: { node: { givenName: string | null } }[] } }>({ plane: 'console', bearer }, names)
+  return data?.recipients.edges[0]?.node.givenName ?? errors[0]?.extensions.code ?? 'nobody'
+}
+async function createIn(tenant: TestTenant): Promise<string> {
+  const bearer = await house.signIn(tenant, 'care_coordinator')
+  const { data } = await house.ask<{ createRecipient: { __typename: string; code?: string } }>({ plane: 'console', bearer }, create)
+  return data!.createRecipient.code ?? data!.createRecipient.__typename
+}
+async function useOwnKey(tenant: TestTenant, keyId: string): Promise<string> {
+  const bearer = await house.signIn(tenant, 'tenant_admin')
+  const { data, errors } = await house.ask<{ useOwnKey: { code?: string; message?: string; keys?: { keyId: string; own: boolean }[] } }>(
+    { plane: 'console', bearer },
+    `mutation ($keyId: String!) { useOwnKey(keyId: $keyId) { ... on TenantKeyStatus { keys { keyId own } } ... on Fault { code message } } }`,
+    { keyId },
+  )
+  const answer = data?.useOwnKey
+  return answer?.code ?? (answer?.keys ? answer.keys.map((key) => `${key.own} ${key.keyId}`).join() : JSON.stringify(errors))
+}
+
+test('a house on AWS KMS keeps its people, and what is new is wrapped by the building\'s key', async () => {
+  expect([await createIn(mine), await createIn(theirs)]).toEqual(['CareRecipient', 'CareRecipient'])
+  expect([await nameIn(mine), await nameIn(theirs)]).toEqual(['Salma', 'Salma'])
+  const rows = await house.at.owner('select distinct kek_id, own_kek from vault.tenant_key')
+  expect(rows).toEqual([{ kek_id: building, own_kek: false }])
+  const contexts = double.calls.map(({ context }) => context).filter((context) => context !== null)
+  expect(new Set(contexts.map(({ tenant }) => tenant))).toEqual(new Set(['platform', mine.id, theirs.id]))
+})
+
+test('a key that does not prove itself is not accepted, and nothing is changed', async () => {
+  const before = await house.at.owner('select * from vault.tenant_key order by tenant_id')
+  const own = double.createKey()
+  for (const mood of ['deny', 'disable', 'wrong-plaintext', 'wrong-key', 'corrupt'] as const) {
+    double.set(mood, own)
+    expect(await useOwnKey(mine, own), mood).toBe('KEYS_UNAVAILABLE')
+  }
+  expect(await useOwnKey(mine, 'arn:aws:kms:eu-test-1:000000000000:key/nobody')).toBe('KEYS_UNAVAILABLE')
+  expect(await house.at.owner('select * from vault.tenant_key order by tenant_id')).toEqual(before)
+  expect(await nameIn(mine)).toBe('Salma')
+})
+
+test('only the administrator brings a key', async () => {
+  const bearer = await house.signIn(mine, 'care_coordinator')
+  const { data } = await house.ask<{ useOwnKey: { code: string } }>(
+    { plane: 'console', bearer },
+    `mutation { useOwnKey(keyId: "${double.createKey()}") { ... on Fault { code } } }`,
+  )
+  expect(data!.useOwnKey.code).toBe('FORBIDDEN')
+})
+
+test('with its own key disabled only that tenant is dark, never opened by another key, and it signs in and mends it', async () => {
+  const own = double.createKey()
+  expect(await useOwnKey(mine, own)).toBe(`true ${own}`)
+  expect(await nameIn(mine)).toBe('Salma')
+  await watch(mine)
+  expect((await statusOf(mine)).timeToDark).toMatchObject({ boundMs: 300_000, trouble: null, darkSince: null })
+
+  double.set('disable', own)
+  await watch(mine)
+  const asked = double.calls.length
+  expect(await nameIn(mine)).toBe('KEYS_UNAVAILABLE')
+  expect(await createIn(mine)).toBe('KEYS_UNAVAILABLE')
+  // Nobody tried the building's key, or anybody else's, for it.
+  const about = double.calls.slice(asked).filter(({ context }) => context?.['tenant'] === mine.id)
+  expect(new Set(about.map(({ keyId }) => keyId))).toEqual(new Set([own]))
+  expect([await nameIn(theirs), await createIn(theirs)]).toEqual(['Salma', 'CareRecipient'])
+
+  const { timeToDark } = await statusOf(mine)
+  expect(timeToDark).toMatchObject({ trouble: 'DISABLED', darkSince: expect.any(String), lastOpenAt: expect.any(String) })
+  expect(Date.parse(timeToDark.darkEverywhereBy!) - Date.parse(timeToDark.darkSince!)).toBe(timeToDark.boundMs)
+  expect(timeToDark.measuredMs).toBe(Date.parse(timeToDark.darkSince!) - Date.parse(timeToDark.lastOpenAt!))
+
+  // The administrator is let in, sees it, and has the key described anew once it is enabled.
+  expect(await useOwnKey(mine, own)).toBe('KEYS_UNAVAILABLE')
+  double.set('well', own)
+  expect(await useOwnKey(mine, own)).toBe(`true ${own}`)
+  expect(await nameIn(mine)).toBe('Salma')
+  expect((await statusOf(mine)).timeToDark).toMatchObject({ trouble: null, darkSince: null })
+  const trail = await house.at.owner<{ action: string }>(
+    "select action from audit.event where tenant_id = $1 and resource = 'TenantKey' order by at, id",
+    [mine.id],
+  )
+  expect(trail.map(({ action }) => action)).toEqual([
+    'tenant_key.created',
+    'tenant_key.kek_changed',
+    'tenant_key.dark',
+    'tenant_key.kek_changed',
+  ])
+})
+
+test('a KMS that is away closes health data alone: people sign in, and what is no health data is read and written', async () => {
+  const cold = await house.tenant()
+  expect(await createIn(cold)).toBe('CareRecipient')
+  const admin = await house.signIn(cold, 'tenant_admin')
+  double.set('cut')
+  try {
+    // Another tenant than those whose keys are in memory: nothing is kept of it.
+    ;(house.composed.made['vault'] as unknown as { cache: { evict(prefix: string): void } }).cache.evict('tenant/')
+    expect(await nameIn(cold)).toBe('KEYS_UNAVAILABLE')
+    const { data, errors } = await house.ask<{ tenantSettings: { legalName: string } }>({ plane: 'console', bearer: admin }, '{ tenantSettings { legalName } }')
+    expect([data?.tenantSettings.legalName, errors]).toEqual([`Tenant ${cold.slug}`, []])
+  } finally {
+    double.set('well')
+  }
+})
