@@ -96,6 +96,13 @@ export type Direction =
   | 'LTR'
   | 'RTL';
 
+export type DirectoryRole =
+  | 'care_coordinator'
+  | 'caregiver'
+  | 'clinician'
+  | 'compliance_officer'
+  | 'tenant_admin';
+
 export type GrantConsentInput = {
   fieldSet: Array<PhiField>;
   /** The party that may use the fields. */
@@ -199,6 +206,23 @@ export type Role =
   | 'family'
   | 'provider_manager'
   | 'tenant_admin';
+
+export type ScimMethod =
+  | 'DELETE'
+  | 'GET'
+  | 'PATCH'
+  | 'POST'
+  | 'PUT';
+
+export type ScimRoleRuleInput = {
+  match: ScimRuleMatch;
+  role: DirectoryRole;
+  value: Scalars['String']['input'];
+};
+
+export type ScimRuleMatch =
+  | 'DISPLAY_NAME'
+  | 'EXTERNAL_ID';
 
 export type SessionTransport =
   | 'BEARER'

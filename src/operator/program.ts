@@ -5,6 +5,7 @@ import { BadConfiguration } from '../platform/config.ts'
 import { benchCommand } from './commands-bench.ts'
 import { databaseCommands } from './commands-database.ts'
 import { doctorCommand } from './commands-doctor.ts'
+import { scimCommands } from './commands-scim.ts'
 import { tenantCommands } from './commands-tenant.ts'
 import { tokenCommands } from './commands-token.ts'
 import { Terminal } from './terminal.ts'
@@ -22,7 +23,7 @@ program
   .action(async () => void (await import('../main.ts')))
 
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
-for (const add of [databaseCommands, doctorCommand, tenantCommands, tokenCommands, benchCommand]) add(program, terminal)
+for (const add of [databaseCommands, doctorCommand, tenantCommands, tokenCommands, scimCommands, benchCommand]) add(program, terminal)
 
 // `--json` may stand anywhere: before the command or after it.
 const everyCommand = (command: Command): Command[] => command.commands.flatMap((one) => [one, ...everyCommand(one)])
