@@ -1,4 +1,4 @@
-/** `tenant create|list|suspend|resume|approval`, `member invite`. */
+/** `tenant create|list|suspend|resume|approval`, `member invite|recover`. */
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { Option, type Command } from 'commander'
@@ -95,9 +95,26 @@ export function tenantCommands(program: Command, terminal: Terminal): void {
       }),
     )
 
-  program
-    .command('member')
-    .description('people of a tenant')
+  const member = program.command('member').description('people of a tenant')
+
+  member
+    .command('recover')
+    .description('make an administrator of a tenant that has none any more')
+    .requiredOption('--tenant <slug>')
+    .requiredOption('--email <email>', 'of somebody who is no administrator there yet')
+    .action(async ({ tenant: slug, email }: { tenant: string; email: string }) =>
+      withHouse(async (opened) => {
+        const { database } = opened.foundation
+        const unit = database.unit(operatorCaller(await tenantIdOf(database, slug)))
+        const password = firstPassword()
+        const made = await unit.command((scope) => contractsOf(opened).identity.recoverAdmin(scope, { email, password }))
+        const { membershipId, isNewAccount } = made
+        const known = isNewAccount ? `password       ${password}  (shown once)` : 'The person had an account and keeps its password.'
+        terminal.done({ membershipId, email, password: isNewAccount ? password : null }, `administrator  ${email}\n${known}`)
+      }),
+    )
+
+  member
     .command('invite')
     .description('invite a member; with --password-stdin the member is active at once')
     .requiredOption('--tenant <slug>')

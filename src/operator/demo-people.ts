@@ -58,3 +58,10 @@ export const demoRoles = [
 export const demoRecipients = 10
 export const demoRelatives = 12
 export const demoHelpers = 8
+
+/** Groups of the demo's directory and what they mean. */
+export const demoGroups = [
+  ['Coordinators', 'care_coordinator'],
+  ['Clinicians', 'clinician'],
+  ['Caregivers', 'caregiver'],
+] as const

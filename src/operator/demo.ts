@@ -9,6 +9,7 @@ import type { Caller, Plane, Scope } from '../kernel/scope.ts'
 import { permissionsOf, planeOf, type Role } from '../modules/access/contract.ts'
 import type { Care } from '../modules/care/contract.ts'
 import type { Saml } from '../modules/federation/saml/contract.ts'
+import type { Scim } from '../modules/federation/scim/contract.ts'
 import type { Identity } from '../modules/identity/contract.ts'
 import type { Tenancy } from '../modules/tenancy/contract.ts'
 import type { Vault } from '../modules/vault/contract.ts'
@@ -18,7 +19,7 @@ import { hmac } from '../platform/crypto/hash.ts'
 import type { Database } from '../platform/db/database.ts'
 import type { Foundation } from '../platform/db/foundation.ts'
 import { authLogin } from '../platform/module.ts'
-import { demoHelpers, demoRecipients, demoRelatives, demoRoles, demoTenants, type DemoTenant } from './demo-people.ts'
+import { demoGroups, demoHelpers, demoRecipients, demoRelatives, demoRoles, demoTenants, type DemoTenant } from './demo-people.ts'
 import { hostOfTenant } from './open.ts'
 import { operatorCaller } from './operator-scope.ts'
 
@@ -39,13 +40,14 @@ interface DemoFile {
     readonly members: readonly DemoMember[]
     readonly apiToken: string
     readonly saml: { readonly entityId: string; readonly metadataUrl: string; readonly acsUrl: string; readonly loginUrl: string }
+    readonly scim: { readonly baseUrl: string; readonly token: string }
   }[]
 }
 
 interface Seeder {
   readonly database: Database
   readonly loginSecret: string
-  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; saml: Saml }
+  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; saml: Saml; scim: Scim }
 }
 
 /** Makes what is missing of the demo, and writes `demo.json` for a server at `url`. */
@@ -60,6 +62,7 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
       vault: house.made['vault']!.contract as Vault,
       care: house.made['care']!.contract as Care,
       saml: house.made['saml']!.contract as Saml,
+      scim: house.made['scim']!.contract as Scim,
     },
   }
   const path = join(config.dataDir, 'demo.json')
@@ -72,7 +75,9 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
     await ensureCare(seeder, plan, callers)
     const known = before?.tenants.find((one) => one.slug === plan.slug && one.id === id)
     const apiToken = known?.apiToken ?? (await makeApiToken(seeder, callers.get('tenant_admin')!))
-    tenants.push({ slug: plan.slug, host: hostOfTenant(config, plan.slug), id, members, apiToken, saml: await samlOf(seeder, id) })
+    const token = known?.scim?.token ?? (await makeScimToken(seeder, id, callers.get('tenant_admin')!))
+    const scim = { baseUrl: `${url}/scim/v2`, token }
+    tenants.push({ slug: plan.slug, host: hostOfTenant(config, plan.slug), id, members, apiToken, scim, saml: await samlOf(seeder, id) })
   }
   await writeFile(`${path}.part`, `${JSON.stringify({ url, tenants } satisfies DemoFile, null, 2)}\n`, { mode: 0o600 })
   await chmod(`${path}.part`, 0o600)
@@ -155,6 +160,17 @@ async function samlOf({ database, contract }: Seeder, tenantId: string): Promise
   const unit = database.unit(operatorCaller(tenantId))
   const { entityId, metadataUrl, acsUrl, loginUrl } = await unit.read(() => contract.saml.addresses(unit.scope, {}))
   return { entityId, metadataUrl, acsUrl, loginUrl }
+}
+
+/** A directory with a token, and what its groups of usual names mean: one command each, the second safe to repeat. */
+async function makeScimToken(seeder: Seeder, tenantId: string, admin: Caller): Promise<string> {
+  const { scim } = seeder.contract
+  const made = await seeder.database
+    .unit(operatorCaller(tenantId))
+    .command((scope) => scim.operatorCreateToken(scope, { connection: 'Demo directory', name: 'demo' }))
+  const rules = demoGroups.map(([value, role]) => ({ match: 'DISPLAY_NAME' as const, value, role }))
+  await seeder.database.unit(admin).command((scope) => scim.setRules(scope, { connectionId: made.connectionId, rules }), authLogin)
+  return made.token
 }
 
 /** Recipients with their relatives and helpers, as the coordinator makes them: one command. */

@@ -10,6 +10,7 @@ import { doctorCommand } from './commands-doctor.ts'
 import { keysCommands } from './commands-keys.ts'
 import { lookupCommands } from './commands-lookup.ts'
 import { samlCommands } from './commands-saml.ts'
+import { scimCommands } from './commands-scim.ts'
 import { tenantCommands } from './commands-tenant.ts'
 import { tokenCommands } from './commands-token.ts'
 import { Terminal } from './terminal.ts'
@@ -29,7 +30,7 @@ program
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
 const groups = [
   databaseCommands, doctorCommand, tenantCommands, archiveCommands, keysCommands, lookupCommands, tokenCommands, samlCommands,
-  auditCommands, benchCommand,
+  scimCommands, auditCommands, benchCommand,
 ]
 for (const add of groups) add(program, terminal)
 

@@ -45,6 +45,8 @@ export const tenantApprovalNeeded = fault(
     'Ask the administrator to invite this person, or to approve of the operator on the console (approveOperator).',
 )
 
+export const adminPresent = fault('conflict', 'ADMIN_PRESENT', 'This tenant has an active administrator, who can make others.')
+
 export const memberInvited = event('identity.member.invited', z.object({ invitationId: z.string() }))
 export const invitationAccepted = event('identity.invitation.accepted', z.object({ invitationId: z.string(), membershipId: z.string() }))
 export const memberDeactivated = event('identity.member.deactivated', z.object({ membershipId: z.string() }))
@@ -160,6 +162,14 @@ export const memberMethods = {
 
   /** The operator makes a tenant's first administrator. @throws ALREADY_MEMBER, PASSWORD_REFUSED, TENANT_APPROVAL_NEEDED */
   provisionAdmin: { input: z.object({ email: emailInput, password }), output: z.object({ membershipId: z.string() }) },
+  /**
+   * The operator makes an administrator of a tenant that has none any more, because a directory took the last one away.
+   * @throws ADMIN_PRESENT, ALREADY_MEMBER, PASSWORD_REFUSED, FORBIDDEN
+   */
+  recoverAdmin: {
+    input: z.object({ email: emailInput, password }),
+    output: z.object({ membershipId: z.string(), isNewAccount: z.boolean() }),
+  },
   /** The operator invites. The link is in the letter and in the answer. @throws ALREADY_MEMBER, TENANT_APPROVAL_NEEDED */
   operatorInvite: {
     input: z.object(newcomer),

@@ -9,14 +9,17 @@ import type { Scope } from '../../kernel/scope.ts'
 import type { ServiceOf } from '../../platform/contract.ts'
 import { planeOf, type Role } from '../access/contract.ts'
 import type { Tenancy } from '../tenancy/contract.ts'
-import { alreadyMember, memberInvited, tenantApprovalNeeded, type memberMethods } from './contract-members.ts'
+import { adminPresent, alreadyMember, memberInvited, tenantApprovalNeeded, type memberMethods } from './contract-members.ts'
 import { checkNewPassword } from './credentials/password-rule.ts'
 import { hashPassword, isUsableHash } from './credentials/password.ts'
 import type { InvitationSender } from './invitation-sender.ts'
 import type { MembersRepo } from './repo-members.ts'
 import { onlySellers } from './service-invitations.ts'
 
-type OperatorService = Pick<ServiceOf<typeof memberMethods>, 'provisionAdmin' | 'operatorInvite' | 'operatorAddMember' | 'importMember'>
+type OperatorService = Pick<
+  ServiceOf<typeof memberMethods>,
+  'provisionAdmin' | 'recoverAdmin' | 'operatorInvite' | 'operatorAddMember' | 'importMember'
+>
 
 interface Newcomer {
   readonly email: string
@@ -95,6 +98,14 @@ export function createOperatorService(parts: {
     provisionAdmin: (scope, input) => addWithPassword(scope, { ...input, role: 'tenant_admin' }),
 
     operatorAddMember: addWithPassword,
+
+    async recoverAdmin(scope, { email, password }) {
+      if (scope.actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
+      if ((await repo.lockActiveAdmins(scope)).length > 0) throw adminPresent()
+      const newcomer = { email, role: 'tenant_admin' } as const
+      checkNewPassword(password, newcomer)
+      return add(scope, newcomer, await hashPassword(password), 'recovered')
+    },
 
     async operatorInvite(scope, newcomer) {
       const leave = await onlyOperator(scope)

@@ -32,8 +32,8 @@ export const scimUserLinked = fault('conflict', 'SCIM_USER_LINKED', 'This user o
 
 export const massChangeFlagged = event('scim.mass_change.flagged', z.object({ connectionId: z.string(), changes: z.int() }))
 
-/** Of the fields that administrators use; the manifest names the same. */
-export const scimPermissions = ['sso:manage', 'token:manage'] as const
+/** Of the fields that administrators use; `token:manage` is identity's already. */
+export const scimPermissions = ['sso:manage'] as const
 
 export const mostTokens = 10
 export const mostRules = 200
@@ -63,11 +63,73 @@ export type PreviewedChange = z.output<typeof previewedChange>
 const preview = z.object({ people: z.int(), changing: z.int(), changes: z.array(previewedChange) })
 export type RulesPreview = z.output<typeof preview>
 
+export const shownToken = z.object({
+  id: z.string(),
+  name: z.string(),
+  createdAt: z.date(),
+  expiresAt: z.date().nullable(),
+  lastUsedAt: z.date().nullable(),
+  revokedAt: z.date().nullable(),
+})
+export type ShownToken = z.output<typeof shownToken>
+
+export const shownConnection = z.object({
+  id: z.string(),
+  name: z.string(),
+  massChangeAt: z.int(),
+  /** When a mass change was noticed that nobody has acknowledged. */
+  flaggedAt: z.date().nullable(),
+  flaggedChanges: z.int(),
+  createdAt: z.date(),
+  users: z.int(),
+  groups: z.int(),
+  tokens: z.array(shownToken),
+  rules: z.array(ruleInput),
+})
+export type ShownConnection = z.output<typeof shownConnection>
+
+export const shownReceipt = z.object({
+  id: z.string(),
+  at: z.date(),
+  userName: z.string(),
+  cause: z.enum(['DEACTIVATED', 'DELETED', 'ROLE_LOST', 'ROLE_CHANGED']),
+  sessions: z.int(),
+  invitations: z.int(),
+  flaggedTokens: z.int(),
+  wasLastAdmin: z.boolean(),
+})
+export type ShownReceipt = z.output<typeof shownReceipt>
+
+export const exchange = z.object({
+  id: z.string(),
+  connectionId: z.string(),
+  requestId: z.string(),
+  at: z.date(),
+  method: z.string(),
+  path: z.string(),
+  query: z.string(),
+  status: z.int(),
+  scimType: z.string().nullable(),
+  detail: z.string().nullable(),
+  /** In milliseconds. */
+  durationMs: z.number(),
+  /** JSON; null without one. */
+  body: z.string().nullable(),
+})
+export type Exchange = z.output<typeof exchange>
+
 export const scimMethods = {
   /** Whose token this is, at this moment. Runs for anybody; the tenant is the one that the token names. @throws SCIM_TOKEN_REFUSED */
   identify: {
     input: z.object({ token: z.string().max(200) }),
     output: z.object({ connectionId: z.string(), tokenId: z.string(), lastUsedAt: z.date().nullable() }),
+  },
+  /** The tenant's connections with their tokens and rules, at most 100. Needs `sso:manage`. */
+  connections: { input: z.object({}), output: z.array(shownConnection) },
+  /** What was cut, the newest first. Needs `sso:manage`. @throws NOT_FOUND */
+  receipts: {
+    input: z.object({ connectionId: uuid, first: z.int().min(1).max(200).default(50) }),
+    output: z.array(shownReceipt),
   },
   /** Needs `sso:manage`. @throws CONNECTION_NAME_TAKEN */
   createConnection: {
@@ -99,6 +161,26 @@ export const scimMethods = {
   setRules: { input: z.object({ connectionId: uuid, rules }), output: preview },
   /** Lets a directory's user act on a member who was there before. Needs `sso:manage`. @throws NOT_FOUND, SCIM_USER_LINKED, NOT_LINKABLE */
   linkUser: { input: z.object({ userId: uuid, membershipId: uuid }), output: z.object({ userId: z.string() }) },
+  /** The last exchanges, the newest first. `status` 4 means 400 to 499. Needs `sso:manage`, or the operator. */
+  exchanges: {
+    input: z.object({
+      connectionId: uuid.optional(),
+      method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).optional(),
+      status: z.int().min(1).max(599).optional(),
+      scimType: z.string().max(40).optional(),
+      path: z.string().max(200).optional(),
+      first: z.int().min(1).max(200).default(50),
+    }),
+    output: z.array(exchange),
+  },
+  /**
+   * Sends an exchange once more as a dry run, with what the recorder kept of it: says what would be answered now and changes nothing.
+   * Needs `sso:manage`, or the operator. Commits by itself. @throws NOT_FOUND
+   */
+  replay: {
+    input: z.object({ id: uuid }),
+    output: z.object({ status: z.int(), scimType: z.string().nullable(), answer: z.string() }),
+  },
   /** The operator makes a token, and the connection of that name if there is none. @throws TENANT_APPROVAL_NEEDED, SCIM_TOKEN_LIMIT */
   operatorCreateToken: { input: z.object({ connection: line(100), name: line(100), expiresAt }), output: token },
 } satisfies Methods

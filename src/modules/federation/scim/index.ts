@@ -1,8 +1,9 @@
 /** SCIM: the door for customers' directories. It never signs anybody in. */
 import { defineModule } from '../../../platform/module.ts'
-import { massChangeFlagged } from './contract.ts'
+import { massChangeFlagged, scimPermissions } from './contract.ts'
 import { compileFilter } from './filter/compile.ts'
 import { compileSort } from './filter/sort.ts'
+import { scimGraph } from './graph.ts'
 import { createLister } from './list.ts'
 import { patchGroup } from './patch/patch-group.ts'
 import { patchUser } from './patch/patch-user.ts'
@@ -17,6 +18,7 @@ import { readProjection } from './schema/projection.ts'
 import { readGroup } from './schema/read-group.ts'
 import { readUser } from './schema/read-user.ts'
 import { createAdmin } from './service-admin.ts'
+import { createExchangeService } from './service-exchanges.ts'
 import { createGroupService } from './service-groups.ts'
 import { createUserService } from './service-users.ts'
 import { createSettle } from './settle.ts'
@@ -36,6 +38,7 @@ export const scim = defineModule({
     'ScimReceipt',
     'ScimExchange',
   ],
+  permissions: scimPermissions,
   events: [massChangeFlagged],
   rawSql: true,
   build: ({ db, sql, clock, log }, { identity }) => {
@@ -49,7 +52,10 @@ export const scim = defineModule({
     const list = createLister({ users, groups, compileFilter, compileSort, nowMs: () => clock.nowMs() })
     const protocol = createProtocol({ users, groups, userService, groupService, list, present, readProjection })
     const recorder = createRecorder({ exchanges, connections, log })
-    return { contract: createAdmin({ connections, users, settle, identity, clock }), connections, exchanges, protocol, recorder }
+    const exchangeService = createExchangeService({ exchanges, protocol, settled: () => recorder.settle() })
+    const contract = createAdmin({ connections, users, settle, identity, clock, exchangeService })
+    return { contract, protocol, recorder }
   },
   settle: ({ recorder }) => recorder.settle(),
+  graph: (builder, _refs, { contract }) => scimGraph(builder, contract),
 })

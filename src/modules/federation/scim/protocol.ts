@@ -4,7 +4,6 @@
  */
 import { Fault } from '../../../kernel/fault.ts'
 import type { Scope } from '../../../kernel/scope.ts'
-import type { Unit } from '../../../platform/db/unit.ts'
 import { answerBulk } from './bulk.ts'
 import { isKnown } from './conditions.ts'
 import type { ListAsked, Lister } from './list.ts'
@@ -33,12 +32,12 @@ export interface Asked {
 
 /** Where it happens. */
 export interface Place {
-  readonly unit: Unit
   readonly connectionId: string
   /** Without a slash at its end. */
   readonly baseUrl: string
-  /** Everything is done and taken back; the answer says what it would be. */
-  readonly dryRun?: boolean
+  read<T>(work: (scope: Scope) => Promise<T>): Promise<T>
+  /** One command. */
+  write<T>(work: (scope: Scope) => Promise<T>): Promise<T>
 }
 
 export interface ProtocolParts {
@@ -55,28 +54,6 @@ export type Protocol = (asked: Asked, place: Place) => Promise<Reply>
 
 const told = new Set(['ServiceProviderConfig', 'Schemas', 'ResourceTypes'])
 const kinds: Readonly<Record<string, ResourceName>> = { Users: 'User', Groups: 'Group' }
-
-class TakenBack extends Error {
-  readonly result: unknown
-
-  constructor(result: unknown) {
-    super('A dry run is taken back.')
-    this.result = result
-  }
-}
-
-/** One command; taken back in a dry run. */
-export async function write<T>({ unit, dryRun }: Place, work: (scope: Scope) => Promise<T>): Promise<T> {
-  if (!dryRun) return unit.command(work)
-  try {
-    return await unit.command(async (scope) => {
-      throw new TakenBack(await work(scope))
-    })
-  } catch (error) {
-    if (error instanceof TakenBack) return error.result as T
-    throw error
-  }
-}
 
 function projectionIn(query: URLSearchParams): Parameters<ReadProjection>[0] {
   const [attributes, excludedAttributes] = [query.get('attributes'), query.get('excludedAttributes')]
@@ -119,10 +96,9 @@ export function createProtocol(parts: ProtocolParts): Protocol {
 
   const listed = async (place: Place, kind: ResourceName, asked: ListAsked, wanted: Parameters<ReadProjection>[0]): Promise<Reply> => {
     const projection = readProjection(wanted, kind)
-    const { unit, connectionId } = place
-    return unit.read(async () => {
-      const found = await list(unit.scope, connectionId, kind, asked)
-      return listReply({ ...found, resources: await show(unit.scope, place, kind, found.resources, projection) })
+    return place.read(async (scope) => {
+      const found = await list(scope, place.connectionId, kind, asked)
+      return listReply({ ...found, resources: await show(scope, place, kind, found.resources, projection) })
     })
   }
 
@@ -137,38 +113,38 @@ export function createProtocol(parts: ProtocolParts): Protocol {
     if (asked.method !== 'POST') return notAllowed('GET, POST')
     const projection = readProjection(projectionIn(query), kind)
     const service = kind === 'User' ? userService : groupService
-    return write(place, async (scope) => {
+    return place.write(async (scope) => {
       const made = await service.create(scope, place.connectionId, asked.body)
       return answerOne(201, scope, place, kind, made, projection)
     })
   }
 
   const single = async (asked: Asked, place: Place, kind: ResourceName, id: string): Promise<Reply> => {
-    const { connectionId, unit } = place
+    const { connectionId } = place
     const service = kind === 'User' ? userService : groupService
     const condition: Condition = { ifMatch: asked.ifMatch }
     const projection = readProjection(projectionIn(asked.query), kind)
     switch (asked.method) {
       case 'GET':
-        return unit.read(async () => {
-          const found = await service.read(unit.scope, connectionId, id)
+        return place.read(async (scope) => {
+          const found = await service.read(scope, connectionId, id)
           if (isKnown(asked.ifNoneMatch, found.version)) return reply(304, null, { etag: etagOf(found.version) })
-          return answerOne(200, unit.scope, place, kind, found, projection)
+          return answerOne(200, scope, place, kind, found, projection)
         })
       case 'PUT':
-        return write(place, async (scope) => {
+        return place.write(async (scope) => {
           const stored = await service.replace(scope, connectionId, id, asked.body, condition)
           return answerOne(200, scope, place, kind, stored, projection)
         })
       case 'PATCH':
-        return write(place, async (scope) => {
+        return place.write(async (scope) => {
           const stored = await service.patch(scope, connectionId, id, asked.body, condition)
           // A group may have 50,000 members: it is shown when it is asked for (RFC 7644 §3.5.2).
           const isShown = kind === 'User' || asked.query.has('attributes') || asked.query.has('excludedAttributes')
           return isShown ? answerOne(200, scope, place, kind, stored, projection) : reply(204, null, located(place, kind, stored))
         })
       case 'DELETE':
-        await write(place, (scope) => service.remove(scope, connectionId, id, condition))
+        await place.write((scope) => service.remove(scope, connectionId, id, condition))
         return reply(204)
       default:
         return notAllowed('GET, PUT, PATCH, DELETE')

@@ -10,9 +10,7 @@ import type { Log } from '../../../platform/http/log.ts'
 import type { ConnectionsRepo } from './repo-connections.ts'
 import type { ExchangesRepo, NewExchange } from './repo-exchanges.ts'
 
-export interface Recorded extends Omit<NewExchange, 'id'> {
-  readonly tokenId: string
-}
+export type Recorded = Omit<NewExchange, 'id'>
 
 export interface Recorder {
   /** @param open a unit of work of the directory's own, for writing it down */
@@ -28,7 +26,7 @@ const mostWaiting = 5_000
 interface Waiting {
   readonly caller: Caller
   readonly open: (caller: Caller) => Unit
-  readonly exchange: Recorded
+  readonly exchange: NewExchange
 }
 
 export function createRecorder(parts: { exchanges: ExchangesRepo; connections: ConnectionsRepo; log: Log }): Recorder {
@@ -45,7 +43,7 @@ export function createRecorder(parts: { exchanges: ExchangesRepo; connections: C
       for (const [tokenId, at] of used) await connections.noteUse(scope, tokenId, at)
       await exchanges.add(
         scope,
-        group.map(({ exchange }) => ({ id: newId(), ...exchange })),
+        group.map(({ exchange }) => exchange),
       )
       await exchanges.trim(scope, connectionId)
       const detail = { exchanges: group.length }
@@ -77,7 +75,7 @@ export function createRecorder(parts: { exchanges: ExchangesRepo; connections: C
   return {
     note(caller, open, exchange) {
       if (waiting.length >= mostWaiting) waiting.shift()
-      waiting.push({ caller, open, exchange })
+      waiting.push({ caller, open, exchange: { id: newId(), ...exchange } })
       void begin(groupMs)
     },
     async settle() {

@@ -61,6 +61,22 @@ export function createConnectionsRepo(db: ScimDb) {
       return (await db(scope).scimConnection.updateMany({ where, data: { flaggedAt: at, flaggedChanges: changes } })).count === 1
     },
 
+    /** With tokens, rules and counts; the oldest first, at most 100. */
+    list: (scope: Scope) =>
+      db(scope).scimConnection.findMany({
+        where: { tenantId: scope.tenantId },
+        include: {
+          tokens: { orderBy: { createdAt: 'asc' }, omit: { hash: true } },
+          rules: { orderBy: { position: 'asc' } },
+          _count: { select: { users: true, groups: true } },
+        },
+        orderBy: { id: 'asc' },
+        take: 100,
+      }),
+
+    receipts: (scope: Scope, connectionId: string, first: number) =>
+      db(scope).scimReceipt.findMany({ where: { tenantId: scope.tenantId, connectionId }, orderBy: [{ at: 'desc' }, { id: 'desc' }], take: first }),
+
     findToken: (scope: Scope, id: string) => db(scope).scimToken.findUnique({ where: key(scope, id) }),
 
     async addToken(scope: Scope, data: Omit<Prisma.ScimTokenUncheckedCreateInput, 'tenantId'>): Promise<string> {

@@ -132,8 +132,13 @@ export function scimRoute(parts: ScimRouteParts): Route {
           const body = await bodyOf(request, method)
           const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = request.headers
           asked = { method, path: decoded(path), query: new URLSearchParams(http.query), ifMatch, ifNoneMatch, body }
-          const place = { unit: open(known.caller, http.signal), connectionId: known.connectionId, baseUrl: baseUrlOf(request, http) }
-          answer = await protocol(asked, place)
+          const unit = open(known.caller, http.signal)
+          answer = await protocol(asked, {
+            connectionId: known.connectionId,
+            baseUrl: baseUrlOf(request, http),
+            read: (work) => unit.read(() => work(unit.scope)),
+            write: (work) => unit.command(work),
+          })
         }
       } catch (error) {
         if (error instanceof Fault) answer = refusalOf(error)

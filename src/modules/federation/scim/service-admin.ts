@@ -16,6 +16,8 @@ import {
   scimTokenLimit,
   scimTokenRefused,
   scimUserLinked,
+  shownConnection,
+  shownReceipt,
   type PreviewedChange,
   type RuleInput,
   type RulesPreview,
@@ -24,6 +26,7 @@ import {
 import type { ConnectionsRepo, Rule } from './repo-connections.ts'
 import type { UsersRepo } from './repo-users.ts'
 import { foldText } from './schema/fold.ts'
+import type { createExchangeService } from './service-exchanges.ts'
 import type { Settle } from './settle.ts'
 import { newScimToken, readScimToken } from './token.ts'
 
@@ -33,12 +36,13 @@ export interface AdminParts {
   readonly settle: Settle
   readonly identity: Pick<Identity, 'proveAdministrator' | 'proveOperator' | 'linkMember' | 'findLinks'>
   readonly clock: Clock
+  readonly exchangeService: ReturnType<typeof createExchangeService>
 }
 
 const shownChanges = 200
 const chunk = 1_000
 
-export function createAdmin({ connections, users, settle, identity, clock }: AdminParts): Scim {
+export function createAdmin({ connections, users, settle, identity, clock, exchangeService }: AdminParts): Scim {
   const now = () => new Date(clock.nowMs())
 
   const existing = async (scope: Scope, connectionId: string) => {
@@ -115,12 +119,26 @@ export function createAdmin({ connections, users, settle, identity, clock }: Adm
   }
 
   return checked(scimMethods, {
+    ...exchangeService,
+
     async identify(scope, { token }) {
       const read = readScimToken(token)
       if (!read || read.tenantId !== scope.tenantId) throw scimTokenRefused()
       const found = await connections.tokenByHash(scope, read.hash, now())
       if (!found) throw scimTokenRefused()
       return { connectionId: found.connectionId, tokenId: found.id, lastUsedAt: found.lastUsedAt }
+    },
+
+    async connections(scope) {
+      need(scope, 'sso:manage')
+      const found = await connections.list(scope)
+      return found.map(({ _count, ...one }) => shownConnection.parse({ ...one, ..._count }))
+    },
+
+    async receipts(scope, { connectionId, first }) {
+      need(scope, 'sso:manage')
+      await existing(scope, connectionId)
+      return (await connections.receipts(scope, connectionId, first)).map((one) => shownReceipt.parse(one))
     },
 
     async createConnection(scope, { name, massChangeAt }) {

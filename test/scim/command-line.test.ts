@@ -1,0 +1,77 @@
+/** The operator's side of SCIM: a token, the flight recorder, a dry run, and the way back when the last administrator is gone. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Scope } from '../../src/kernel/scope.ts'
+import type { Identity } from '../../src/modules/identity/contract.ts'
+import { operatorCaller } from '../../src/operator/operator-scope.ts'
+import { done } from '../kit/command-line.ts'
+import { codeOf } from '../kit/administration.ts'
+import { loginSecret } from '../kit/postgres.ts'
+import { patchBody, scimRig, userBody, type ScimRig } from '../kit/scim.ts'
+import type { Environment } from '../kit/server.ts'
+import type { TestTenant } from '../kit/house.ts'
+
+let rig: ScimRig
+let tenant: TestTenant
+let environment: Environment
+beforeAll(async () => {
+  rig = await scimRig()
+  tenant = await rig.house.tenant()
+  const { at, dataDir } = rig.house
+  const database = { DATABASE_URL: at.ownerUrl, DATABASE_OWNER_URL: at.ownerUrl, DATABASE_LOGIN_SECRET: loginSecret() }
+  environment = { ...database, KMS_PROVIDER: 'local', DATA_DIR: dataDir, PORT: '4000' } as Environment
+})
+afterAll(() => rig.close())
+
+test('a token from the command line opens the directory\'s door, and a trace shows what came through it', { timeout: 120_000 }, async () => {
+  const args = ['scim', 'token', 'create', '--tenant', tenant.slug, '--name', 'Entra', '--expires', '90d']
+  const made = await done(environment, args)
+  expect(made).toEqual({
+    id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    token: expect.stringMatching(/^scm_/),
+    baseUrl: 'http://127.0.0.1:4000/scim/v2',
+  })
+  const headers = { authorization: `Bearer ${made['token']}`, 'content-type': 'application/scim+json' }
+  const body = JSON.stringify({ ...userBody('traced@example.org'), name: { familyName: 'Secretive' }, password: 'hunter2hunter2' })
+  const created = await fetch(`${rig.house.url}/scim/v2/Users`, { method: 'POST', headers, body })
+  expect(created.status).toBe(201)
+  const { id } = (await created.json()) as { id: string }
+  const wrong = JSON.stringify(patchBody({ op: 'replace', path: 'nonsense', value: 'x' }))
+  await fetch(`${rig.house.url}/scim/v2/Users/${id}`, { method: 'PATCH', headers, body: wrong })
+  await rig.house.composed.settle()
+
+  const { exchanges } = await done(environment, ['scim', 'trace', '--tenant', tenant.slug])
+  expect(exchanges).toMatchObject([
+    { method: 'PATCH', path: `/Users/${id}`, status: 400, scimType: 'invalidPath' },
+    { method: 'POST', path: '/Users', status: 201, scimType: null, body: { userName: 'traced@example.org', name: { familyName: '[redacted]' } } },
+  ])
+  expect(JSON.stringify(exchanges)).not.toMatch(/hunter2|Secretive|scm_/)
+
+  const operator = rig.house.database.unit(operatorCaller(tenant.id))
+  const ask = <Result>(work: (scope: Scope) => Promise<Result>) => operator.read(() => work(operator.scope))
+  expect(await ask((scope) => rig.scim.exchanges(scope, { status: 4 }))).toHaveLength(1)
+
+  const count = async () => (await rig.house.at.owner('select count(*)::int as n from scim."user"'))[0]!['n'] as number
+  const before = await count()
+  const again = () => ask((scope) => rig.scim.replay(scope, { id: exchanges[1].id }))
+  expect(await again()).toMatchObject({ status: 409, scimType: 'uniqueness' })
+  await rig.house.at.owner('delete from scim."user"')
+  const free = await again()
+  expect([free.status, JSON.parse(free.answer)]).toMatchObject([201, { userName: 'traced@example.org' }])
+  expect([before, await count()]).toEqual([1, 0])
+})
+
+test('the operator makes an administrator only of a tenant that has none any more', async () => {
+  const password = 'a rescuing password, long'
+  const email = 'rescue@example.org'
+  const identity = rig.house.composed.made['identity']!.contract as Identity
+  const recover = () => rig.house.database.unit(operatorCaller(tenant.id)).command((scope) => identity.recoverAdmin(scope, { email, password }))
+  expect(await codeOf(recover())).toBe('ADMIN_PRESENT')
+  await rig.house.at.owner("update identity.membership set status = 'SUSPENDED' where role = 'tenant_admin' and tenant_id = $1", [tenant.id])
+  expect(await recover()).toMatchObject({ isNewAccount: true })
+  const reply = await rig.house.ask<{ signIn: { __typename: string } }>(
+    { plane: 'console', tenant: tenant.slug },
+    'mutation ($input: SignInInput!) { signIn(input: $input) { __typename } }',
+    { input: { email, password } },
+  )
+  expect(reply.data?.signIn.__typename).toBe('SignedIn')
+})
