@@ -96,6 +96,9 @@ const supplies: Readonly<Record<string, Supply>> = {
   },
   'mutation.chooseMembership': async (ask) => ({ input: { choiceToken: await oneTimeToken(ask, 'MEMBERSHIP_CHOICE') } }),
   'mutation.createApiToken': () => ({ input: { name: 'proof', permissions: ['tenant:read'] } }),
+  'mutation.addSsoDomain': () => ({ domain: 'proof.invalid' }),
+  'mutation.proveSsoDomain': ({ tenant }) => ({ domain: tenant.plot.rows.get('saml.domain')?.['domain'] }),
+  'mutation.removeSsoDomain': ({ tenant }) => ({ domain: tenant.plot.rows.get('saml.domain')?.['domain'] }),
   'mutation.inviteMember': ({ tenant, caller }) => ({
     input: {
       email: 'newcomer@proof.invalid',
