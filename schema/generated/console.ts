@@ -48,6 +48,18 @@ export type ChangePasswordInput = {
   newPassword: Scalars['String']['input'];
 };
 
+export type ChangeSsoConnectionInput = {
+  allowUnsolicited?: InputMaybe<Scalars['Boolean']['input']>;
+  emailAttribute?: InputMaybe<Scalars['String']['input']>;
+  idAttribute?: InputMaybe<Scalars['String']['input']>;
+  jitAllowed?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Null: newcomers whom no rule names are refused. */
+  jitRole?: InputMaybe<SsoNewcomerRole>;
+  name?: InputMaybe<Scalars['String']['input']>;
+  vendor?: InputMaybe<SsoVendor>;
+  version: Scalars['Int']['input'];
+};
+
 export type ChooseMembershipInput = {
   choiceToken: Scalars['String']['input'];
   deviceToken?: InputMaybe<Scalars['String']['input']>;
@@ -240,6 +252,42 @@ export type SignInInput = {
   password: Scalars['String']['input'];
   transport?: InputMaybe<SessionTransport>;
 };
+
+export type SsoNewcomerRole =
+  | 'care_coordinator'
+  | 'caregiver'
+  | 'clinician';
+
+/** What single sign-on can make of somebody. */
+export type SsoRole =
+  | 'care_coordinator'
+  | 'caregiver'
+  | 'clinician'
+  | 'compliance_officer'
+  | 'tenant_admin';
+
+export type SsoRuleInput = {
+  attribute: Scalars['String']['input'];
+  role: SsoRole;
+  value: Scalars['String']['input'];
+};
+
+export type SsoState =
+  | 'ACTIVE'
+  | 'CONFIGURED'
+  | 'DISABLED'
+  | 'DRAFT'
+  | 'ENFORCED'
+  | 'ROTATING'
+  | 'TESTED';
+
+export type SsoVendor =
+  | 'adfs'
+  | 'entra'
+  | 'generic'
+  | 'google'
+  | 'okta'
+  | 'ping';
 
 export type UpdateMemberInput = {
   id: Scalars['ID']['input'];

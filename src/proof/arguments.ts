@@ -102,6 +102,9 @@ const supplies: Readonly<Record<string, Supply>> = {
     return { keyId: row?.kekId }
   },
   'mutation.createApiToken': () => ({ input: { name: 'proof', permissions: ['tenant:read'] } }),
+  'mutation.addSsoDomain': () => ({ domain: 'proof.invalid' }),
+  'mutation.proveSsoDomain': ({ tenant }) => ({ domain: tenant.plot.rows.get('saml.domain')?.['domain'] }),
+  'mutation.removeSsoDomain': ({ tenant }) => ({ domain: tenant.plot.rows.get('saml.domain')?.['domain'] }),
   'mutation.inviteMember': ({ tenant, caller }) => ({
     input: {
       email: 'newcomer@proof.invalid',

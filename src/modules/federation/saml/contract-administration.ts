@@ -87,9 +87,9 @@ export const administrationMethods = {
   /** All rules anew, in order. @throws ROLE_NEEDS_ADMIN, SECOND_FACTOR_NEEDED for the two roles that need an administrator */
   setRules: { input: byId.extend({ rules: z.array(ruleShape).max(200) }), output: connectionShape },
   addDomain: { input: byId.extend({ domain }), output: connectionShape },
-  removeDomain: { input: byId.extend({ domain }), output: connectionShape },
+  removeDomain: { input: byId.extend({ domain: z.string().max(253) }), output: connectionShape },
   /** Looks for the TXT record. @throws DOMAIN_NOT_PROVEN, NOT_FOUND */
-  proveDomain: { input: byId.extend({ domain }), output: connectionShape },
+  proveDomain: { input: byId.extend({ domain: z.string().max(253) }), output: connectionShape },
   /** A certificate that the provider will sign with one day: the first login that it verifies puts it in force. @throws METADATA_REFUSED */
   stageCertificate: { input: byId.extend({ pem: certificatePem }), output: connectionShape },
   activate: { input: byId, output: connectionShape },

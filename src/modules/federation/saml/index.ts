@@ -7,9 +7,11 @@ import { defineModule } from '../../../platform/module.ts'
 import { createConnections } from './connections.ts'
 import { certificateExpiring, connectionMoved, signOnMethods, type Saml } from './contract.ts'
 import { administrationMethods } from './contract-administration.ts'
+import { samlGraph } from './graph.ts'
 import { samlGuard } from './guard/guard.ts'
 import { createKeys } from './keys.ts'
 import type { Parts } from './parts.ts'
+import { createRefresh } from './refresh.ts'
 import { createRepo } from './repo.ts'
 import { createKeyRepo } from './repo-keys.ts'
 import { createTrafficRepo } from './repo-traffic.ts'
@@ -29,10 +31,11 @@ export async function txtRecords(name: string): Promise<readonly string[]> {
   return records.slice(0, 50).map((parts) => parts.join('').slice(0, 1_000))
 }
 
-/** What the module is built of. Tests give another resolver or another way out. */
+/** What the module is built of. `resolver` may be another one in tests: it is asked at each look. */
 export function buildSaml(parts: Omit<Parts, 'keys'> & { readonly keyRepo: Parameters<typeof createKeys>[0]['repo'] }) {
   const keys = createKeys({ repo: parts.keyRepo, vault: parts.vault, clock: parts.clock })
-  const all: Parts = { ...parts, keys }
+  const resolver = { txtOf: parts.txtOf }
+  const all: Parts = { ...parts, keys, txtOf: (name) => resolver.txtOf(name) }
   const standing = createStanding(all)
   const connections = createConnections(all, standing)
   const signOn = { ...createSignOnService(all, standing), ...createLogoutService(all, connections) }
@@ -40,8 +43,9 @@ export function buildSaml(parts: Omit<Parts, 'keys'> & { readonly keyRepo: Param
     ...checked(signOnMethods, signOn),
     ...checked(administrationMethods, createAdministrationService(all, connections, standing)),
   })
-  const setup = createSetupPages(all, connections, contract)
-  return { contract, egress: parts.egress, route: (door: SamlDoor) => samlRoute(door, contract, setup) }
+  const setup = createSetupPages(all, connections)
+  const refresh = createRefresh(all, connections, standing)
+  return { contract, refresh, resolver, egress: parts.egress, route: (door: SamlDoor) => samlRoute(door, contract, setup) }
 }
 
 export const saml = defineModule({
@@ -79,5 +83,8 @@ export const saml = defineModule({
       mail,
       log,
     }),
+  graph: (builder, _refs, { contract }) => samlGraph(builder, contract),
+  jobs: [{ name: 'refresh', cron: '41 2 * * *', inEveryTenant: true, run: ({ refresh }, scope) => refresh.run(scope) }],
+  permissions: ['sso:manage'],
   settle: ({ egress }) => egress.close(),
 })

@@ -55,9 +55,10 @@ export function createKeys(parts: { repo: KeyRepo; vault: Pick<Vault, 'sealSecre
     })
   }
 
-  const ensure = async (scope: Scope): Promise<readonly SamlKey[]> => {
+  /** @param read how the rows are read: a member's plane may not. */
+  const ensure = async (scope: Scope, read = repo.published): Promise<readonly SamlKey[]> => {
     const now = clock.nowMs()
-    const rows = await repo.published(scope, new Date(now))
+    const rows = await read(scope, new Date(now))
     let isMade = false
     for (const use of ['SIGNING', 'ENCRYPTION'] as const) {
       const mine = rows.filter((row) => row.use === use)
@@ -66,7 +67,7 @@ export function createKeys(parts: { repo: KeyRepo; vault: Pick<Vault, 'sealSecre
       await make(scope, use, new Date(newest ? now + keyLife.overlapMs : now), mine)
       isMade = true
     }
-    return isMade ? repo.published(scope, new Date(now)) : rows
+    return isMade ? read(scope, new Date(now)) : rows
   }
 
   const opened = async (scope: Scope, rows: readonly SamlKey[]): Promise<TenantKeys> => {
@@ -100,7 +101,12 @@ export function createKeys(parts: { repo: KeyRepo; vault: Pick<Vault, 'sealSecre
 
     async roll(scope) {
       const now = clock.nowMs()
-      const rows = await ensure(scope)
+      const rows = await ensure(scope, (asking, at) =>
+        inAuthCommand(asking, (inside) => {
+          inside.unit.record({ action: 'saml.keys_rolled', resource: 'SamlKey', outcome: 'done' })
+          return repo.published(inside, at)
+        }),
+      )
       for (const use of ['SIGNING', 'ENCRYPTION'] as const) {
         const mine = rows.filter((row) => row.use === use)
         // One successor at a time: rolled twice, the first stays the next.

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Fault } from '../../../kernel/fault.ts'
 import type { Locale } from '../../../kernel/locale.ts'
-import type { Plane } from '../../../kernel/scope.ts'
+import type { Plane, Scope } from '../../../kernel/scope.ts'
 import type { Unit } from '../../../platform/db/unit.ts'
 import { localeOf } from '../../../platform/graphql/endpoint.ts'
 import { answerRefusal, statusOf } from '../../../platform/http/answer.ts'
@@ -38,6 +38,9 @@ interface Visit {
 
 type Handler = (visit: Visit) => Promise<void>
 
+/** The visitor's unit of work, which may look at keys and requests as no plane's login may, in the name of the member who came. */
+const as = (visitor: Unit, member: Unit): Scope => ({ ...visitor.scope, actor: member.caller.actor })
+
 export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route {
   const planeIn = (query: URLSearchParams) => samlPlanes.find((one) => one === query.get('plane')) ?? null
   const loginPath = ({ slug }: Visit) => `/saml/${slug}/login`
@@ -62,12 +65,13 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     const { slug, request, http, query, response, locale } = visit
     const plane = planeIn(query)
     const stepUp = query.get('step-up') === '1'
-    const unit = stepUp && plane ? await door.ask(slug, plane, request, http) : await door.visit(slug, request, http)
+    const unit = await door.visit(slug, request, http)
+    const scope = stepUp && plane ? as(unit, await door.ask(slug, plane, request, http)) : unit.scope
     const returnTo = query.get('return') ?? query.get('RelayState')
     const connectionId = query.get('connection')
     const email = query.get('email')
     const begun = await unit.read(() =>
-      saml.begin(unit.scope, {
+      saml.begin(scope, {
         ...(connectionId === null ? {} : { connectionId }),
         ...(email ? { email } : {}),
         ...(plane === null ? {} : { plane }),
@@ -127,9 +131,10 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     // Another site's link must not sign anybody out.
     const isForeign = isPost || (request.headers['sec-fetch-site'] ?? 'none') === 'cross-site'
     if (isForeign) return answerPage(response, 200, signOutAskPage(locale, `/saml/${slug}/logout`))
-    const unit = plane === null ? null : await door.ask(slug, plane, request, http)
-    if (unit === null || plane === null || unit.caller.actor.kind !== 'member') return answerPage(response, 200, signedOutPage(locale))
-    const out = await unit.read(() => saml.signOut(unit.scope, { plane }))
+    const member = plane === null ? null : await door.ask(slug, plane, request, http)
+    if (member === null || plane === null || member.caller.actor.kind !== 'member') return answerPage(response, 200, signedOutPage(locale))
+    const unit = await door.visit(slug, request, http)
+    const out = await unit.read(() => saml.signOut(as(unit, member), { plane }))
     if (out.to !== null) return send(visit, out.to, [out.forgetCookie])
     response.setHeader('set-cookie', out.forgetCookie)
     answerPage(response, 200, signedOutPage(locale))
@@ -152,6 +157,7 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     done: [['GET'], done],
     logout: [['GET', 'POST'], logout],
     recover: [['GET', 'POST'], recover],
+    setup: [['GET', 'POST'], (visit) => setup.handle(() => door.visit(visit.slug, visit.request, visit.http), visit)],
   }
 
   return {

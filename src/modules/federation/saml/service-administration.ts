@@ -76,7 +76,10 @@ export function createAdministrationService(parts: Parts, connections: Connectio
     addDomain: on((scope, { connectionId, domain }) => connections.addDomain(scope, connectionId, domain)),
     removeDomain: on((scope, { connectionId, domain }) => connections.removeDomain(scope, connectionId, domain)),
     proveDomain: on((scope, { connectionId, domain }) => connections.proveDomain(scope, connectionId, domain)),
-    stageCertificate: on((scope, { connectionId, pem }) => connections.stage(scope, connectionId, readCertificate(pem))),
+    stageCertificate: on(async (scope, { connectionId, pem }) => {
+      await connections.existing(scope, connectionId)
+      return connections.stage(scope, connectionId, readCertificate(pem))
+    }),
     activate: on((scope, { connectionId }) => connections.move(scope, connectionId, 'activate')),
     disable: on((scope, { connectionId }) => connections.move(scope, connectionId, 'disable')),
     enforce: on((scope, { connectionId }) => connections.enforce(scope, connectionId)),
