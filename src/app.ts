@@ -118,6 +118,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
           limits: { development: config.demo, guessable: guessableFields },
           plannedFrom: 2,
           read: (read) => database.readConfirmed(read),
+          failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
         open: (caller, signal) => database.unit(caller, signal),
       }),

@@ -67,6 +67,23 @@ export interface EdgeParts {
 }
 
 export function createEdge({ database, door, identity, memory }: EdgeParts): Edge {
+  const expect = async (plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Expected | null> => {
+    try {
+      const bearer = bearerOf(request)
+      const recalled = bearer === null ? null : await memory.recall(bearer, plane)
+      if (recalled === null) return null
+      const { tenantId, member, confirmedBy } = recalled
+      const named = await door.named(request, http.client)
+      if (named !== null && named.tenantId !== tenantId) return null
+      await door.byId(tenantId)
+      return { caller: { ...baseOf(plane, request, http), tenantId, ...memberAs(member) }, confirmedBy }
+    } catch (error) {
+      // Whatever is to be refused, the long way refuses.
+      if (error instanceof Fault) return null
+      throw error
+    }
+  }
+
   const edge: Edge = {
     async visit(slug, request, http) {
       const { tenantId } = await door.bySlug(slug)
@@ -85,7 +102,13 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
       return caller
     },
 
+    expect,
+
     async ask(plane, request, http) {
+      const expected = await expect(plane, request, http)
+      if (expected && (await database.readConfirmed({ ...expected, text: "select 'yes'", values: [], signal: http.signal })) === 'yes') {
+        return expected.caller
+      }
       const presented = presentedOn(plane, request)
       if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
       const named = await door.named(request, http.client)
@@ -113,23 +136,6 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
         return { ...base, tenantId, actor, permissions: new Set(found.permissions) }
       }
       return { ...base, tenantId, ...memberAs(found) }
-    },
-
-    async expect(plane, request, http) {
-      try {
-        const bearer = bearerOf(request)
-        const recalled = bearer === null ? null : await memory.recall(bearer, plane)
-        if (recalled === null) return null
-        const { tenantId, member, confirmedBy } = recalled
-        const named = await door.named(request, http.client)
-        if (named !== null && named.tenantId !== tenantId) return null
-        await door.byId(tenantId)
-        return { caller: { ...baseOf(plane, request, http), tenantId, ...memberAs(member) }, confirmedBy }
-      } catch (error) {
-        // Whatever is to be refused, `ask` refuses.
-        if (error instanceof Fault) return null
-        throw error
-      }
     },
 
     planeOfBearer(request) {

@@ -108,13 +108,6 @@ export type Direction =
   | 'LTR'
   | 'RTL';
 
-export type DirectoryRole =
-  | 'care_coordinator'
-  | 'caregiver'
-  | 'clinician'
-  | 'compliance_officer'
-  | 'tenant_admin';
-
 export type GrantConsentInput = {
   fieldSet: Array<PhiField>;
   /** The party that may use the fields. */
@@ -218,23 +211,6 @@ export type Role =
   | 'family'
   | 'provider_manager'
   | 'tenant_admin';
-
-export type ScimMethod =
-  | 'DELETE'
-  | 'GET'
-  | 'PATCH'
-  | 'POST'
-  | 'PUT';
-
-export type ScimRoleRuleInput = {
-  match: ScimRuleMatch;
-  role: DirectoryRole;
-  value: Scalars['String']['input'];
-};
-
-export type ScimRuleMatch =
-  | 'DISPLAY_NAME'
-  | 'EXTERNAL_ID';
 
 export type SessionTransport =
   | 'BEARER'

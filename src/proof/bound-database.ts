@@ -5,6 +5,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { QueryResult } from 'pg'
 import type { Caller } from '../kernel/scope.ts'
+import { readConfirmed, type ConfirmedRead } from '../platform/db/confirm.ts'
 import { faultOf } from '../platform/db/errors.ts'
 import { PrismaClient } from '../platform/db/generated/client.ts'
 import { GroupQuery, StatementCache, type Prelude, type Statement } from '../platform/db/group-query.ts'
@@ -118,13 +119,21 @@ export class BoundDatabase extends Database {
   }
 
   #start<T>(as: Login | 'owner', settings: Settings, work: (tx: Tx) => Promise<T>): Promise<T> {
-    let lane = this.#lanes.get(as)
-    if (!lane) this.#lanes.set(as, (lane = new BoundLane(this.#ground, as)))
-    return startingWith({ kind: 'read', lane, settings, signal: null }, () => this.#prisma.$transaction(work, { timeout: 30_000 })).catch(
+    return startingWith({ kind: 'read', lane: this.#bound(as), settings, signal: null }, () => this.#prisma.$transaction(work, { timeout: 30_000 })).catch(
       (error: unknown) => {
         throw faultOf(error)
       },
     )
+  }
+
+  override readConfirmed(read: ConfirmedRead): Promise<string | null> {
+    return readConfirmed(this.#bound(loginsFor(read.caller).readLogin), read)
+  }
+
+  #bound(as: Login | 'owner'): BoundLane {
+    let lane = this.#lanes.get(as)
+    if (!lane) this.#lanes.set(as, (lane = new BoundLane(this.#ground, as)))
+    return lane
   }
 
   override async close(): Promise<void> {

@@ -6,8 +6,10 @@ import type { Composed } from '../platform/compose.ts'
 import type { Access } from '../platform/graphql/access.ts'
 import { createContext } from '../platform/graphql/context.ts'
 import { encodeGlobalId } from '../platform/graphql/global-id.ts'
+import { readTables, type Tables } from '../platform/graphql/compiled/tables.ts'
 import { suppliedArguments } from './arguments.ts'
 import type { BoundDatabase } from './bound-database.ts'
+import { runCompiled } from './compiled-attacks.ts'
 import { argumentsOf, type Place } from './graph-shape.ts'
 import { encodeCursor, type ThrowawayTenant } from './throwaway-tenant.ts'
 
@@ -47,11 +49,13 @@ export interface GraphSide {
 export class GraphRunner {
   readonly #database: BoundDatabase
   readonly #house: Composed
+  readonly #tables: Tables
   readonly victim: GraphSide
 
   constructor(database: BoundDatabase, house: Composed, victim: GraphSide) {
     this.#database = database
     this.#house = house
+    this.#tables = readTables(database.storedModels)
     this.victim = victim
   }
 
@@ -112,15 +116,16 @@ export class GraphRunner {
           execute({ schema: this.#house.schemas.plane[target.plane], document: target.document, variableValues: variables, contextValue }),
         )
         .catch((error: unknown): ExecutionResult => ({ errors: [error as never] }))
+      const reader = this.#database.unit(caller)
+      const compiled =
+        target.kind === 'query' && caller.actor.kind === 'member'
+          ? await runCompiled({ document: target.document, schema: this.schema(target.plane), tables: this.#tables, variables, caller, unit: reader })
+          : null
       const changed = watched && (await this.victim.fingerprint()) !== before
-      return {
-        ...answerOf(
-          result,
-          target.field.name,
-          chosen.map(([, value]) => value),
-        ),
-        changed,
-      }
+      const asked = chosen.map(([, value]) => value)
+      const ordinary = answerOf(result, target.field.name, asked)
+      // Both ways of answering are attacked as one: what either shows is shown.
+      return { ...ordinary, text: compiled === null ? ordinary.text : `${ordinary.text}${comparable(compiled, asked)}`, changed }
     })
   }
 }
@@ -141,6 +146,13 @@ export function mayAsk(field: GraphQLField<unknown, unknown>, caller: Caller): b
   return access === 'public' || caller.actor.kind !== 'anonymous'
 }
 
+/** A text without the asked values and without moments. */
+function comparable(text: string, asked: readonly string[]): string {
+  let bare = text
+  for (const value of asked) bare = bare.replaceAll(value, '<asked>')
+  return bare.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<moment>')
+}
+
 /** What was answered, with the asked values and moments taken out, so that two answers can be compared. */
 function answerOf(result: ExecutionResult, fieldName: string, asked: readonly string[]): { text: string; done: boolean } {
   const errors = (result.errors ?? []).map((error) => {
@@ -148,8 +160,7 @@ function answerOf(result: ExecutionResult, fieldName: string, asked: readonly st
     return { code: original.code ?? null, message: error.message }
   })
   let text = JSON.stringify({ data: result.data?.[fieldName] ?? null, errors })
-  for (const value of asked) text = text.replaceAll(value, '<asked>')
-  text = text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<moment>')
+  text = comparable(text, asked)
   const data = result.data?.[fieldName] as { __typename?: string } | null | undefined
   return { text, done: data !== null && data !== undefined && !(data.__typename ?? '').endsWith('Fault') }
 }

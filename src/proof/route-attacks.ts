@@ -53,6 +53,9 @@ export class RouteAttacks {
       this.findings.unproven.push(`${name}: it did not open its own tenant's door (${typeof own === 'string' ? own : 'another tenant'}).`)
       return
     }
+    if (name.endsWith('a bearer') && !(await this.#expected(plane, `${victim.slug}.localhost`, headers))) {
+      this.findings.unproven.push(`${name}: it was not remembered at its own door.`)
+    }
     this.findings.controls++
     const elsewhere: readonly (readonly [how: string, host: string, extra: Headers])[] = [
       ['the other host', `${attacker.slug}.localhost`, {}],
@@ -64,11 +67,13 @@ export class RouteAttacks {
       this.findings.attacks++
       const answer = await this.#ask(plane, host, { ...headers, ...extra })
       if (typeof answer !== 'string') this.findings.leaks.push(`${name}, ${how}: it was let in.`)
+      if (await this.#expected(plane, host, { ...headers, ...extra })) this.findings.leaks.push(`${name}, ${how}: it was remembered.`)
     }
     for (const other of planes.filter((one) => one !== plane)) {
       this.findings.attacks++
       const answer = await this.#ask(other, `${victim.slug}.localhost`, headers)
       if (typeof answer !== 'string' && answer.actor.kind !== 'anonymous') this.findings.leaks.push(`${name}: it was let in on ${other}.`)
+      if (await this.#expected(other, `${victim.slug}.localhost`, headers)) this.findings.leaks.push(`${name}: it was remembered on ${other}.`)
     }
   }
 
@@ -90,6 +95,17 @@ export class RouteAttacks {
 
   /** Who the edge takes the caller for, or the code with which it refuses. */
   async #ask(plane: Plane, host: string, headers: Headers): Promise<Caller | string> {
+    const { request, http } = this.#request(plane, host, headers)
+    return this.#edge.ask(plane, request, http).catch((error: { code?: unknown; message: string }) => String(error.code ?? error.message))
+  }
+
+  /** Whether the edge would have the database confirm a caller that it remembers. */
+  async #expected(plane: Plane, host: string, headers: Headers): Promise<boolean> {
+    const { request, http } = this.#request(plane, host, headers)
+    return (await this.#edge.expect(plane, request, http)) !== null
+  }
+
+  #request(plane: Plane, host: string, headers: Headers): { request: IncomingMessage; http: RequestContext } {
     const request = new IncomingMessage(new Socket())
     request.method = 'GET'
     Object.assign(request.headers, headers, { host })
@@ -103,6 +119,6 @@ export class RouteAttacks {
       stopping: never,
       holdStream: () => true,
     }
-    return this.#edge.ask(plane, request, http).catch((error: { code?: unknown; message: string }) => String(error.code ?? error.message))
+    return { request, http }
   }
 }

@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import pg from 'pg'
 import type { PoolClient, QueryResult } from 'pg'
 import { overloaded, timedOut } from '../../kernel/fault.ts'
+import { cancelWork } from './cancel.ts'
 import { faultOf } from './errors.ts'
 import { GroupQuery, StatementCache, type Prelude, type Statement } from './group-query.ts'
 import type { ReadLane } from './read-lane.ts'
@@ -154,10 +155,14 @@ class WriteConnection implements TransactionConnection {
 
   #send(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
     const client = this.#client!
-    const cache = this.#operation.pool.cacheOf(client)
-    return new Promise((resolve, reject) => {
+    const { pool, signal } = this.#operation
+    const cache = pool.cacheOf(client)
+    // Nobody waits any longer: the statement ends, the transaction is rolled back and the connection is another's.
+    const abort = () => cancelWork(client)
+    signal?.addEventListener('abort', abort, { once: true })
+    return new Promise<QueryResult>((resolve, reject) => {
       client.query(new GroupQuery(preludes, statement, cache, (error, result) => (error ? reject(error) : resolve(result!))) as never)
-    })
+    }).finally(() => signal?.removeEventListener('abort', abort))
   }
 
   async #end(command: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {

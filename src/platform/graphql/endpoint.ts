@@ -119,6 +119,12 @@ function questionIn(body: Buffer): Question | null {
   return typeof variables === 'object' && !Array.isArray(variables) ? { query, variables: variables as Question['variables'] } : null
 }
 
+/** An expected failure as it is; anything else is thrown on. */
+function refusalOf(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  throw error
+}
+
 /** @returns whether it answered. */
 async function answerCompiled(
   reads: CompiledReads,
@@ -131,8 +137,14 @@ async function answerCompiled(
   // Content is negotiated by Yoga wherever there is anything to negotiate.
   if (headers.accept !== undefined && headers.accept !== 'application/json' && headers.accept !== '*/*') return false
   const asked = questionIn(body)
-  const answer = asked && (await reads.answer(asked, expect, http.signal))
+  const answer = asked && (await reads.answer(asked, expect, http.signal).catch(refusalOf))
   if (!answer) return false
+  if (answer instanceof Fault) {
+    const text = JSON.stringify({ errors: [{ message: answer.message, extensions: { code: answer.code, kind: answer.kind } }] })
+    response.writeHead(statusOf(answer), { ...headersOf(answer), 'content-type': jsonType, 'content-length': Buffer.byteLength(text) })
+    response.end(text)
+    return true
+  }
   response.writeHead(200, { 'content-type': jsonType, 'content-length': Buffer.byteLength(answer) })
   response.end(answer)
   return true

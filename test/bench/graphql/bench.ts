@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { interleave, type Side } from '../kit/interleave.ts'
 import { installPeers } from '../kit/peers.ts'
 import type { Measured } from '../kit/report.ts'
-import { reads, type Asked, type Case, type Words } from './cases.ts'
+import { cases, pages, signIn, ways, type Asked, type Case, type Words } from './cases.ts'
 import { layGround, type BenchGround, type BenchTenant } from './ground.ts'
 import { guards } from './guards.ts'
 import { askOnce, encode, Load, percentile } from './load.ts'
@@ -18,6 +18,8 @@ const wanted = (name: string, otherwise: readonly string[]): string[] => process
 const connectionCounts = wanted('BENCH_CONNECTIONS', ['1', '16', '64']).map(Number)
 /** The one whose ratios are the report's. */
 const shownConnections = 16
+/** For pages of a hundred: sixteen of them at once is more than two cores answer in time. */
+const ownConnections = 4
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5)
 const roundMs = Number(process.env['BENCH_ROUND_MS'] ?? 700)
 const variants = 64
@@ -31,15 +33,13 @@ interface Figures {
 }
 
 /** Signs the tenants' coordinators in: tokens live ten minutes, so each case begins anew. */
-export async function signIn(port: number, tenants: readonly BenchTenant[]): Promise<Map<string, string>> {
-  const query = 'mutation ($i: SignInInput!) { signIn(input: $i) { __typename ... on SignedIn { accessToken } } }'
+export async function tokensOf(port: number, tenants: readonly BenchTenant[]): Promise<Map<string, string>> {
   const tokens = new Map<string, string>()
-  for (const { id, slug, email, password } of tenants) {
-    const body = JSON.stringify({ query, variables: { i: { email, password } } })
-    const reply = await askOnce(port, { path: '/graphql/console', headers: { 'x-maristan-tenant': slug }, body })
-    const token = (JSON.parse(reply.body) as { data?: { signIn?: { accessToken?: string } } }).data?.signIn?.accessToken
-    if (!token) throw new Error(`Our server did not sign ${email} in: ${reply.status} ${reply.body}`)
-    tokens.set(id, token)
+  for (const tenant of tenants) {
+    const reply = await askOnce(port, signIn.request({ tenant, token: '', k: 0 }))
+    const { data } = JSON.parse(reply.body) as { data?: { signIn?: { accessToken?: string } } }
+    if (!data?.signIn?.accessToken) throw new Error(`Our server did not sign ${tenant.email} in: ${reply.status} ${reply.body}`)
+    tokens.set(tenant.id, data.signIn.accessToken)
   }
   return tokens
 }
@@ -52,6 +52,7 @@ async function recordsOf(process: SideProcess, words: Words, asked: Asked): Prom
 }
 
 interface Standing {
+  readonly name: string
   readonly process: SideProcess
   readonly words: Words
 }
@@ -79,7 +80,7 @@ export async function time(
 ): Promise<Record<string, Figures>> {
   const measured = new Map<string, { latenciesMs: number[]; cpuSeconds: number; done: number }>()
   const loads: Load[] = []
-  const sides = standing.map(({ process, words }): Side => {
+  const sides = standing.map(({ name, process, words }): Side => {
     const load = new Load(process.port, connections)
     loads.push(load)
     const requests = Array.from({ length: variants }, (_, k) => {
@@ -88,17 +89,17 @@ export async function time(
     })
     let warm = false
     return {
-      name: process.name,
+      name,
       async round() {
         const before = process.cpuSeconds()
         const burst = await load.burst(requests, roundMs)
-        if (Object.keys(burst.refused).length > 0) throw new Error(`${process.name} refused: ${JSON.stringify(burst.refused)}`)
-        const so = measured.get(process.name) ?? { latenciesMs: [], cpuSeconds: 0, done: 0 }
+        if (Object.keys(burst.refused).length > 0) throw new Error(`${name} refused: ${JSON.stringify(burst.refused)}`)
+        const so = measured.get(name) ?? { latenciesMs: [], cpuSeconds: 0, done: 0 }
         if (warm) {
           for (const one of burst.latenciesMs) so.latenciesMs.push(one)
           so.cpuSeconds += process.cpuSeconds() - before
           so.done += burst.done
-          measured.set(process.name, so)
+          measured.set(name, so)
         }
         warm = true
         return burst.done
@@ -135,17 +136,24 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
     const ours: Record<string, Record<string, Figures>> = {}
     const peers: Record<string, Record<string, Record<string, Figures>>> = {}
     const ratio: Record<string, number> = {}
-    for (const one of reads.filter(({ name }) => wanted('BENCH_CASES', reads.map((each) => each.name)).includes(name))) {
-      const tokens = await signIn(running.get('ours')!.port, ground.tenants)
-      const standing: Standing[] = [{ process: running.get('ours')!, words: one.ours }]
+    const server = running.get('ours')!
+    const note = (name: string, connections: number, figures: Record<string, Figures>) =>
+      say(
+        `${name} at ${connections}: ${Object.entries(figures)
+          .map(([side, { perSecond, cpuMicroseconds, p99Ms }]) => `${side} ${perSecond}/s ${cpuMicroseconds} us p99 ${p99Ms} ms`)
+          .join(', ')}`,
+      )
+    for (const one of cases.filter(({ name }) => wanted('BENCH_CASES', cases.map((each) => each.name)).includes(name))) {
+      const tokens = await tokensOf(server.port, ground.tenants)
+      const standing: Standing[] = [{ name: 'ours', process: server, words: one.ours }]
       for (const [name, words] of Object.entries(one.peers)) {
         const process = running.get(name)
-        if (process) standing.push({ process, words })
+        if (process) standing.push({ name, process, words })
       }
       await compare(one, standing, ground.tenants, tokens)
       for (const connections of connectionCounts) {
         const figures = await time(standing, ground.tenants, tokens, connections)
-        say(`${one.name} at ${connections}: ${Object.entries(figures).map(([name, { perSecond, cpuMicroseconds, p99Ms }]) => `${name} ${perSecond}/s ${cpuMicroseconds} us p99 ${p99Ms}`).join(', ')}`)
+        note(one.name, connections, figures)
         for (const [name, figure] of Object.entries(figures)) {
           const of = name === 'ours' ? ours : (peers[name] ??= {})
           ;(of[one.name] ??= {})[`at${connections}`] = figure
@@ -155,7 +163,17 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
         }
       }
     }
-    return { ours, peers, ratio, guards }
+    // Our own ways against each other, at one number of connections: what sealing and the ordinary path cost.
+    const own: Record<string, Record<string, Figures>> = {}
+    for (const [name, words] of Object.entries({ page: pages, ways, signIn: { signIn } }).filter(([name]) => wanted('BENCH_OWN', ['page', 'ways', 'signIn']).includes(name))) {
+      const tokens = await tokensOf(server.port, ground.tenants)
+      const standing = Object.entries(words).map(([way, one]): Standing => ({ name: way, process: server, words: one }))
+      own[name] = await time(standing, ground.tenants, tokens, name === 'signIn' ? 1 : ownConnections)
+      note(name, name === 'signIn' ? 1 : ownConnections, own[name])
+    }
+    const { sealed, unsealed } = own['page'] ?? {}
+    if (sealed && unsealed) ratio['page cpu sealed/unsealed'] = round(sealed.cpuMicroseconds / unsealed.cpuMicroseconds)
+    return { ours, peers, ratio, guards, tables: { own } }
   } finally {
     await Promise.all([...running.values()].map((process) => process.stop()))
     await ground.stop()

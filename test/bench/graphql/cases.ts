@@ -94,7 +94,7 @@ const handWritten = (query: string, variables: (asked: Asked) => object, records
   'yoga-prisma': theirs(query, variables, records),
 })
 
-const byId: Case = {
+export const byId: Case = {
   name: 'byId',
   ours: ours(`query ($id: ID!) { recipient(id: $id) { id ${recipientFields} } }`, own, (data: { recipient: unknown }) => data.recipient),
   peers: {
@@ -109,7 +109,7 @@ const byId: Case = {
 }
 
 const sizes = () => ({ first: pageSize, children })
-const list: Case = {
+export const list: Case = {
   name: 'list',
   ours: ours(
     `query ($first: Int!, $children: Int!) { recipients(first: $first) { edges { node { id ${recipientFields}
@@ -166,4 +166,73 @@ const deep: Case = {
   },
 }
 
+const granteeOf = ({ tenant, k }: Asked): string => tenant.granteeIds[k % tenant.granteeIds.length]!
+const grant = (asked: Asked) => ({ recipientId: idOf(asked), granteeId: granteeOf(asked) })
+/** Without its id, which each side draws. */
+const granted = (data: { grantConsent: object }): unknown => data.grantConsent
+
+/** A consent with its audit row: the recipient and the grantee are looked up first. */
+const mutation: Case = {
+  name: 'mutation',
+  ours: ours(
+    `mutation ($input: GrantConsentInput!) { grantConsent(input: $input) { ... on Consent { ${consentFields} } } }`,
+    (asked) => ({
+      input: {
+        recipientId: encodeGlobalId('CareRecipient', idOf(asked)),
+        granteeId: encodeGlobalId('CareParty', granteeOf(asked)),
+        purpose: 'TREATMENT',
+        fieldSet: ['phone'],
+      },
+    }),
+    granted,
+  ),
+  peers: {
+    ...handWritten(
+      `mutation ($recipientId: ID!, $granteeId: ID!) { grantConsent(recipientId: $recipientId, granteeId: $granteeId) { ${consentFields} } }`,
+      grant,
+      granted,
+    ),
+    limit: limit('mutation', grant),
+  },
+}
+
 export const reads: readonly Case[] = [byId, list, deep]
+export const cases: readonly Case[] = [...reads, mutation]
+
+const pageOf = (fields: string): string => `{ recipients(first: 100) { edges { node { id ${recipientFields} ${fields} } } } }`
+const noVariables = () => ({})
+const recipientsIn = (data: { recipients: unknown }): unknown => data.recipients
+
+/** A request that no plan answers: the ordinary path's own price. */
+const ordinarily = (words: Words): Words => ({
+  ...words,
+  request(asked) {
+    const request = words.request(asked)
+    return { ...request, body: JSON.stringify({ ...(JSON.parse(request.body) as object), operationName: null }) }
+  },
+})
+
+/** Our own ways against each other: a page of 100 with three sealed fields and its audit rows, without them, and compiled. */
+export const pages: Readonly<Record<string, Words>> = {
+  sealed: ours(pageOf('givenName familyName phone'), noVariables, recipientsIn),
+  unsealed: ordinarily(ours(pageOf(''), noVariables, recipientsIn)),
+  unsealedCompiled: ours(pageOf(''), noVariables, recipientsIn),
+}
+
+/** The same case with and without compiled reads. */
+export const ways: Readonly<Record<string, Words>> = {
+  'byId compiled': byId.ours,
+  'byId ordinary': ordinarily(byId.ours),
+  'list compiled': list.ours,
+  'list ordinary': ordinarily(list.ours),
+}
+
+const signInDocument = 'mutation ($i: SignInInput!) { signIn(input: $i) { __typename ... on SignedIn { accessToken } } }'
+export const signIn: Words = {
+  request: ({ tenant: { slug, email, password } }) => ({
+    path: '/graphql/console',
+    headers: { 'x-maristan-tenant': slug },
+    body: JSON.stringify({ query: signInDocument, variables: { i: { email, password } } }),
+  }),
+  records: (data: { signIn: { accessToken: string } }) => data.signIn.accessToken,
+}

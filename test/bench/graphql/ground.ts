@@ -29,6 +29,8 @@ export interface BenchTenant {
   readonly password: string
   readonly membershipId: string
   readonly recipientIds: readonly string[]
+  /** Parties that may be granted something. */
+  readonly granteeIds: string[]
   /** For the peers: tenant, membership and role, signed with the key below. */
   readonly peerToken: string
 }
@@ -113,7 +115,11 @@ export async function layGround(say: (sentence: string) => void, options: { tena
   }
   const owner: BenchGround['owner'] = (text, values = []) =>
     withClient(ownerUrl, async (client) => (await client.query(text, [...values])).rows as never)
-  for (const { id } of tenants) await owner(circleSql, [id])
+  for (const { id, granteeIds } of tenants) {
+    await owner(circleSql, [id])
+    const parties = await owner<{ id: string }>("select id from care.party where tenant_id = $1 and kind = 'FAMILY' order by id limit 50", [id])
+    granteeIds.push(...parties.map((party) => party.id))
+  }
   await owner('vacuum analyze')
   return {
     directory,
@@ -180,5 +186,5 @@ async function plant(database: Database, made: Contracts, slug: string, recipien
     .setIssuedAt()
     .setExpirationTime('12h')
     .sign(key)
-  return { id, slug, email, password, membershipId, recipientIds, peerToken }
+  return { id, slug, email, password, membershipId, recipientIds, granteeIds: [], peerToken }
 }

@@ -87,5 +87,6 @@ export function connectionSql(
   })
   const place = saysMore ? `, row_number() over (order by ${row}.id) as place` : ''
   const rows = `select ${row}.*${place} from ${table.name} ${row} where ${conditions.join(' and ')} order by ${row}.id limit ${size}::int${saysMore ? ' + 1' : ''}`
-  return `(select ${join(whole)} from (${rows}) ${row})`
+  // One row, also where nothing that is asked counts the rows.
+  return `(select ${join(whole)} from (${rows}) ${row} having true)`
 }

@@ -47,8 +47,8 @@ export function globalId(typename: string, id: string): Part[] {
   return [{ text: '"' }, { sql: `translate(${encoded}, E'+/=\\n', '-_')` }, { text: '"' }]
 }
 
-/** A cursor, as `outwardCursor` makes it of a row's id. */
-export const cursor = (id: string): string => `concat('"', translate(encode(uuid_send(${id}), 'base64'), '+/=', '-_'), '"')`
+/** A cursor, as `outwardCursor` makes it of a row's id; null of none. */
+export const cursor = (id: string): string => `('"' || translate(encode(uuid_send(${id}), 'base64'), '+/=', '-_') || '"')`
 
 /** The value of a column as a field of this type answers it; null when that is not certain. */
 export function columnValue(type: GraphQLOutputType, column: Column, value: string): string | null {

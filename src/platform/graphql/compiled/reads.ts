@@ -4,6 +4,7 @@
  */
 import { getVariableValues, GraphQLError, parse, validate, type DocumentNode, type GraphQLSchema } from 'graphql'
 import { LRUCache } from 'lru-cache'
+import { Fault } from '../../../kernel/fault.ts'
 import type { Caller } from '../../../kernel/scope.ts'
 import type { ConfirmedBy, ConfirmedRead } from '../../db/confirm.ts'
 import { costOf } from '../cost.ts'
@@ -27,6 +28,8 @@ export interface CompiledReadsOptions {
   /** How often a document is asked before it is planned: one that comes once would be read twice for nothing. */
   readonly plannedFrom: number
   read(read: ConfirmedRead): Promise<string | null>
+  /** A plan's statement was wrong: its document takes the ordinary path from now on. */
+  failed(error: unknown): void
 }
 
 export interface Question {
@@ -69,7 +72,13 @@ export class CompiledReads {
     if (!expected) return null
     const { caller, confirmedBy } = expected
     for (const permission of prepared.plan.permissions) if (!caller.permissions.has(permission)) return null
-    const text = await this.#options.read({ caller, confirmedBy, text: prepared.plan.text, values: [caller.tenantId, ...values], signal })
+    const read = { caller, confirmedBy, text: prepared.plan.text, values: [caller.tenantId, ...values], signal }
+    const text = await this.#options.read(read).catch((error: unknown) => {
+      if (error instanceof Fault) throw error
+      this.#prepared.set(asked.query, 'none')
+      this.#options.failed(error)
+      return null
+    })
     return text === null || isDoubtful(text) ? null : `{"data":${text}}`
   }
 

@@ -6,12 +6,10 @@ import { createServer } from 'node:http'
 import { ReadLane } from '../../../../src/platform/db/read-lane.ts'
 import { announce, callerOf } from './caller.mjs'
 
-const lane = new ReadLane(process.env.READ_URL, {
-  connections: 2,
-  queue: 512,
-  connectTimeoutMs: 5_000,
-  statements: { named: true, limit: 100 },
-})
+const limits = { connections: 2, queue: 512, connectTimeoutMs: 5_000, statements: { named: true, limit: 100 } }
+const reading = new ReadLane(process.env.READ_URL, limits)
+// A commit waits for the disk, and whatever follows it on its connection waits with it.
+const writing = new ReadLane(process.env.WRITE_URL, { ...limits, connections: 16 })
 const settings = `select set_config('app.tenant_id', $1, true), set_config('app.membership_id', $2, true), set_config('app.role', $3, true),
   set_config('app.provider_org_id', '', true)`
 
@@ -48,6 +46,23 @@ const cases = {
       ))::text as answer from care.recipient r where r.tenant_id = $1::uuid and r.id = $2::uuid`,
     values: ({ tenantId }, { id, children }) => [tenantId, id, children],
   },
+  mutation: {
+    writes: true,
+    text: `with made as (
+        insert into care.consent (tenant_id, id, recipient_id, grantee_id, purpose, field_set, created_by)
+        select $1::uuid, gen_random_uuid(), r.id, p.id, 'TREATMENT', array['phone'], $4::uuid
+        from care.recipient r, care.party p
+        where r.tenant_id = $1::uuid and r.id = $2::uuid and r.state = 'ACTIVE' and p.tenant_id = $1::uuid and p.id = $3::uuid
+        returning *
+      ), trail as (
+        insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
+          request_id, detail)
+        select $1::uuid, gen_random_uuid(), 'member', $4::uuid, 'console', 'consent.granted', 'Consent', id, recipient_id, 'done',
+          'OPERATIONS', 'bench', '{}' from made
+      )
+      select json_build_object('purpose', purpose, 'fieldSet', field_set, 'validTo', valid_to, 'version', version)::text from made`,
+    values: ({ tenantId, membershipId }, { recipientId, granteeId }) => [tenantId, recipientId, granteeId, membershipId],
+  },
 }
 
 function bodyOf(request) {
@@ -62,7 +77,8 @@ function bodyOf(request) {
 async function answer(request, response) {
   const caller = await callerOf(request.headers.authorization)
   const { name, variables } = await bodyOf(request)
-  const { text, values } = cases[name]
+  const { text, values, writes } = cases[name]
+  const lane = writes ? writing : reading
   const { tenantId, membershipId, role } = caller
   const { rows } = await lane.run([{ text: settings, values: [tenantId, membershipId, role] }], { text, values: values(caller, variables), rowMode: 'array' })
   const json = `{"data":${rows[0]?.[0] ?? 'null'}}`

@@ -17,7 +17,7 @@ const schema = `
   type Party { id: ID! kind: String! incoming(first: Int!): [Edge!]! outgoing(first: Int!): [Edge!]! }
   type Edge { id: ID! relation: String! from: Party to: Party }
   type Query { recipient(id: ID!): Recipient recipients(first: Int!): [Recipient!]! }
-  type Mutation { changeArea(id: ID!, area: String!): Recipient }
+  type Mutation { grantConsent(recipientId: ID!, granteeId: ID!): Consent }
 `
 
 const named = (text) => ({ name: `s${hash(text)}`, text })
@@ -65,10 +65,12 @@ app.register(mercurius, {
       recipients: (_, { first }, context) => ask(context, 'recipients', [context.caller.tenantId, first]),
     },
     Mutation: {
-      changeArea: async (_, { id, area }, context) => {
+      grantConsent: async (_, { recipientId, granteeId }, context) => {
         const { tenantId, membershipId } = context.caller
-        const [row] = await ask(context, 'changeArea', [tenantId, id, area])
-        await ask(context, 'auditChange', [tenantId, membershipId, id, context.reply.request.id, '{}'])
+        const [found] = await ask(context, 'existing', [tenantId, recipientId, granteeId])
+        if (found.state !== 'ACTIVE' || found.grantee === null) throw new Error('Not found.')
+        const [row] = await ask(context, 'addConsent', [tenantId, recipientId, granteeId, membershipId])
+        await ask(context, 'auditConsent', [tenantId, membershipId, row.id, recipientId])
         return row
       },
     },

@@ -30,12 +30,17 @@ const edgesOf = (side) => `
 export const incoming = edgesOf('to_party_id')
 export const outgoing = edgesOf('from_party_id')
 
-export const changeArea = `
-  update care.recipient set area_geohash5 = $3, updated_at = now(), version = version + 1
-  where tenant_id = $1::uuid and id = $2::uuid returning id, area_geohash5 as "areaGeohash5", version`
+export const existing = `
+  select (select r.state from care.recipient r where r.tenant_id = $1::uuid and r.id = $2::uuid) as state,
+    (select p.id from care.party p where p.tenant_id = $1::uuid and p.id = $3::uuid) as grantee`
 
-export const auditChange = `
+export const addConsent = `
+  insert into care.consent (tenant_id, id, recipient_id, grantee_id, purpose, field_set, created_by)
+  values ($1::uuid, gen_random_uuid(), $2::uuid, $3::uuid, 'TREATMENT', array['phone'], $4::uuid)
+  returning id, purpose, field_set as "fieldSet", valid_to as "validTo", version`
+
+export const auditConsent = `
   insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
     request_id, detail)
-  values ($1::uuid, gen_random_uuid(), 'member', $2::uuid, 'console', 'recipient.updated', 'CareRecipient', $3::uuid, $3::uuid, 'done',
-    'OPERATIONS', $4, $5::jsonb)`
+  values ($1::uuid, gen_random_uuid(), 'member', $2::uuid, 'console', 'consent.granted', 'Consent', $3::uuid, $4::uuid, 'done',
+    'OPERATIONS', 'bench', '{}')`

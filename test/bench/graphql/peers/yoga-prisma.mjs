@@ -38,7 +38,7 @@ const typeDefs = `
   type Party { id: ID! kind: String! incoming(first: Int!): [Edge!]! outgoing(first: Int!): [Edge!]! }
   type Edge { id: ID! relation: String! from: Party to: Party }
   type Query { recipient(id: ID!): Recipient recipients(first: Int!): [Recipient!]! }
-  type Mutation { changeArea(id: ID!, area: String!): Recipient }
+  type Mutation { grantConsent(recipientId: ID!, granteeId: ID!): Consent }
 `
 const resolvers = {
   Recipient: { party: ({ parties }) => parties[0] ?? null },
@@ -59,17 +59,19 @@ const resolvers = {
       }),
   },
   Mutation: {
-    async changeArea(_, { id, area }, { tx, caller: { tenantId, membershipId } }) {
-      const row = await tx.careRecipient.update({
-        where: { tenantId_id: { tenantId, id } },
-        data: { areaGeohash5: area, version: { increment: 1 } },
+    async grantConsent(_, { recipientId, granteeId }, { tx, caller: { tenantId, membershipId } }) {
+      const recipient = await tx.careRecipient.findUnique({ where: { tenantId_id: { tenantId, id: recipientId } } })
+      const grantee = await tx.careParty.findUnique({ where: { tenantId_id: { tenantId, id: granteeId } } })
+      if (recipient?.state !== 'ACTIVE' || !grantee) throw new Error('Not found.')
+      const made = await tx.consent.create({
+        data: { tenantId, recipientId, granteeId, purpose: 'TREATMENT', fieldSet: ['phone'], createdBy: membershipId },
       })
       await tx.$executeRaw`
         insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
           request_id, detail)
-        values (${tenantId}::uuid, gen_random_uuid(), 'member', ${membershipId}::uuid, 'console', 'recipient.updated', 'CareRecipient',
-          ${id}::uuid, ${id}::uuid, 'done', 'OPERATIONS', 'bench', '{}')`
-      return row
+        values (${tenantId}::uuid, gen_random_uuid(), 'member', ${membershipId}::uuid, 'console', 'consent.granted', 'Consent',
+          ${made.id}::uuid, ${recipientId}::uuid, 'done', 'OPERATIONS', 'bench', '{}')`
+      return made
     },
   },
 }
