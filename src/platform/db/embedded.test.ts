@@ -99,11 +99,10 @@ function modeOf(...path: string[]): string {
   return (statSync(join(dataDir, ...path)).mode & 0o777).toString(8)
 }
 
-function runNode(source: string, account: { uid?: number; gid?: number } = {}): ChildProcess {
+function runNode(source: string): ChildProcess {
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     cwd: '/',
     stdio: ['ignore', 'pipe', 'inherit'],
-    ...account,
   })
   children.push(child)
   return child
@@ -213,7 +212,10 @@ test('after SIGKILL of its server the orphaned Postgres is found, stopped and fo
 test('a left-over postmaster.pid with the number of a living stranger neither stops the start nor the stranger', async () => {
   await (await start()).stop()
   // The stranger runs as the same user as Postgres: only such a one makes Postgres itself refuse.
-  const stranger = runNode(`console.log('up'); setInterval(() => {}, 60_000)`, asRoot ? { uid: nobody, gid: nobody } : {})
+  // It is a program of the system's, for this Node may lie where that user cannot reach it.
+  const account = asRoot ? { uid: nobody, gid: nobody } : {}
+  const stranger = spawn('/bin/sh', ['-c', 'echo up; exec sleep 60'], { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'], ...account })
+  children.push(stranger)
   await once(stranger.stdout!, 'data')
   const cluster = join(dataDir, 'pg')
   writeFileSync(join(cluster, 'postmaster.pid'), `${stranger.pid}\n${cluster}\n1\n1\n\n127.0.0.1\n        1         1\nready\n`)
