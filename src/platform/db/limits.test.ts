@@ -59,7 +59,7 @@ describe('a statement', () => {
     expect(await count(database, caller)).toBe(0)
   })
 
-  test('whose client has gone is cancelled, rolled back, and its connection serves the next', async () => {
+  test('whose client has gone is cancelled, rolled back, and its place is free for the next', async () => {
     const gone = new AbortController()
     const unit = database.unit(caller, gone.signal)
     const command = unit.command(async () => void (await unit.db.$executeRaw`select pg_sleep(8)`))
@@ -68,7 +68,7 @@ describe('a statement', () => {
     gone.abort()
     await ended
     expect(await sleeping()).toBe(false)
-    // There is one connection: it was given back, outside any transaction.
+    // The pool has room for one connection: the cancelled one made way for another.
     const next = database.unit(caller)
     await next.command(async (scope) => {
       scope.unit.record({ action: 'test.done', resource: 'Test', outcome: 'done' })

@@ -157,8 +157,11 @@ class WriteConnection implements TransactionConnection {
     const client = this.#client!
     const { pool, signal } = this.#operation
     const cache = pool.cacheOf(client)
-    // Nobody waits any longer: the statement ends, the transaction is rolled back and the connection is another's.
-    const abort = () => cancelWork(client)
+    // Nobody waits any longer. A cancel request may come late, so the connection must not meet anybody else's statement.
+    const abort = () => {
+      this.#broken = timedOut()
+      cancelWork(client)
+    }
     signal?.addEventListener('abort', abort, { once: true })
     return new Promise<QueryResult>((resolve, reject) => {
       client.query(new GroupQuery(preludes, statement, cache, (error, result) => (error ? reject(error) : resolve(result!))) as never)

@@ -16,6 +16,7 @@ export interface Reply {
 }
 
 export interface Burst {
+  /** Answers that were none of the refused. */
   readonly done: number
   readonly latenciesMs: number[]
   /** Answers by status, or `errors` for those of 200 that failed as a whole. */
@@ -134,9 +135,9 @@ export class Load {
           const { status, body } = await wire.ask(requests[this.#next++ % requests.length]!)
           const then = now
           now = performance.now()
-          latenciesMs.push(now - then)
           const verdict = status !== 200 ? String(status) : body.startsWith('{"errors"') ? 'errors' : null
-          if (verdict !== null) refused[verdict] = (refused[verdict] ?? 0) + 1
+          if (verdict === null) latenciesMs.push(now - then)
+          else refused[verdict] = (refused[verdict] ?? 0) + 1
         }
       }),
     )
