@@ -11,10 +11,17 @@ import type { Access } from '../src/platform/graphql/access.ts'
 import { careOperations } from './matrix/care.ts'
 import { memberOperations } from './matrix/members.ts'
 import { codesOf, type Operation } from './matrix/operation.ts'
+import { scimOperations } from './matrix/scim.ts'
 import { tenantOperations } from './matrix/tenant.ts'
 import { makeWorld, planted, type Answer, type Variables, type World } from './matrix/world.ts'
 
-const operations = { ...tenantOperations, ...memberOperations, ...careOperations }
+const operations = {
+  ...tenantOperations,
+  ...memberOperations,
+  ...careOperations,
+  ...scimOperations,
+  'token:manage': [...tenantOperations['token:manage']!, ...scimOperations['token:manage']!],
+}
 const built = matrix.filter(({ key }) => operations[key] !== undefined)
 
 /** Granted, and without a field to grant on that role's plane: sellers read sealed fields through disclosure grants alone. */

@@ -95,6 +95,11 @@ const supplies: Readonly<Record<string, Supply>> = {
     return { input: { challengeToken: challenge.challengeToken, recoveryCode: recoveryCodes[0] } }
   },
   'mutation.chooseMembership': async (ask) => ({ input: { choiceToken: await oneTimeToken(ask, 'MEMBERSHIP_CHOICE') } }),
+  'query.scimRulesPreview': () => ({ rules: [] }),
+  'mutation.setScimRoleRules': () => ({ rules: [] }),
+  'mutation.createScimConnection': () => ({ name: `proof ${newId()}` }),
+  'mutation.createScimToken': () => ({ name: 'proof' }),
+  'mutation.setScimMassChangeAt': () => ({ massChangeAt: 10 }),
   'mutation.createApiToken': () => ({ input: { name: 'proof', permissions: ['tenant:read'] } }),
   'mutation.inviteMember': ({ tenant, caller }) => ({
     input: {
