@@ -12,10 +12,17 @@ import { careOperations } from './matrix/care.ts'
 import { governanceOperations } from './matrix/governance.ts'
 import { memberOperations } from './matrix/members.ts'
 import { codesOf, type Operation } from './matrix/operation.ts'
+import { scimOperations } from './matrix/scim.ts'
 import { tenantOperations } from './matrix/tenant.ts'
 import { makeWorld, planted, type Answer, type Variables, type World } from './matrix/world.ts'
 
-const operations = { ...tenantOperations, ...memberOperations, ...careOperations, ...governanceOperations }
+/** Several modules may guard something with one permission. */
+const operations: Partial<Record<Permission, readonly Operation[]>> = {}
+for (const group of [tenantOperations, memberOperations, careOperations, governanceOperations, scimOperations]) {
+  for (const [permission, calls] of Object.entries(group) as [Permission, readonly Operation[]][]) {
+    operations[permission] = [...(operations[permission] ?? []), ...calls]
+  }
+}
 const built = matrix.filter(({ key }) => operations[key] !== undefined)
 
 /** Granted, and without a field to grant on that role's plane: sellers read sealed fields through disclosure grants alone. */

@@ -17,6 +17,13 @@ export type Scalars = {
   DateTime: { input: string; output: string; }
 };
 
+export type ApproveOperatorInput = {
+  /** How long, from now: 1 to 72. */
+  hours: Scalars['Int']['input'];
+  /** Why, for those who read it later; at most 500 characters. */
+  reason: Scalars['String']['input'];
+};
+
 export type AuditEventFilter = {
   action?: InputMaybe<Scalars['String']['input']>;
   actorId?: InputMaybe<Scalars['ID']['input']>;
@@ -104,9 +111,40 @@ export type CreateRecipientInput = {
   sex?: InputMaybe<Sex>;
 };
 
+export type DataKeyState =
+  | 'ACTIVE'
+  | 'DESTROYED'
+  | 'RETIRED';
+
+export type DecideReviewInput = {
+  /** Why; needed unless you approve. */
+  comment?: InputMaybe<Scalars['String']['input']>;
+  /** For EDIT: the text as it should be. */
+  edits?: InputMaybe<Scalars['String']['input']>;
+  id: Scalars['ID']['input'];
+  verdict: ReviewVerdict;
+};
+
 export type Direction =
   | 'LTR'
   | 'RTL';
+
+export type DirectoryRole =
+  | 'care_coordinator'
+  | 'caregiver'
+  | 'clinician'
+  | 'compliance_officer'
+  | 'tenant_admin';
+
+export type ExportAuditInput = {
+  actorId?: InputMaybe<Scalars['ID']['input']>;
+  /** Number of the last line of the batch before; 0 for the first. */
+  after?: InputMaybe<Scalars['Int']['input']>;
+  /** At most 5000 lines; 1000 unless told. */
+  first?: InputMaybe<Scalars['Int']['input']>;
+  /** Only lines about this recipient are shown; the others prove their place. */
+  recipientId?: InputMaybe<Scalars['ID']['input']>;
+};
 
 export type GrantConsentInput = {
   fieldSet: Array<PhiField>;
@@ -159,6 +197,16 @@ export type MembershipStatus =
   | 'PENDING'
   | 'SUSPENDED';
 
+export type OpenBreakGlassInput = {
+  /** A current code of your authenticator. */
+  code: Scalars['String']['input'];
+  /** 1 to 60. */
+  minutes: Scalars['Int']['input'];
+  /** A sentence. It is sealed, and read by whoever reviews this. */
+  reason: Scalars['String']['input'];
+  recipientId: Scalars['ID']['input'];
+};
+
 export type OtherPartyKind =
   | 'CAREGIVER'
   | 'CLINICIAN'
@@ -182,6 +230,14 @@ export type PhiField =
   | 'phone'
   | 'sex';
 
+/** Exactly one of them: a whole value, however it is written, or whole words of a name. Needs phi:read. */
+export type RecipientLookup = {
+  mrn?: InputMaybe<Scalars['String']['input']>;
+  name?: InputMaybe<Scalars['String']['input']>;
+  nationalId?: InputMaybe<Scalars['String']['input']>;
+  phone?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type RecipientState =
   | 'ACTIVE'
   | 'ARCHIVED';
@@ -203,6 +259,27 @@ export type Relation =
   | 'SUPPLIER'
   | 'THERAPIST';
 
+export type ReviewRisk =
+  | 'HIGH'
+  | 'LOW'
+  | 'MEDIUM';
+
+export type ReviewState =
+  | 'APPROVED'
+  | 'CLAIMED'
+  | 'EDITED'
+  | 'ESCALATED'
+  | 'EXECUTED'
+  | 'EXPIRED'
+  | 'PENDING'
+  | 'REJECTED'
+  | 'STALE';
+
+export type ReviewVerdict =
+  | 'APPROVE'
+  | 'EDIT'
+  | 'REJECT';
+
 export type Role =
   | 'care_coordinator'
   | 'caregiver'
@@ -211,6 +288,23 @@ export type Role =
   | 'family'
   | 'provider_manager'
   | 'tenant_admin';
+
+export type ScimMethod =
+  | 'DELETE'
+  | 'GET'
+  | 'PATCH'
+  | 'POST'
+  | 'PUT';
+
+export type ScimRoleRuleInput = {
+  match: ScimRuleMatch;
+  role: DirectoryRole;
+  value: Scalars['String']['input'];
+};
+
+export type ScimRuleMatch =
+  | 'DISPLAY_NAME'
+  | 'EXTERNAL_ID';
 
 export type SessionTransport =
   | 'BEARER'

@@ -168,12 +168,11 @@ export function inOrder(modules: readonly AnyModule[]): AnyModule[] {
 
 /** Sentences on what declarations and marks disagree about: a declared permission without a guard, a guard not declared. */
 export function permissionGap(modules: readonly AnyModule[], guarded: ReadonlySet<string>): string[] {
-  const declared = new Map<string, string>()
+  const declared = new Set<string>()
   const gap: string[] = []
   for (const { name, permissions } of modules) {
     for (const permission of permissions) {
-      if (declared.has(permission)) gap.push(`Permission ${permission} is declared by ${declared.get(permission)} and by ${name}.`)
-      declared.set(permission, name)
+      declared.add(permission)
       if (!guarded.has(permission)) gap.push(`Permission ${permission} of ${name} guards no field.`)
     }
   }

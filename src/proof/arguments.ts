@@ -101,6 +101,11 @@ const supplies: Readonly<Record<string, Supply>> = {
     const row = await database.asOwner(tenantId, (tx) => tx.tenantKey.findFirst({ where: { tenantId, state: 'ACTIVE' } }))
     return { keyId: row?.kekId }
   },
+  'query.scimRulesPreview': () => ({ rules: [] }),
+  'mutation.setScimRoleRules': () => ({ rules: [] }),
+  'mutation.createScimConnection': () => ({ name: `proof ${newId()}` }),
+  'mutation.createScimToken': () => ({ name: 'proof' }),
+  'mutation.setScimMassChangeAt': () => ({ massChangeAt: 10 }),
   'mutation.createApiToken': () => ({ input: { name: 'proof', permissions: ['tenant:read'] } }),
   'mutation.addSsoDomain': () => ({ domain: 'proof.invalid' }),
   'mutation.proveSsoDomain': ({ tenant }) => ({ domain: tenant.plot.rows.get('saml.domain')?.['domain'] }),

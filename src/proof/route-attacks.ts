@@ -13,6 +13,7 @@ import { createTenantDoor, tenantHeader } from '../platform/http/tenant.ts'
 import type { RequestContext } from '../platform/http/router.ts'
 import { exemptRoutes } from './arguments.ts'
 import type { BoundDatabase } from './bound-database.ts'
+import { ScimAttacks } from './scim-attacks.ts'
 import { newFindings } from './table-attacks.ts'
 import { throwawayPassword, type ThrowawayTenant } from './throwaway-tenant.ts'
 
@@ -42,6 +43,9 @@ export class RouteAttacks {
       for (const [kind, headers] of await this.#credentials(victim, plane))
         await this.#credential(`/graphql/${plane} with a ${kind}`, plane, headers, victim, attacker)
     }
+    progress('/scim/v2')
+    this.routes++
+    await new ScimAttacks(this.#database, this.#house, this.findings).attack(victim, attacker)
     for (const { method, path } of this.#house.routes) {
       if (!(`${method} ${path}` in exemptRoutes)) this.findings.unproven.push(`${method} ${path}: no attack on this route is built.`)
     }

@@ -7,6 +7,7 @@ import { newId } from '../../src/kernel/id.ts'
 import type { Caller, Scope } from '../../src/kernel/scope.ts'
 import { planeOf, roles, type Role } from '../../src/modules/access/contract.ts'
 import type { Care } from '../../src/modules/care/contract.ts'
+import type { Scim } from '../../src/modules/federation/scim/contract.ts'
 import type { Identity } from '../../src/modules/identity/contract.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
@@ -78,6 +79,29 @@ export function planter(house: TestHouse, tenant: TestTenant) {
       const input = { name: 'A program', permissions: ['tenant:read' as const] }
       const made = await command(tenant.member.tenant_admin.caller, (scope) => identity.createApiToken(scope, input), authLogin)
       return gid('ApiToken', made.id)
+    },
+    /** A directory of the tenant with a token, a user who is nobody's member yet, and one recorded exchange. */
+    async scim() {
+      const scim = house.composed.made['scim']!.contract as Scim
+      const operator = operatorCaller(tenant.id)
+      const made = await command(operator, (scope) => scim.operatorCreateToken(scope, { connection: `Directory ${newId()}`, name: 'token' }))
+      const [user, exchange] = [newId(), newId()]
+      await house.at.owner(
+        `insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, active, attributes, search)
+         values ($1, $2, $3, 'planted', 'planted', true, '{"userName":"planted"}', '{"userName":"planted"}')`,
+        [tenant.id, user, made.connectionId],
+      )
+      await house.at.owner(
+        `insert into scim.exchange (tenant_id, id, connection_id, token_id, request_id, method, path, status, duration_ms, at)
+         values ($1, $2, $3, $4, 'planted', 'GET', '/Users', 200, 1, now())`,
+        [tenant.id, exchange, made.connectionId, made.id],
+      )
+      return {
+        connection: gid('ScimConnection', made.connectionId),
+        token: gid('ScimToken', made.id),
+        user: gid('ScimUser', user),
+        exchange: gid('ScimExchange', exchange),
+      }
     },
     async invitation(inviter: Role, role: Role, more: { providerOrgId?: string; recipientId?: string } = {}): Promise<string> {
       const input = { email: `${newId()}@newcomer.test`, role, ...more }
@@ -151,12 +175,14 @@ export async function makeWorld() {
       byFamily: await plant.invitation('family', 'family', { recipientId: rawId(within.VIEW.id) }),
     },
     apiToken: await plant.apiToken(),
+    scim: await plant.scim(),
     foreign: {
       ...foreign,
       party: foreignParty,
       link: await plantThere.link(foreignParty, foreign.partyId, everything),
       consent: await plantThere.consent(foreign, foreignParty),
       apiToken: await plantThere.apiToken(),
+      scim: await plantThere.scim(),
       invitation: await plantThere.invitation('tenant_admin', 'clinician'),
     },
     /** A member of `here` for whom nobody else in these tests has any use. */

@@ -104,7 +104,7 @@ export function createOperatorService(parts: {
       if ((await repo.lockActiveAdmins(scope)).length > 0) throw adminPresent()
       const newcomer = { email, role: 'tenant_admin' } as const
       checkNewPassword(password, newcomer)
-      return add(scope, newcomer, await hashPassword(password), 'recovered')
+      return add(scope, newcomer, await hashPassword(password), 'recovered', {})
     },
 
     async operatorInvite(scope, newcomer) {

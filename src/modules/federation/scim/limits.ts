@@ -7,7 +7,6 @@ export const scimLimits = {
   mostPage: 1_000,
   /** A cursor works for an hour. */
   cursorSeconds: 3_600,
-  queryLength: 16_384,
   /** Exchanges that the flight recorder keeps of a connection. */
   exchanges: 500,
 } as const

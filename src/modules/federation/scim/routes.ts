@@ -127,19 +127,16 @@ export function scimRoute(parts: ScimRouteParts): Route {
           throw error
         })
         rate(known.caller.tenantId)
-        if (http.path.length > 2_048 || http.query.length > scimLimits.queryLength) answer = refusal(414, 'The address is too long.')
-        else {
-          const body = await bodyOf(request, method)
-          const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = request.headers
-          asked = { method, path: decoded(path), query: new URLSearchParams(http.query), ifMatch, ifNoneMatch, body }
-          const unit = open(known.caller, http.signal)
-          answer = await protocol(asked, {
-            connectionId: known.connectionId,
-            baseUrl: baseUrlOf(request, http),
-            read: (work) => unit.read(() => work(unit.scope)),
-            write: (work) => unit.command(work),
-          })
-        }
+        const body = await bodyOf(request, method)
+        const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = request.headers
+        asked = { method, path: decoded(path), query: new URLSearchParams(http.query), ifMatch, ifNoneMatch, body }
+        const unit = open(known.caller, http.signal)
+        answer = await protocol(asked, {
+          connectionId: known.connectionId,
+          baseUrl: baseUrlOf(request, http),
+          read: (work) => unit.read(() => work(unit.scope)),
+          write: (work) => unit.command(work),
+        })
       } catch (error) {
         if (error instanceof Fault) answer = refusalOf(error)
         else {

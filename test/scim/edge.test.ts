@@ -1,0 +1,155 @@
+/** The edge of SCIM: who is let in, how often, and with what; every refusal in SCIM's own shape (RFC 7644 §3.12). */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { authLogin } from '../../src/platform/module.ts'
+import { groupBody, patchBody, scimRig, userBody, type Directory, type ScimRig } from '../kit/scim.ts'
+
+let rig: ScimRig
+let entra: Directory
+beforeAll(async () => {
+  rig = await scimRig({ SCIM_REQUESTS_PER_MINUTE: '400' })
+  entra = await rig.directory(await rig.house.tenant())
+})
+afterAll(() => rig.close())
+
+const errorUrn = 'urn:ietf:params:scim:api:messages:2.0:Error'
+const refusedWith = (status: number) => ({ schemas: [errorUrn], status: String(status), detail: expect.any(String) as string })
+const raw = (path: string, init: RequestInit = {}) => fetch(`${rig.house.url}/scim/v2${path}`, init)
+
+describe('a token', () => {
+  it('that is missing, malformed, unknown, another scheme or another tenant\'s host answers 401 and how to mend it', async () => {
+    const unknown = `${entra.token.slice(0, -3)}${entra.token.endsWith('A') ? 'EEE' : 'AAA'}`
+    const other = await rig.house.tenant()
+    const tries: Record<string, string>[] = [
+      {},
+      { authorization: 'Bearer' },
+      { authorization: 'Basic YTpi' },
+      { authorization: 'Bearer scm_nonsense' },
+      { authorization: `Bearer ${unknown}` },
+      { authorization: `Bearer ${entra.token}`, 'x-maristan-tenant': other.slug },
+    ]
+    for (const headers of tries) {
+      const answer = await raw('/Users', { headers })
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([401, 'application/scim+json; charset=utf-8'])
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/)
+      expect(await answer.json()).toMatchObject(refusedWith(401))
+    }
+    expect((await raw('/Users', { headers: { authorization: `Bearer ${entra.token}`, 'x-maristan-tenant': entra.tenant.slug } })).status).toBe(200)
+  })
+
+  it('is replaced with an overlap, and dead at the next request once revoked', async () => {
+    const mine = await rig.directory(entra.tenant, 'Rotated')
+    const admin = rig.house.database.unit(entra.tenant.member.tenant_admin.caller)
+    const next = await admin.command((scope) => rig.scim.rotateToken(scope, { id: mine.tokenId }), authLogin)
+    const status = async (token: string) => (await raw('/Users?count=0', { headers: { authorization: `Bearer ${token}` } })).status
+    expect([await status(mine.token), await status(next.token)]).toEqual([200, 200])
+    const [old] = await rig.house.at.owner('select expires_at > now() as lives, hash from scim.token where id = $1', [mine.tokenId])
+    expect(old).toMatchObject({ lives: true })
+    expect(old!['hash']).not.toContain(mine.token)
+    await admin.command((scope) => rig.scim.revokeToken(scope, { id: mine.tokenId }), authLogin)
+    expect([await status(mine.token), await status(next.token)]).toEqual([401, 200])
+  })
+})
+
+describe('an address', () => {
+  it.each<[string, number]>([
+    ['/', 404], ['/Nothing', 404], ['/Users/x/y', 404], ['/Schemas/urn:nothing', 404], ['/__proto__', 404], ['/constructor', 404],
+    ['/%E0%A4%A', 404], ['/Me', 501], ['/Users/00000000-0000-7000-8000-000000000000', 404], ['/Schemas?filter=name eq "User"', 403],
+  ])('%s answers %d in the error schema', async (path, status) => {
+    const answer = await entra.ask('GET', path)
+    expect(answer.status).toBe(status)
+    expect(answer.body).toMatchObject(refusedWith(status))
+  })
+
+  it('takes its own methods and says which', async () => {
+    const answer = await entra.ask('DELETE', '/Users')
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, POST'])
+  })
+
+  it('tells what the server can (RFC 7643 §5 to §7)', async () => {
+    const config = await entra.ask('GET', '/ServiceProviderConfig')
+    const supported = { supported: true }
+    const told = { patch: supported, bulk: supported, filter: supported, sort: supported, etag: supported }
+    expect(config.body).toMatchObject({ ...told, pagination: { cursor: true } })
+    expect((await entra.ask('GET', '/Schemas')).body['totalResults']).toBe(3)
+    expect((await entra.ask('GET', '/ResourceTypes/user')).body['endpoint']).toBe('/Users')
+  })
+})
+
+it('refuses a filter of 20,000 levels by its own name, in a body as in an address', async () => {
+  const schemas = ['urn:ietf:params:scim:api:messages:2.0:SearchRequest']
+  const deep = (levels: number) => `${'('.repeat(levels)}userName pr${')'.repeat(levels)}`
+  expect((await entra.ask('POST', '/Users/.search', { schemas, filter: deep(20_000) })).body).toMatchObject({ scimType: 'invalidFilter' })
+  expect((await entra.ask('GET', `/Users?filter=${deep(3_000)}`)).body).toMatchObject({ scimType: 'invalidFilter' })
+  expect((await entra.ask('POST', '/Users/.search', { schemas, filter: deep(2) })).status).toBe(200)
+})
+
+describe('a body', () => {
+  const count = async () => (await rig.house.at.owner('select count(*)::int as n from scim."user"'))[0]!['n'] as number
+  it.each<[string, string, number, string | undefined]>([
+    ['no JSON', '{"userName":', 400, 'invalidSyntax'],
+    ['20,000 levels', `${'['.repeat(20_000)}${']'.repeat(20_000)}`, 400, 'invalidSyntax'],
+    ['10 MB', JSON.stringify(userBody('x'.repeat(10_000_000))), 413, undefined],
+    ['a lone surrogate', '{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"a\\ud800b"}', 400, 'invalidValue'],
+  ])('of %s is refused and changes nothing', async (_name, body, status, scimType) => {
+    const before = await count()
+    const answer = await entra.ask('POST', '/Users', body)
+    expect([answer.status, answer.body['scimType']]).toEqual([status, scimType])
+    expect(await count()).toBe(before)
+  })
+
+  it('of another media type is refused unread', async () => {
+    expect((await entra.ask('POST', '/Users', userBody('a'), { 'content-type': 'text/plain' })).status).toBe(415)
+    expect((await entra.ask('POST', '/Users', userBody('plain@example.org'), { 'content-type': 'application/json' })).status).toBe(201)
+  })
+
+  it('with paths into prototypes and SQL changes nothing but what it names', async () => {
+    const { body } = await entra.ask('POST', '/Users', userBody("o'neil%_\\@example.org"))
+    for (const path of ['__proto__.polluted', 'constructor.prototype.polluted', 'userName"; drop table scim.user; --']) {
+      const answer = await entra.ask('PATCH', `/Users/${body['id']}`, patchBody({ op: 'add', path, value: 'x' }))
+      expect([answer.status, answer.body['scimType']]).toEqual([400, 'invalidPath'])
+    }
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+    const filter = encodeURIComponent(`userName eq ${JSON.stringify(body['userName'])}`)
+    expect((await entra.ask('GET', `/Users?filter=${filter}`)).body['totalResults']).toBe(1)
+  })
+})
+
+describe('Bulk (RFC 7644 §3.7)', () => {
+  const bulkUrn = 'urn:ietf:params:scim:api:messages:2.0:BulkRequest'
+  it('resolves bulkIds whatever the order, and stops after as many errors as it is told', async () => {
+    const Operations = [
+      { method: 'POST', path: '/Groups', bulkId: 'g', data: groupBody('Bulk', ['bulkId:u']) },
+      { method: 'POST', path: '/Users', bulkId: 'u', data: userBody('bulk@example.org') },
+      { method: 'PATCH', path: '/Users/bulkId:u', data: patchBody({ op: 'add', path: 'title', value: 'Dr' }) },
+      { method: 'POST', path: '/Users', bulkId: 'twin', data: userBody('BULK@example.org') },
+    ]
+    const answer = await entra.ask('POST', '/Bulk', { schemas: [bulkUrn], Operations })
+    const done = answer.body['Operations'] as { status: string; location: string; response?: { scimType: string } }[]
+    expect(done.map(({ status }) => status)).toEqual(['201', '201', '200', '409'])
+    expect(done[3]!.response!.scimType).toBe('uniqueness')
+    const made = await entra.ask('GET', `/Groups/${done[0]!.location.split('/').at(-1)}`)
+    expect(made.body['members']).toMatchObject([{ value: done[1]!.location.split('/').at(-1) }])
+    const stopped = await entra.ask('POST', '/Bulk', {
+      schemas: [bulkUrn],
+      failOnErrors: 1,
+      Operations: [Operations[3], { method: 'POST', path: '/Users', bulkId: 'never', data: userBody('never@example.org') }],
+    })
+    expect(stopped.body['Operations']).toHaveLength(1)
+    const circle = await entra.ask('POST', '/Bulk', {
+      schemas: [bulkUrn],
+      Operations: ['a', 'b'].map((bulkId) => ({
+        method: 'POST', path: '/Users', bulkId, data: userBody(`${bulkId}@circle.org`, { nickName: `bulkId:${bulkId === 'a' ? 'b' : 'a'}` }),
+      })),
+    })
+    expect((circle.body['Operations'] as { status: string }[]).map(({ status }) => status)).toEqual(['409', '409'])
+  })
+})
+
+it('says 429 and when to come back, for this tenant alone', async () => {
+  const other = await rig.directory(await rig.house.tenant())
+  let answer = await entra.ask('GET', '/ResourceTypes/User')
+  for (let k = 0; k < 400 && answer.status !== 429; k++) answer = await entra.ask('GET', '/ResourceTypes/User')
+  expect(answer.body).toMatchObject(refusedWith(429))
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect((await other.ask('GET', '/ResourceTypes/User')).status).toBe(200)
+})
