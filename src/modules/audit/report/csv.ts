@@ -3,7 +3,7 @@ import { lineColumns } from '../../../platform/ledger/chain.ts'
 import type { AuditReport } from './collect.ts'
 
 /** What a spreadsheet takes for the beginning of a formula, also in full width and behind blanks. */
-const formula = /^[\s\u0000]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/
+const formula = /^[\s\p{Cc}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/u
 
 /** Quoted; an apostrophe in front of what would be a formula. */
 export function csvCell(value: string | null): string {
