@@ -5,6 +5,7 @@ import { createLog } from './platform/http/log.ts'
 import type { HttpServer } from './platform/http/server.ts'
 import { createCheckpoints, type Checkpoints, type Signer } from './platform/ledger/checkpoint.ts'
 import { createLedgerMetrics } from './platform/ledger/metrics.ts'
+import { monthsJob } from './platform/ledger/months.ts'
 import { openSink } from './platform/ledger/open-sink.ts'
 import { createSealer, type Sealer } from './platform/ledger/sealer.ts'
 import { createJobs, type Jobs } from './platform/jobs/jobs.ts'
@@ -65,7 +66,8 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     const { signer } = made['audit'] as unknown as { readonly signer: { current(): Signer } }
     checkpoints = createCheckpoints({ databaseUrl, loginSecret, log, sink: openSink(config), signer: () => signer.current(), metrics: ledgerMetrics })
     outbox = createOutbox({ database, databaseUrl, loginSecret, modules, made, log, registry: house.metrics.registry })
-    jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs: [purgeJob(database)], log })
+    const platformJobs = [purgeJob(database), monthsJob(foundation)]
+    jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs, log })
     server = house.server
     const { port } = await server.listen({ port: config.port, host: config.host })
     stopping.throwIfAborted()

@@ -76,7 +76,7 @@ export const exceptions: readonly Exception[] = [
     'secret-table': [
       ...granted('audit.link', ['SELECT', 'INSERT'], ['maristan_worker']),
       ...granted('audit.checkpoint', ['SELECT', 'INSERT'], ['maristan_worker']),
-      ...granted('audit.link', ['SELECT'], ['maristan_operator']),
+      ...granted('audit.link', ['SELECT'], ['maristan_operator', 'maristan_console']),
       ...granted('audit.checkpoint', ['SELECT'], ['maristan_operator']),
       'audit.link.row_hash SELECT maristan_gate',
     ],

@@ -46,7 +46,7 @@ export async function startS3({ bucket, locks }: { bucket: string; locks: boolea
     void (async () => {
       if (failing === 'hang') return
       if (failing === 503) return refuse(response, 503, 'SlowDown')
-      if (!(request.headers.authorization ?? '').startsWith('AWS4-HMAC-SHA256 Credential=')) return refuse(response, 403, 'AccessDenied')
+      if (!request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 Credential=')) return refuse(response, 403, 'AccessDenied')
       const url = new URL(request.url ?? '/', 'http://s3')
       const [, name, ...rest] = url.pathname.split('/')
       const key = decodeURIComponent(rest.join('/'))

@@ -12,7 +12,7 @@ import { migrate, type AppliedMigration } from './migrate.ts'
 export const leastPostgres = 150_000
 
 /** Months of the audit trail that exist ahead of this one: a server without the owner's connection lives on them. */
-const monthsAhead = 12
+export const monthsAhead = 12
 
 export interface ProvisionOptions {
   readonly ownerUrl: string

@@ -9,6 +9,7 @@ import { createLog } from '../http/log.ts'
 import { systemCaller } from '../jobs/system.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
 import { genesis, linkHash } from './chain.ts'
+import { monthsJob } from './months.ts'
 import { createSealer, type Sealer } from './sealer.ts'
 
 let at: TestDatabase
@@ -171,6 +172,27 @@ test('a line fits no month that was never made, and the change with it does not 
   await expect(leave(tenantId)).rejects.toThrow()
   for (const { name, bound } of months) await at.owner(`alter table audit.event attach partition ${name} ${bound}`)
   await leave(tenantId)
+})
+
+test('months are kept ahead by a job of the owner; without one, the job fails while there is still time', async () => {
+  const { monthsAhead } = await database.gate.sealState()
+  expect(monthsAhead).toBe(12)
+  const run = (ownerUrl: string | null) => monthsJob({ database, ownerUrl }).run(newId(), 'job-1', new AbortController().signal)
+  await run(null)
+  const ahead = await at.owner<{ name: string }>(
+    `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'audit.event'::regclass order by 1 desc limit 11`,
+  )
+  for (const { name } of ahead) await at.owner(`drop table ${name}; drop table ${name.replace('event', 'link')}`)
+  await expect(run(null)).rejects.toThrow('maristan migrate')
+  await run(at.ownerUrl)
+  expect((await database.gate.sealState()).monthsAhead).toBe(12)
+  // A new month has the walls of the others, and is granted to nobody.
+  const walls = await at.owner<{ n: number }>(
+    `select count(*)::int as n from pg_class c where c.relispartition and c.relkind = 'r' and c.relnamespace = 'audit'::regnamespace
+       and not (c.relrowsecurity and c.relforcerowsecurity and c.relacl is null
+         and exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'append_only'))`,
+  )
+  expect(walls).toEqual([{ n: 0 }])
 })
 
 test('a trail restored from a database that had counted further is not sealed in the wrong order; the next migration begins an epoch', async () => {

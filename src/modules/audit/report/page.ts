@@ -31,7 +31,7 @@ const style = `
 
 export function reportPage({ scope, madeAt, head, lines }: AuditReport, locale: Locale): string {
   const say = words[locale]
-  const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' })
+  const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23', timeZone: 'UTC' })
   const moment = (iso: string): string => `<time datetime="${escaped(iso)}">${escaped(format.format(new Date(iso)))}</time>`
   const number = new Intl.NumberFormat(locale)
   const facts: [string, string][] = [
