@@ -99,7 +99,7 @@ const supplies: Readonly<Record<string, Supply>> = {
   'mutation.useOwnKey': async ({ tenant, database }) => {
     const { tenantId } = tenant.plot
     const row = await database.asOwner(tenantId, (tx) => tx.tenantKey.findFirst({ where: { tenantId, state: 'ACTIVE' } }))
-    return { keyId: row?.kekId }
+    return { kmsKey: row?.kekId }
   },
   'query.scimRulesPreview': () => ({ rules: [] }),
   'mutation.setScimRoleRules': () => ({ rules: [] }),

@@ -87,16 +87,26 @@ test('the console\'s login shows care to the roles that read it only', async () 
   expect(await counts('maristan_console_read', house.member(tenantId, 'tenant_admin'))).toEqual([0, 0, 0, 0])
 })
 
-test('sellers, integrations, jobs, the operator and the sign-in login have no grant on care at all', async () => {
+test('sellers, integrations, the operator and the sign-in login have no grant on care at all', async () => {
   const strangersToCare: Login[] = [
     'maristan_seller', 'maristan_seller_read', 'maristan_integrator', 'maristan_integrator_read',
-    'maristan_worker', 'maristan_operator', 'maristan_auth', 'maristan_auth_read',
+    'maristan_operator', 'maristan_auth', 'maristan_auth_read',
   ]
   for (const login of strangersToCare) {
     for (const table of tables) {
       const attempt = house.asLogin(login, plant.coordinator, `select from care.${table}`)
       await expect(attempt, `${login} ${table}`).rejects.toMatchObject(refusedByWall)
     }
+  }
+})
+
+test('jobs read the recipients and parties of one tenant, for its blind index, and nothing else of care', async () => {
+  const tables = ['recipient', 'party'] as const
+  for (const table of tables) expect((await house.asLogin('maristan_worker', plant.coordinator, `select from care.${table}`)).length).toBeGreaterThan(0)
+  const elsewhere = house.member(await house.tenant(), 'care_coordinator')
+  for (const table of tables) expect(await house.asLogin('maristan_worker', elsewhere, `select from care.${table}`)).toEqual([])
+  for (const statement of ['select from care.edge', 'select from care.consent', 'delete from care.recipient', 'delete from care.party']) {
+    await expect(house.asLogin('maristan_worker', plant.coordinator, statement), statement).rejects.toMatchObject(refusedByWall)
   }
 })
 

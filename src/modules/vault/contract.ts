@@ -80,6 +80,7 @@ export const keyStatus = z.object({
   }),
   rotation: z
     .object({
+      run: z.string(),
       state: z.enum(['RUNNING', 'DONE']),
       fromVersion: version,
       toVersion: version,

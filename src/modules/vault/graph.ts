@@ -1,15 +1,19 @@
 /** Vault in the graph: a tenant's administrator sees how its keys are, and brings the key encryption key of its own. */
+import type { Plane } from '../../kernel/scope.ts'
 import type { Builder } from '../../platform/graphql/builder.ts'
 import { inCommand, mayFail } from '../../platform/graphql/command.ts'
 import { workerLogin } from '../../platform/module.ts'
 import { keyStatus, type KeyStatus, type Vault } from './contract.ts'
 
 export function vaultGraph(builder: Builder, vault: Vault): void {
-  const DataKeyState = builder.enumType('DataKeyState', { values: keyStatus.shape.keys.element.shape.state.options })
+  /** A program has no business with keys. */
+  const subGraphs: Plane[] = ['console']
+  const DataKeyState = builder.enumType('DataKeyState', { values: keyStatus.shape.keys.element.shape.state.options, subGraphs })
   const dates = <Name extends string>(...names: readonly Name[]) => names
 
   const DataKey = builder.objectRef<KeyStatus['keys'][number]>('DataKey').implement({
     description: 'A key of the tenant that seals nothing itself: it wraps the keys of its people.',
+    subGraphs,
     fieldAccess: { permission: 'tenant:read' },
     fields: (t) => ({
       version: t.exposeInt('version'),
@@ -23,6 +27,7 @@ export function vaultGraph(builder: Builder, vault: Vault): void {
 
   const Darkness = builder.objectRef<KeyStatus['timeToDark']>('TimeToDark').implement({
     description: 'How soon protected data is closed everywhere when the KMS stops giving the tenant\'s own key.',
+    subGraphs,
     fieldAccess: { permission: 'tenant:read' },
     fields: (t) => ({
       boundMs: t.exposeInt('boundMs'),
@@ -37,16 +42,35 @@ export function vaultGraph(builder: Builder, vault: Vault): void {
     }),
   })
 
+  const Rotation = builder.objectRef<NonNullable<KeyStatus['rotation']>>('KeyRotation').implement({
+    description: 'The last time the tenant\'s data key turned, or is turning.',
+    subGraphs,
+    fieldAccess: { permission: 'tenant:read' },
+    fields: (t) => ({
+      run: t.exposeString('run', { description: 'Its name in the audit trail.' }),
+      finished: t.boolean({ resolve: ({ state }) => state === 'DONE' }),
+      toVersion: t.exposeInt('toVersion'),
+      done: t.exposeInt('done', { description: 'Keys that were wrapped anew.' }),
+    }),
+  })
+
   const Status = builder.objectRef<KeyStatus>('TenantKeyStatus').implement({
+    subGraphs,
     fieldAccess: { permission: 'tenant:read' },
     fields: (t) => ({
       keys: t.field({ type: [DataKey], resolve: ({ keys }) => keys }),
       timeToDark: t.field({ type: Darkness, resolve: ({ timeToDark }) => timeToDark }),
+      rotation: t.field({ type: Rotation, nullable: true, resolve: ({ rotation }) => rotation }),
     }),
   })
 
   builder.queryField('tenantKeys', (t) =>
-    t.field({ type: Status, access: { permission: 'tenant:read' }, resolve: (_, __, { scope }) => vault.keyStatus(scope, {}) }),
+    t.field({
+      type: Status,
+      access: { permission: 'tenant:read' },
+      subGraphs,
+      resolve: (_, __, { scope }) => vault.keyStatus(scope, {}),
+    }),
   )
 
   builder.mutationField('useOwnKey', (t) =>
@@ -54,10 +78,12 @@ export function vaultGraph(builder: Builder, vault: Vault): void {
       type: Status,
       description: 'Has the tenant\'s keys wrapped by a key of its own at the KMS. Nothing is changed unless that key proves itself.',
       access: { permission: 'tenant:update' },
+      subGraphs,
       errors: mayFail,
-      args: { keyId: t.arg.string({ required: true, description: 'Id or ARN.' }) },
+      args: { kmsKey: t.arg.string({ required: true, description: 'Id or ARN. The building\'s own puts the tenant back on that one.' }) },
       // The planes' own logins change no key.
-      resolve: (_, { keyId }, context) => inCommand(context, 'useOwnKey', (scope) => vault.useOwnKey(scope, { keyId }), workerLogin),
+      resolve: (_, { kmsKey }, context) =>
+        inCommand(context, 'useOwnKey', (scope) => vault.useOwnKey(scope, { keyId: kmsKey }), workerLogin),
     }),
   )
 }

@@ -18,7 +18,7 @@ beforeAll(async () => {
   double = await KmsDouble.start()
   for (const [name, value] of Object.entries(double.credentials)) vi.stubEnv(name, value)
   // The breaker's clock stands still: every refusal here is the KMS's own.
-  const limits = { attemptMs: 500, callMs: 1_000, attempts: 1, failuresToOpen: 1_000 }
+  const limits = { attemptMs: 2_000, callMs: 4_000, attempts: 1, failuresToOpen: 1_000 }
   kms = await openAwsKms({ keyId: double.createKey(), region: double.region, endpoint: double.url, clock, ...limits })
   ring = createKeyRing({ kms, cache: createKeyCache({ clock }) })
 })

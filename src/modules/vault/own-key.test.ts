@@ -51,7 +51,7 @@ async function useOwnKey(tenant: TestTenant, keyId: string): Promise<string> {
   const bearer = await house.signIn(tenant, 'tenant_admin')
   const { data, errors } = await house.ask<{ useOwnKey: { code?: string; message?: string; keys?: { keyId: string; own: boolean }[] } }>(
     { plane: 'console', bearer },
-    `mutation ($keyId: String!) { useOwnKey(keyId: $keyId) { ... on TenantKeyStatus { keys { keyId own } } ... on Fault { code message } } }`,
+    `mutation ($keyId: String!) { useOwnKey(kmsKey: $keyId) { ... on TenantKeyStatus { keys { keyId own } } ... on Fault { code message } } }`,
     { keyId },
   )
   const answer = data?.useOwnKey
@@ -83,7 +83,7 @@ test('only the administrator brings a key', async () => {
   const bearer = await house.signIn(mine, 'care_coordinator')
   const { data } = await house.ask<{ useOwnKey: { code: string } }>(
     { plane: 'console', bearer },
-    `mutation { useOwnKey(keyId: "${double.createKey()}") { ... on Fault { code } } }`,
+    `mutation { useOwnKey(kmsKey: "${double.createKey()}") { ... on Fault { code } } }`,
   )
   expect(data!.useOwnKey.code).toBe('FORBIDDEN')
 })

@@ -113,6 +113,7 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
           measuredMs: since === null || !active?.openedAt ? null : since.getTime() - active.openedAt.getTime(),
         },
         rotation: run && {
+          run: run.id,
           state: run.state,
           fromVersion: run.fromVersion,
           toVersion: run.toVersion,

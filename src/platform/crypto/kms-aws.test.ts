@@ -10,7 +10,7 @@ let building: string
 const opened: Kms[] = []
 
 async function open(more: Partial<AwsKmsOptions> = {}): Promise<Kms> {
-  const limits = { attemptMs: 200, callMs: 700, attempts: 2 }
+  const limits = { attemptMs: 1_000, callMs: 3_000, attempts: 2 }
   const kms = await openAwsKms({ keyId: building, region: double.region, endpoint: double.url, clock, ...limits, ...more })
   opened.push(kms)
   return kms
