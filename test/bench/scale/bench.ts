@@ -111,10 +111,10 @@ export const bench: Bench = async (say) => {
     }
     await server.stop()
     const ratio: Record<string, number> = { 'list two processes/one': Number((processes['two']! / processes['one']!).toFixed(2)) }
-    for (const of of ['tenants', 'rows']) {
+    for (const kind of ['tenants', 'rows']) {
       for (const name of Object.keys(wordsOf)) {
-        const [first, last] = [tables[of]![0]!, tables[of]!.at(-1)!]
-        ratio[`${name} cost at most ${of}/fewest`] = Number((first.perSecond[name]! / last.perSecond[name]!).toFixed(2))
+        const [first, last] = [tables[kind]![0]!, tables[kind]!.at(-1)!]
+        ratio[`${name} cost at most ${kind}/fewest`] = Number((first.perSecond[name]! / last.perSecond[name]!).toFixed(2))
       }
     }
     const series = Object.entries(tables).map(([title, steps]): Series => ({

@@ -16,7 +16,7 @@ import { startOurs } from '../graphql/sides.ts'
 import { median } from '../kit/interleave.ts'
 import type { Bench } from '../kit/report.ts'
 
-const starts = 5
+const starts = Number(process.env['BENCH_STARTS'] ?? 5)
 const settleMs = 3_000
 const loadMs = 10_000
 const root = join(import.meta.dirname, '../../..')

@@ -2,6 +2,7 @@
  * Compiled reads of one plane: a document that was asked before and has a plan is answered by one SQL statement, in one round trip with the
  * confirmation of who asks. Everything else, and every doubt, is the ordinary path's: no answer here is ever an error.
  */
+import { hash } from 'node:crypto'
 import { getVariableValues, GraphQLError, parse, validate, type DocumentNode, type GraphQLSchema } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import { Fault } from '../../../kernel/fault.ts'
@@ -64,7 +65,10 @@ export class CompiledReads {
    * @throws OVERLOADED, TIMED_OUT, DATABASE_UNAVAILABLE: to ask again the ordinary way would cost twice what there is too little of.
    */
   async answer(asked: Question, expect: () => Promise<Expected | null>, signal: AbortSignal): Promise<string | null> {
-    const prepared = this.#find(asked.query)
+    if (asked.query.length > longestDocument) return null
+    // A stranger's documents are remembered by their hash alone: what they can fill is small.
+    const entry = hash('sha256', asked.query, 'base64')
+    const prepared = this.#find(entry, asked.query)
     if (!prepared) return null
     const values = this.#values(prepared, asked.variables)
     if (!values) return null
@@ -75,22 +79,21 @@ export class CompiledReads {
     const read = { caller, confirmedBy, text: prepared.plan.text, values: [caller.tenantId, ...values], signal }
     const text = await this.#options.read(read).catch((error: unknown) => {
       if (error instanceof Fault) throw error
-      this.#prepared.set(asked.query, 'none')
+      this.#prepared.set(entry, 'none')
       this.#options.failed(error)
       return null
     })
     return text === null || isDoubtful(text) ? null : `{"data":${text}}`
   }
 
-  #find(query: string): Prepared | null {
-    const known = this.#prepared.get(query)
+  #find(entry: string, query: string): Prepared | null {
+    const known = this.#prepared.get(entry)
     if (known) return known === 'none' ? null : known
-    if (query.length > longestDocument) return null
-    const times = (this.#seen.get(query) ?? 0) + 1
-    this.#seen.set(query, times)
+    const times = (this.#seen.get(entry) ?? 0) + 1
+    this.#seen.set(entry, times)
     if (times < this.#options.plannedFrom) return null
     const made = this.#prepare(query)
-    this.#prepared.set(query, made ?? 'none')
+    this.#prepared.set(entry, made ?? 'none')
     return made
   }
 
