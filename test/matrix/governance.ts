@@ -106,7 +106,7 @@ export const governanceOperations: Operations = {
   'phi:break_glass': [
     {
       ...mutation('openBreakGlass', 'OpenBreakGlassInput', 'BreakGlassGrant { id isLive reason memberId }'),
-      inside: (world, role) => opening(world, role, world.stranger),
+      inside: async (world, role) => opening(world, role, await world.plant.person()),
       outside: async (world, role) => ({ 'a recipient of another tenant': await opening(world, role, world.foreign) }),
       check: (world, role, payload) =>
         expect(payload).toMatchObject({ isLive: true, reason: 'Found unconscious, nobody to ask', memberId: world.member(role) }),
@@ -114,7 +114,7 @@ export const governanceOperations: Operations = {
     {
       ...query('breakGlassGrants', '{ breakGlassGrants(first: 100) { edges { node { id memberId } } } }'),
       async inside(world) {
-        for (const role of ['clinician', 'compliance_officer'] as const) await grant(world, role, world.stranger)
+        for (const role of ['clinician', 'compliance_officer'] as const) await grant(world, role, await world.plant.person())
         return {}
       },
       check(world, role, { edges }) {
@@ -126,14 +126,14 @@ export const governanceOperations: Operations = {
     },
     {
       ...query('emergencyRecord', 'query ($id: ID!) { emergencyRecord(grantId: $id) { recipientId givenName familyName mrn } }'),
-      inside: async (world, role) => ({ id: await grant(world, role, world.stranger) }),
-      outside: async (world, role) => ({ "somebody else's grant": { id: await grant(world, other(role), world.stranger) } }),
-      check: (world, _, payload) => expect(payload).toMatchObject({ recipientId: world.stranger.id, mrn: 'MRN-17' }),
+      inside: async (world, role) => ({ id: await grant(world, role, await world.plant.person()) }),
+      outside: async (world, role) => ({ "somebody else's grant": { id: await grant(world, other(role), await world.plant.person()) } }),
+      check: (_, __, payload) => expect(payload).toMatchObject({ mrn: 'MRN-17' }),
     },
     {
       ...mutation('endBreakGlass', '$id: ID!', 'BreakGlassGrant { id isLive endedAt }'),
-      inside: async (world, role) => ({ id: await grant(world, role, world.stranger) }),
-      outside: async (world, role) => ({ "somebody else's grant": { id: await grant(world, other(role), world.stranger) } }),
+      inside: async (world, role) => ({ id: await grant(world, role, await world.plant.person()) }),
+      outside: async (world, role) => ({ "somebody else's grant": { id: await grant(world, other(role), await world.plant.person()) } }),
       check: (_, __, { isLive }) => expect(isLive).toBe(false),
     },
   ],
