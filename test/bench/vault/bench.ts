@@ -28,7 +28,7 @@ import { platformFor, type Services } from '../../../src/platform/module.ts'
 import { interleave, median, type Side } from '../kit/interleave.ts'
 import type { Bench } from '../kit/report.ts'
 
-const fieldsARound = 20_000
+const fieldsARound = 5_000
 const pageSize = 100
 const rotatedKeys = 5_000
 const place = { tenantId: newId(), model: 'CareRecipient', field: 'phi', rowId: newId() }
