@@ -53,7 +53,7 @@ describe('every table, verb and login', () => {
     const rights = tables.flatMap(({ grants }) => [...grants.values()].flatMap((verbs) => [...verbs])).length
     expect(attacks.findings.attacks).toBeGreaterThanOrEqual(rights * 2)
     expect(attacks.findings.controls).toBeGreaterThanOrEqual(rights)
-  })
+  }, 120_000)
 
   test('without a tenant every login sees nothing in every table it may read, all rows together', async () => {
     for (const one of tables) {
@@ -89,7 +89,10 @@ describe('keys and references do not answer for another tenant', () => {
         const { text, values: given } = insertOf(one, values)
         return said(await ask('owner', mine, text, given))
       }
-      expect(await insert(row), `${one.name}: its own tenant sees the collision`).toBe('23505')
+      // Copied in the database: a moment that has passed through JavaScript has lost its microseconds, and with them a key.
+      const columns = one.columns.map(({ name }) => name).join(', ')
+      const again = `insert into ${one.name} (${columns}) select ${columns} from ${one.name} where tenant_id = $1`
+      expect(said(await ask('owner', mine, again, [theirs.tenantId])), `${one.name}: its own tenant sees the collision`).toBe('23505')
       expect(await insert(copy(newId())), one.name).not.toBe('23505')
     }
   })

@@ -48,7 +48,7 @@ const onConnection = (
 
 async function attempt(world: World, tenant = world.here): Promise<string> {
   const id = newId()
-  await world.house.at.owner("insert into saml.attempt (tenant_id, id, purpose, result) values ($1, $2, 'SIGN_IN', 'REFUSED')", [tenant.id, id])
+  await world.house.at.owner("insert into saml.attempt (tenant_id, id, purpose, result, reason) values ($1, $2, 'SIGN_IN', 'REFUSED', 'ISSUER')", [tenant.id, id])
   return gid('SamlAttempt', id)
 }
 
@@ -157,7 +157,7 @@ export const samlOperations: Operations = {
     {
       ...mutation('useOwnKey', '$kmsKey: String!', 'TenantKeyStatus { keys { version } }'),
       inside: () => ({ kmsKey: 'alias/of-nobody' }),
-      beyondGuard: 'OWN_KEY_REFUSED',
+      beyondGuard: 'KEYS_UNAVAILABLE',
       check: () => {},
     },
   ],
