@@ -25,7 +25,7 @@ SCIMMY.Resources.declare(SCIMMY.Resources.User)
     return stored
   })
   .egress((resource) => {
-    if (!resource.id) return [...users.values()]
+    if (!resource.id) return resource.filter ? resource.filter.match([...users.values()]) : [...users.values()]
     if (users.has(resource.id)) return users.get(resource.id)
     throw new SCIMMY.Types.Error(404, null, 'absent')
   })
