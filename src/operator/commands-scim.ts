@@ -86,7 +86,10 @@ export function scimCommands(program: Command, terminal: Terminal): void {
             ...(path ? { path } : {}),
           }),
         )
-        const lines = exchanges.map((one) => [one.id, one.at.toISOString(), one.method, `${one.path}${one.query ? `?${one.query}` : ''}`, String(one.status), one.scimType ?? '', `${one.durationMs} ms`])
+        const lines = exchanges.map((one) => {
+          const address = `${one.path}${one.query ? `?${one.query}` : ''}`
+          return [one.id, one.at.toISOString(), one.method, address, String(one.status), one.scimType ?? '', `${one.durationMs} ms`]
+        })
         const shown = exchanges.map(({ body, ...one }) => ({ ...one, body: body === null ? null : (JSON.parse(body) as unknown) }))
         terminal.done({ exchanges: shown }, table(lines))
       }),

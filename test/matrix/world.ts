@@ -83,8 +83,11 @@ export function planter(house: TestHouse, tenant: TestTenant) {
     /** A directory of the tenant with a token, a user who is nobody's member yet, and one recorded exchange. */
     async scim() {
       const scim = house.composed.made['scim']!.contract as Scim
-      const operator = operatorCaller(tenant.id)
-      const made = await command(operator, (scope) => scim.operatorCreateToken(scope, { connection: `Directory ${newId()}`, name: 'token' }))
+      const plant = async (scope: Scope) => {
+        const { id: connectionId } = await scim.createConnection(scope, { name: `Directory ${newId()}` })
+        return scim.createToken(scope, { connectionId, name: 'token' })
+      }
+      const made = await command(tenant.member.tenant_admin.caller, plant, authLogin)
       const [user, exchange] = [newId(), newId()]
       await house.at.owner(
         `insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, active, attributes, search)

@@ -40,7 +40,7 @@ export function scimGraph(builder: Builder, scim: Scim): void {
     fields: (t) => ({
       id: t.id({ resolve: ({ id }) => encodeGlobalId('ScimConnection', id) }),
       name: t.exposeString('name'),
-      massChangeAt: t.exposeInt('massChangeAt', { description: 'So many cuts within an hour are flagged. They are cut at once all the same.' }),
+      massChangeAt: t.exposeInt('massChangeAt', { description: 'So many cuts within an hour are flagged, and done at once all the same.' }),
       flaggedAt: t.expose('flaggedAt', { type: 'DateTime', nullable: true, description: 'A mass change that nobody has acknowledged.' }),
       flaggedChanges: t.exposeInt('flaggedChanges'),
       createdAt: t.expose('createdAt', { type: 'DateTime' }),

@@ -75,7 +75,11 @@ export function createConnectionsRepo(db: ScimDb) {
       }),
 
     receipts: (scope: Scope, connectionId: string, first: number) =>
-      db(scope).scimReceipt.findMany({ where: { tenantId: scope.tenantId, connectionId }, orderBy: [{ at: 'desc' }, { id: 'desc' }], take: first }),
+      db(scope).scimReceipt.findMany({
+        where: { tenantId: scope.tenantId, connectionId },
+        orderBy: [{ at: 'desc' }, { id: 'desc' }],
+        take: first,
+      }),
 
     findToken: (scope: Scope, id: string) => db(scope).scimToken.findUnique({ where: key(scope, id) }),
 
