@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 import { createEdge, type Edge } from '../edge.ts'
 import { newId } from '../kernel/id.ts'
 import { planes, signInPlanes, type Caller, type Plane } from '../kernel/scope.ts'
+import { samlPlanes } from '../modules/federation/saml/rules.ts'
 import type { Identity } from '../modules/identity/contract.ts'
 import type { Composed } from '../platform/compose.ts'
 import { createTenantDoor, tenantHeader } from '../platform/http/tenant.ts'
@@ -41,6 +42,11 @@ export class RouteAttacks {
       for (const [kind, headers] of await this.#credentials(victim, plane))
         await this.#credential(`/graphql/${plane} with a ${kind}`, plane, headers, victim, attacker)
     }
+    progress('/saml')
+    this.routes++
+    for (const plane of samlPlanes) {
+      for (const [kind, headers] of await this.#credentials(victim, plane)) await this.#samlDoor(`/saml with a ${kind}`, plane, headers, victim, attacker)
+    }
     for (const { method, path } of this.#house.routes) {
       if (!(`${method} ${path}` in exemptRoutes)) this.findings.unproven.push(`${method} ${path}: no attack on this route is built.`)
     }
@@ -71,6 +77,27 @@ export class RouteAttacks {
     }
   }
 
+  /** The path names the tenant there: neither another host nor another tenant's credential may come along. */
+  async #samlDoor(name: string, plane: Plane, headers: Headers, victim: ThrowawayTenant, attacker: ThrowawayTenant): Promise<void> {
+    const ask = (slug: string, host: string) =>
+      this.#refusalOf((request, http) => this.#edge.askAt(slug, plane, request, http), `/saml/${slug}/login`, host, headers)
+    const own = await ask(victim.slug, `${victim.slug}.localhost`)
+    if (typeof own === 'string' || own.actor.kind !== 'member') {
+      this.findings.unproven.push(`${name}: it did not open its own tenant's door.`)
+      return
+    }
+    this.findings.controls++
+    for (const [slug, host] of [
+      [attacker.slug, 'localhost'],
+      [attacker.slug, `${attacker.slug}.localhost`],
+      [attacker.slug, `${victim.slug}.localhost`],
+      [victim.slug, `${attacker.slug}.localhost`],
+    ] as const) {
+      this.findings.attacks++
+      if (typeof (await ask(slug, host)) !== 'string') this.findings.leaks.push(`${name} at /saml/${slug} on ${host}: it was let in.`)
+    }
+  }
+
   /** Every credential that the plane's members can hold. */
   async #credentials(tenant: ThrowawayTenant, plane: Plane): Promise<[string, Headers][]> {
     const signIn = signInPlanes.find((one) => one === plane)
@@ -88,7 +115,16 @@ export class RouteAttacks {
   }
 
   /** Who the edge takes the caller for, or the code with which it refuses. */
-  async #ask(plane: Plane, host: string, headers: Headers): Promise<Caller | string> {
+  #ask(plane: Plane, host: string, headers: Headers): Promise<Caller | string> {
+    return this.#refusalOf((request, http) => this.#edge.ask(plane, request, http), `/graphql/${plane}`, host, headers)
+  }
+
+  async #refusalOf(
+    ask: (request: IncomingMessage, http: RequestContext) => Promise<Caller>,
+    path: string,
+    host: string,
+    headers: Headers,
+  ): Promise<Caller | string> {
     const request = new IncomingMessage(new Socket())
     request.method = 'GET'
     Object.assign(request.headers, headers, { host })
@@ -96,12 +132,12 @@ export class RouteAttacks {
     const http: RequestContext = {
       requestId: newId(),
       client: { address: '127.0.0.1', host, protocol: 'http', forwarded: false },
-      path: `/graphql/${plane}`,
+      path,
       query: '',
       signal: never,
       stopping: never,
       holdStream: () => true,
     }
-    return this.#edge.ask(plane, request, http).catch((error: { code?: unknown; message: string }) => String(error.code ?? error.message))
+    return ask(request, http).catch((error: { code?: unknown; message: string }) => String(error.code ?? error.message))
   }
 }
