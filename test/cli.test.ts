@@ -1,9 +1,11 @@
 /** The command line as a tool drives it: one JSON document, an exit code, beside a running server and without one. */
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { migrationNames } from '../src/platform/db/migrate.ts'
 import { done, run } from './kit/command-line.ts'
+import { metadataOf } from './kit/saml-idp.ts'
+import { makeProvider } from './kit/saml-provider.ts'
 import { freePort, maristan, postmasterOf, ServerProcess, startServer, temporaryDirectory, until, type Environment } from './kit/server.ts'
 
 const place = temporaryDirectory()
@@ -69,6 +71,36 @@ describe('tenants', () => {
     const { slug } = await newTenant()
     const { code, document } = await run(environment, ['tenant', 'create', '--slug', slug, '--name', 'Another'])
     expect([code, document]).toEqual([1, { error: { code: 'SLUG_TAKEN', message: expect.stringContaining(slug) } }])
+  })
+})
+
+describe('single sign-on', () => {
+  test('is connected by a metadata file, active at once, and an attempt is looked up by its number', { timeout: 60_000 }, async () => {
+    const { slug } = await newTenant()
+    const file = join(place.parent, 'metadata.xml')
+    writeFileSync(file, metadataOf('https://idp.hospital.example', 'https://idp.hospital.example', [makeProvider('https://idp.hospital.example').certificate]))
+    const connect = ['saml', 'connect', '--tenant', slug, '--metadata', file, '--jit-role', 'clinician', '--domain', 'hospital.example']
+    const made = await done(environment, connect)
+    const base = `${server.url}/saml/${slug}`
+    expect(made).toEqual({
+      connectionId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      entityId: `${base}/metadata`,
+      metadataUrl: `${base}/metadata`,
+      acsUrl: `${base}/acs`,
+      loginUrl: `${base}/login`,
+    })
+    const metadata = await fetch(made['metadataUrl'] as string)
+    expect([metadata.status, await metadata.text()]).toEqual([200, expect.stringContaining(`entityID="${base}/metadata"`)])
+    const login = await fetch(made['loginUrl'] as string, { redirect: 'manual' })
+    expect([login.status, login.headers.get('location')]).toEqual([302, expect.stringMatching(/^https:\/\/idp\.hospital\.example\/sso\?SAMLRequest=.*&Signature=/)])
+
+    const page = await (await fetch(made['acsUrl'] as string, { method: 'POST', body: new URLSearchParams({ SAMLResponse: 'x' }) })).text()
+    const number = /<code>([0-9a-f-]{36})<\/code>/.exec(page)![1]!
+    expect(await done(environment, ['saml', 'attempt', number, '--tenant', slug])).toMatchObject({ id: number, result: 'REFUSED' })
+    const again = await run(environment, connect)
+    expect([again.code, again.document['error'].code]).toEqual([1, 'ENTITY_TAKEN'])
+    const refused = await run(environment, [...connect.slice(0, -4), '--jit-role', 'tenant_admin'])
+    expect(refused.code).toBe(2)
   })
 })
 

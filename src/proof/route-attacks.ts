@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 import { createEdge, type Edge } from '../edge.ts'
 import { newId } from '../kernel/id.ts'
 import { planes, signInPlanes, type Caller, type Plane } from '../kernel/scope.ts'
+import { samlPlanes } from '../modules/federation/saml/rules.ts'
 import type { BearerMemory, Identity } from '../modules/identity/contract.ts'
 import type { Composed } from '../platform/compose.ts'
 import { createTenantDoor, tenantHeader } from '../platform/http/tenant.ts'
@@ -46,6 +47,11 @@ export class RouteAttacks {
     progress('/scim/v2')
     this.routes++
     await new ScimAttacks(this.#database, this.#house, this.findings).attack(victim, attacker)
+    progress('/saml')
+    this.routes++
+    for (const plane of samlPlanes) {
+      for (const [kind, headers] of await this.#credentials(victim, plane)) await this.#samlDoor(`/saml with a ${kind}`, plane, headers, victim, attacker)
+    }
     for (const { method, path } of this.#house.routes) {
       if (!(`${method} ${path}` in exemptRoutes)) this.findings.unproven.push(`${method} ${path}: no attack on this route is built.`)
     }
@@ -81,6 +87,27 @@ export class RouteAttacks {
     }
   }
 
+  /** The path names the tenant there: neither another host nor another tenant's credential may come along. */
+  async #samlDoor(name: string, plane: Plane, headers: Headers, victim: ThrowawayTenant, attacker: ThrowawayTenant): Promise<void> {
+    const ask = (slug: string, host: string) =>
+      this.#refusalOf((request, http) => this.#edge.askAt(slug, plane, request, http), `/saml/${slug}/login`, host, headers)
+    const own = await ask(victim.slug, `${victim.slug}.localhost`)
+    if (typeof own === 'string' || own.actor.kind !== 'member') {
+      this.findings.unproven.push(`${name}: it did not open its own tenant's door.`)
+      return
+    }
+    this.findings.controls++
+    for (const [slug, host] of [
+      [attacker.slug, 'localhost'],
+      [attacker.slug, `${attacker.slug}.localhost`],
+      [attacker.slug, `${victim.slug}.localhost`],
+      [victim.slug, `${attacker.slug}.localhost`],
+    ] as const) {
+      this.findings.attacks++
+      if (typeof (await ask(slug, host)) !== 'string') this.findings.leaks.push(`${name} at /saml/${slug} on ${host}: it was let in.`)
+    }
+  }
+
   /** Every credential that the plane's members can hold. */
   async #credentials(tenant: ThrowawayTenant, plane: Plane): Promise<[string, Headers][]> {
     const signIn = signInPlanes.find((one) => one === plane)
@@ -98,18 +125,27 @@ export class RouteAttacks {
   }
 
   /** Who the edge takes the caller for, or the code with which it refuses. */
-  async #ask(plane: Plane, host: string, headers: Headers): Promise<Caller | string> {
-    const { request, http } = this.#request(plane, host, headers)
-    return this.#edge.ask(plane, request, http).catch((error: { code?: unknown; message: string }) => String(error.code ?? error.message))
+  #ask(plane: Plane, host: string, headers: Headers): Promise<Caller | string> {
+    return this.#refusalOf((request, http) => this.#edge.ask(plane, request, http), `/graphql/${plane}`, host, headers)
+  }
+
+  async #refusalOf(
+    ask: (request: IncomingMessage, http: RequestContext) => Promise<Caller>,
+    path: string,
+    host: string,
+    headers: Headers,
+  ): Promise<Caller | string> {
+    const { request, http } = this.#request(path, host, headers)
+    return ask(request, http).catch((error: { code?: unknown; message: string }) => String(error.code ?? error.message))
   }
 
   /** Whether the edge would have the database confirm a caller that it remembers. */
   async #expected(plane: Plane, host: string, headers: Headers): Promise<boolean> {
-    const { request, http } = this.#request(plane, host, headers)
+    const { request, http } = this.#request(`/graphql/${plane}`, host, headers)
     return (await this.#edge.expect(plane, request, http)) !== null
   }
 
-  #request(plane: Plane, host: string, headers: Headers): { request: IncomingMessage; http: RequestContext } {
+  #request(path: string, host: string, headers: Headers): { request: IncomingMessage; http: RequestContext } {
     const request = new IncomingMessage(new Socket())
     request.method = 'GET'
     Object.assign(request.headers, headers, { host })
@@ -117,7 +153,7 @@ export class RouteAttacks {
     const http: RequestContext = {
       requestId: newId(),
       client: { address: '127.0.0.1', host, protocol: 'http', forwarded: false },
-      path: `/graphql/${plane}`,
+      path,
       query: '',
       signal: never,
       stopping: never,

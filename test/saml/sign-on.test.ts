@@ -11,12 +11,14 @@ let idp: IdpDouble
 let connectionId: string
 /** A tenant whose connection takes what nobody asked for. */
 let open: TestTenant
+// Made before the house is: making a key holds this whole process up.
+const stranger = makeProvider('https://stranger.example')
 
 beforeAll(async () => {
+  idp = await startIdp()
   house = await samlHouse()
   tenant = await house.tenant()
   open = await house.tenant()
-  idp = await startIdp()
   await house.connect(open, idp, { jitRole: 'clinician', allowIdpInitiated: true })
   connectionId = await house.connect(tenant, idp, { jitRole: 'clinician', name: 'Hospital' })
 }, 60_000)
@@ -133,7 +135,7 @@ describe('no session comes of', () => {
     const browser = new Browser()
     await browser.follow(house.loginUrl(tenant))
     const id = idp.seen.at(-1)!.id
-    expect(await post(forged({ inResponseTo: id, by: makeProvider('https://stranger.example') }))).toEqual([403, expect.stringMatching(/^SIGN/)])
+    expect(await post(forged({ inResponseTo: id, by: stranger }))).toEqual([403, expect.stringMatching(/^SIGN/)])
     expect(await post(answerOf(theirs.provider, { ...asTheirs, inResponseTo: id }))).toEqual([403, expect.any(String)])
     const page = await new Browser().open(acs(other), { method: 'POST', form: { SAMLResponse: forged({ inResponseTo: id }) }, fromSite: idp.url })
     expect([page.status, await house.reasonOn(other, page)]).toEqual([403, 'UNKNOWN_REQUEST'])

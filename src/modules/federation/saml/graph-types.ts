@@ -39,7 +39,7 @@ export function samlTypes(builder: Builder, saml: Saml) {
     subGraphs,
     fields: (t) => ({
       fingerprint: t.exposeString('fingerprint', { description: 'SHA-256 of the certificate.' }),
-      state: t.exposeString('state', { description: 'ACTIVE, STAGED (tried on every login, in force after the first it verifies) or RETIRED.' }),
+      state: t.exposeString('state', { description: 'ACTIVE, STAGED (tried on every login), PINNED (staged, and a login has proven it) or RETIRED.' }),
       notBefore: t.field({ type: 'DateTime', resolve: ({ notBefore }) => notBefore }),
       notAfter: t.field({ type: 'DateTime', resolve: ({ notAfter }) => notAfter }),
       lastUsedAt: t.field({ type: 'DateTime', nullable: true, resolve: ({ lastUsedAt }) => lastUsedAt }),

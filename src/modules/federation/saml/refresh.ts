@@ -10,7 +10,7 @@ import { certificateExpiring } from './contract.ts'
 import type { Parts } from './parts.ts'
 import type { Connection } from './repo.ts'
 import { dueWarning } from './rules.ts'
-import type { Standing } from './standing.ts'
+import { inForce, type Standing } from './standing.ts'
 
 /** Below the time for which a transaction may stand idle. */
 const fetchBounds = { maxBytes: 512 * 1024, timeoutMs: 8_000 } as const
@@ -60,7 +60,7 @@ export function createRefresh(parts: Parts, connections: Connections, standing: 
 
   const warn = async (scope: Scope, connectionId: string): Promise<void> => {
     const connection = await repo.find(scope, connectionId)
-    const active = connection?.certificates.filter(({ state }) => state === 'ACTIVE') ?? []
+    const active = connection?.certificates.filter(({ state }) => inForce.has(state)) ?? []
     const last = active.toSorted((one, other) => other.notAfter.getTime() - one.notAfter.getTime())[0]
     const days = last ? dueWarning(last.notAfter, clock.nowMs(), last.warnedDays) : null
     if (!connection || !last || days === null) return

@@ -7,6 +7,9 @@ import type { MetadataCertificate } from './guard/verdict.ts'
 import type { Connection, ConnectionChange, Repo } from './repo.ts'
 import { connectionMachine, type ConnectionEvent, warningDays } from './rules.ts'
 
+/** Named by the metadata, or staged by hand and proven by a login: metadata that lags behind must not take the latter away. */
+export const inForce: ReadonlySet<string> = new Set(['ACTIVE', 'PINNED'])
+
 const hourMs = 3_600_000
 const dueMs = warningDays[0] * 24 * hourMs
 
@@ -35,7 +38,7 @@ export function createStanding({ repo, clock }: { repo: Repo; clock: Clock }): S
   const rotate: Standing['rotate'] = async (scope, connectionId) => {
     const connection = await repo.find(scope, connectionId)
     if (!connection) return
-    const lasting = connection.certificates.some(({ state, notAfter }) => state === 'ACTIVE' && notAfter.getTime() - clock.nowMs() > dueMs)
+    const lasting = connection.certificates.some(({ state, notAfter }) => inForce.has(state) && notAfter.getTime() - clock.nowMs() > dueMs)
     if (!lasting && connectionMachine.can(connection.state, 'expiring')) await move(scope, connection, 'expiring')
     if (lasting && connection.state === 'ROTATING') await move(scope, connection, connection.isEnforced ? 'renewEnforced' : 'renew')
   }
@@ -53,7 +56,7 @@ export function createStanding({ repo, clock }: { repo: Repo; clock: Clock }): S
       if (!used) return
       const now = new Date(clock.nowMs())
       if (used.state === 'STAGED') {
-        await repo.changeCertificates(scope, id, [fingerprint], { state: 'ACTIVE', lastUsedAt: now })
+        await repo.changeCertificates(scope, id, [fingerprint], { state: 'PINNED', lastUsedAt: now })
         scope.unit.record({ action: 'saml.certificate_in_force', resource: 'SsoConnection', resourceId: id, outcome: 'done', detail: { fingerprint } })
         await rotate(scope, id)
       } else if (used.lastUsedAt === null || now.getTime() - used.lastUsedAt.getTime() > hourMs) {

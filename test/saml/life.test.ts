@@ -1,0 +1,272 @@
+/** The life of a connection: who is let in as what, roll-over, refresh, enforcement, sign-out from the other end. */
+import { createPrivateKey } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { buildSaml } from '../../src/modules/federation/saml/index.ts'
+import { logoutRequest } from '../../src/modules/federation/saml/messages.ts'
+import { operatorCaller } from '../../src/operator/operator-scope.ts'
+import { authLogin } from '../../src/platform/module.ts'
+import { password, type TestTenant } from '../kit/house.ts'
+import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
+import { Browser, metadataOf, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
+import { makeProvider } from '../kit/saml-provider.ts'
+
+let house: SamlHouse
+let tenant: TestTenant
+let idp: IdpDouble
+let connectionId: string
+let bearer: string
+
+// Made before the house is: making a key holds this whole process up, and a server that is held up refuses.
+const entityId = 'https://idp.life.example/metadata'
+const [stranger, next, staged] = [makeProvider(entityId), makeProvider(entityId), makeProvider(entityId)] as const
+
+beforeAll(async () => {
+  idp = await startIdp(entityId)
+  house = await samlHouse()
+  tenant = await house.tenant()
+  connectionId = await house.connect(tenant, idp, { jitRole: 'caregiver', metadataUrl: `${idp.url}/metadata` })
+  bearer = await house.signIn(tenant, 'tenant_admin')
+}, 120_000)
+afterAll(async () => {
+  await idp.close()
+  await house.close()
+})
+
+const globalId = (type: string, id: string) => Buffer.from(`${type}:${id}`).toString('base64url')
+const here = () => globalId('SsoConnection', connectionId)
+
+/** One mutation; the code of its refusal, or what it answers. */
+async function change(mutation: string, variables: Record<string, unknown> = {}): Promise<string | Record<string, unknown>> {
+  const types = { id: 'ID!', rules: '[SsoRuleInput!]!', member: 'ID!', text: 'String!' }
+  const used = Object.entries(types).filter(([name]) => mutation.includes(`$${name}`))
+  const declared = used.length === 0 ? '' : `(${used.map(([name, type]) => `$${name}: ${type}`).join(', ')})`
+  const reply = await house.ask<Record<string, { code?: string } & Record<string, unknown>>>(
+    { plane: 'console', bearer },
+    `mutation ${declared} { answer: ${mutation} }`,
+    { id: here(), ...variables },
+  )
+  const answer = reply.data?.['answer']
+  if (!answer) throw new Error(JSON.stringify(reply))
+  return answer.code ?? answer
+}
+const connection = `{ ... on SsoConnection { state isEnforced } ... on Fault { code } }`
+const rules = (given: readonly unknown[]) => change(`setSsoRules(connectionId: $id, rules: $rules) ${connection}`, { rules: given })
+
+/** Runs the daily job in this tenant. */
+async function refresh(): Promise<void> {
+  const made = house.composed.made['saml'] as ReturnType<typeof buildSaml>
+  const unit = house.database.unit({ ...operatorCaller(tenant.id), actor: { kind: 'system', job: 'saml.refresh' } })
+  await unit.command(async (scope) => {
+    unit.record({ action: 'job.ran', resource: 'Job', outcome: 'done' })
+    await made.refresh.run(scope)
+  })
+}
+const rowOf = async () => (await house.at.owner(`select state, metadata_problem, is_enforced from saml.connection where id = $1`, [connectionId]))[0]!
+
+describe('roles', () => {
+  test('come of the first rule that matches, and follow the rules at the next sign-in', async () => {
+    await rules([
+      { attribute: 'groups', value: 'doctors', role: 'clinician' },
+      { attribute: 'groups', value: 'desk', role: 'care_coordinator' },
+    ])
+    idp.person = { nameId: 'rana@hospital.example', attributes: { groups: ['desk', 'doctors'] } }
+    expect((await house.session((await house.signInAt(tenant)).browser))['role']).toBe('clinician')
+    idp.person = { ...idp.person, attributes: { groups: ['desk'] } }
+    expect((await house.session((await house.signInAt(tenant)).browser))['role']).toBe('care_coordinator')
+    idp.person = { ...idp.person, attributes: { groups: ['DESK'] } }
+    expect((await house.session((await house.signInAt(tenant)).browser))['role']).toBe('caregiver')
+  })
+
+  test('of administrators are mapped with a second factor in the session, and not without', async () => {
+    const admins = [{ attribute: 'groups', value: 'it', role: 'tenant_admin' }]
+    expect(await rules(admins)).toBe('SECOND_FACTOR_NEEDED')
+    await house.at.owner(`update identity.session set second_factor_at = now() where tenant_id = $1 and membership_id = $2`, [
+      tenant.id,
+      tenant.member.tenant_admin.membershipId,
+    ])
+    expect(await rules(admins)).toMatchObject({ state: 'ACTIVE' })
+  })
+})
+
+describe('passwords are switched off', () => {
+  test('not before two administrators have signed in through it and a code is stored; and the code brings them back', { timeout: 60_000 }, async () => {
+    expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toBe('ENFORCEMENT_TOO_SOON')
+    // One was here before and is linked by hand; the other comes by the rule.
+    const admin = tenant.member.tenant_admin
+    const member = globalId('Membership', admin.membershipId)
+    await change(`linkSsoMember(connectionId: $id, membershipId: $member, externalId: $text) { ... on SsoDone { done } ... on Fault { code } }`, {
+      member,
+      text: 'boss@hospital.example',
+    })
+    for (const nameId of ['boss@hospital.example', 'second@hospital.example']) {
+      idp.person = { nameId, attributes: { groups: ['it'] } }
+      expect(await house.session((await house.signInAt(tenant)).browser)).toMatchObject({ role: 'tenant_admin', plane: 'console', nameId })
+    }
+    expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toBe('ENFORCEMENT_TOO_SOON')
+    const made = (await change(`makeSsoRecoveryCode(connectionId: $id) { ... on SsoSecret { value } ... on Fault { code } }`)) as { value: string }
+    expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toBe('ENFORCEMENT_TOO_SOON')
+    const confirm = (text: string) => change(`confirmSsoRecoveryCode(connectionId: $id, code: $text) { ... on SsoDone { done } ... on Fault { code } }`, { text })
+    expect(await confirm('another')).toBe('RECOVERY_REFUSED')
+    expect(await confirm(made.value)).toEqual({ done: true })
+    expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toEqual({ state: 'ENFORCED', isEnforced: true })
+
+    const byPassword = async (role: 'tenant_admin' | 'family') => {
+      const { email, plane } = tenant.member[role]
+      const reply = await house.ask<{ signIn: { code?: string } }>(
+        { plane, tenant: tenant.slug },
+        `mutation ($input: SignInInput!) { signIn(input: $input) { __typename ... on Fault { code } } }`,
+        { input: { email, password } },
+      )
+      return reply.data?.signIn.code ?? 'in'
+    }
+    expect([await byPassword('tenant_admin'), await byPassword('family')]).toEqual(['SIGN_ON_REQUIRED', 'in'])
+
+    const recover = (code: string) => new Browser().open(`${house.url}/saml/${tenant.slug}/recover`, { method: 'POST', form: { code } })
+    expect((await recover('wrong')).status).toBe(403)
+    expect((await recover(made.value)).status).toBe(200)
+    expect([(await rowOf())['state'], await byPassword('tenant_admin')]).toEqual(['ACTIVE', 'in'])
+    expect((await recover(made.value)).status).toBe(403)
+  })
+})
+
+describe('a session', () => {
+  test('ends when the identity provider says so, here as soon as there', async () => {
+    idp.person = { nameId: 'short@hospital.example', sessionEnds: 3_600 }
+    const { browser } = await house.signInAt(tenant)
+    const [{ left }] = (await house.at.owner(
+      `select extract(epoch from s.expires_at - now())::int as left from identity.session s join saml.session m on m.session_id = s.id where m.name_id = 'short@hospital.example'`,
+    )) as [{ left: number }]
+    expect(left).toBeLessThanOrEqual(3_600)
+
+    const slug = `${house.url}/saml/${tenant.slug}`
+    const addresses = { entityId: idp.provider.entityId, metadataUrl: '', acsUrl: '', loginUrl: '', logoutUrl: `${idp.url}/slo` }
+    const sent = (by = idp.provider) => {
+      const keys = {
+        signing: { privateKeyPem: createPrivateKey(by.key.export({ type: 'pkcs8', format: 'pem' })).export({ type: 'pkcs8', format: 'pem' }).toString(), certificatePem: by.certificate },
+        signingCertificates: [by.certificate],
+        encryptionCertificates: [],
+      }
+      const subject = { nameId: 'short@hospital.example', nameIdFormat: 'urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress', sessionIndex: '_s1' }
+      const to = logoutRequest({ id: '_logout-1', addresses, keys, idp: { entityId: slug, slo: { url: `${slug}/logout`, binding: 'redirect' } }, subject })
+      return to.kind === 'REDIRECT' ? to.url : ''
+    }
+    expect((await new Browser().open(sent(stranger))).status).toBe(403)
+    expect((await house.session(browser))['via']).toBe('saml')
+    const answer = await new Browser().open(sent())
+    expect([answer.status, answer.location?.startsWith(`${idp.url}/slo?SAMLResponse=`)]).toEqual([302, true])
+    expect((await house.session(browser))['via']).toBeUndefined()
+  })
+
+  test('is stepped up by the same person proving herself anew, and by nobody else', async () => {
+    idp.person = { nameId: 'step@hospital.example' }
+    const { browser } = await house.signInAt(tenant)
+    const again = (): Promise<{ status: number; location: string | null; body: string; url: string }> => house.signInAt(tenant, '?step-up=1&plane=courier', browser).then(({ page }) => page)
+    expect((await again()).status).toBe(303)
+    expect(idp.seen.at(-1)?.forceAuthn).toBe(true)
+    const factors = () => house.at.owner(`select 1 from identity.session s join saml.session m on m.session_id = s.id where m.name_id = 'step@hospital.example' and s.second_factor_at is not null`)
+    expect(await factors()).toHaveLength(1)
+    idp.person = { nameId: 'else@hospital.example' }
+    const page = await again()
+    expect([page.status, await house.reasonOn(tenant, page)]).toEqual([403, 'OTHER_PERSON'])
+  })
+})
+
+describe('at three in the morning', () => {
+  test('bad metadata changes nothing, and says why', async () => {
+    const good = idp.metadata
+    for (const [bad, problem] of [['not xml', 'metadata'], [metadataOf('https://other.example', idp.url, [idp.provider.certificate]), 'https://other.example']] as const) {
+      idp.metadata = bad
+      await refresh()
+      expect((await rowOf())['metadata_problem']).toContain(problem)
+      idp.person = { nameId: 'night@hospital.example' }
+      expect((await house.session((await house.signInAt(tenant)).browser))['via']).toBe('saml')
+    }
+    idp.metadata = good
+    await refresh()
+    expect((await rowOf())['metadata_problem']).toBeNull()
+  })
+
+  test('a certificate rolls over under load, and not one login fails', { timeout: 90_000 }, async () => {
+    const people = 4
+    let stop = false
+    const results: (number | string | null)[] = []
+    const arrived: (() => void)[] = []
+    idp.person = { nameId: 'load@hospital.example' }
+    await house.signInAt(tenant)
+    const worker = async () => {
+      while (!stop) {
+        const { page } = await house.signInAt(tenant)
+        results.push(page.status === 303 ? 303 : await house.reasonOn(tenant, page))
+        arrived.splice(0).forEach((tell) => tell())
+      }
+    }
+    const workers = Array.from({ length: people }, worker)
+    const some = async (more: number) => {
+      const goal = results.length + more
+      while (results.length < goal) await new Promise<void>((resolve) => void arrived.push(resolve))
+    }
+    await some(8)
+    // Published beside the old one, used, and then alone.
+    idp.metadata = metadataOf(idp.provider.entityId, idp.url, [idp.provider.certificate, next.certificate])
+    await refresh()
+    idp.signsWith = next
+    await some(8)
+    idp.metadata = metadataOf(idp.provider.entityId, idp.url, [next.certificate])
+    await refresh()
+    await some(8)
+    stop = true
+    await Promise.all(workers)
+    expect([...new Set(results)]).toEqual([303])
+    // The old one is worth nothing any more.
+    idp.signsWith = idp.provider
+    const { page } = await house.signInAt(tenant)
+    expect(await house.reasonOn(tenant, page)).toMatch(/^SIGN/)
+    idp.signsWith = next
+  })
+
+  test('a staged certificate is in force from the first login that it verifies', async () => {
+    await change(`stageSsoCertificate(connectionId: $id, pem: $text) ${connection}`, { text: staged.certificate })
+    const states = async () => (await house.at.owner(`select state from saml.certificate where connection_id = $1 order by created_at desc limit 1`, [connectionId]))[0]?.['state']
+    expect(await states()).toBe('STAGED')
+    idp.signsWith = staged
+    expect((await house.signInAt(tenant)).page.status).toBe(303)
+    expect(await states()).toBe('PINNED')
+    // The provider's metadata lags behind: it does not take the certificate away.
+    await refresh()
+    expect((await house.signInAt(tenant)).page.status).toBe(303)
+  })
+
+  test('administrators are told once at each of 30, 7 and 1 days, and the connection is ROTATING until a newer one comes', async () => {
+    const end = (days: number) => house.at.owner(`update saml.certificate set not_after = now() + make_interval(days => $2) where connection_id = $1`, [connectionId, days])
+    const warned = async () => Number((await house.at.owner(`select count(*) from audit.event where tenant_id = $1 and action = 'saml.certificate_warned'`, [tenant.id]))[0]!['count'])
+    for (const [days, count] of [[40, 0], [29, 1], [29, 1], [6, 2], [1, 3], [0, 3]] as const) {
+      await end(days)
+      await refresh()
+      expect([days, await warned()]).toEqual([days, count])
+    }
+    expect((await rowOf())['state']).toBe('ROTATING')
+    expect((await house.signInAt(tenant)).page.status).toBe(303)
+    await end(400)
+    await refresh()
+    expect((await rowOf())['state']).toBe('ACTIVE')
+  })
+
+  test('our own certificates roll with both in the metadata, and the old one signs on', async () => {
+    const count = async () => [...(await (await fetch(`${house.url}/saml/${tenant.slug}/metadata`)).text()).matchAll(/use="signing"/g)].length
+    expect(await count()).toBe(1)
+    await change('rollSsoKeys { ... on SsoDone { done } ... on Fault { code } }')
+    expect(await count()).toBe(2)
+    expect((await house.signInAt(tenant)).page.status).toBe(303)
+    await change('rollSsoKeys { ... on SsoDone { done } ... on Fault { code } }')
+    expect(await count()).toBe(2)
+  })
+})
+
+test('the operator finds an attempt by its number, in both languages, and no other tenant does', async () => {
+  const page = await new Browser().open(`${house.url}/saml/${tenant.slug}/acs`, { method: 'POST', form: { SAMLResponse: 'x' } })
+  const id = /<code>([0-9a-f-]{36})<\/code>/.exec(page.body)![1]!
+  const read = (tenantId: string) => house.database.unit(operatorCaller(tenantId)).command((scope) => house.saml.operatorAttempt(scope, { id }), authLogin)
+  expect(await read(tenant.id)).toMatchObject({ result: 'REFUSED', sentence: { en: expect.any(String), ar: expect.stringMatching(/[\u0600-\u06ff]/) } })
+  const other = await house.tenant()
+  await expect(read(other.id)).rejects.toThrow(expect.objectContaining({ code: 'NOT_FOUND' }))
+})
