@@ -2,6 +2,7 @@
  * Where a model's rows lie: table and columns by the names that the graph knows them by. Read from what Prisma generated; a model or
  * column that is not plain is not here, and whoever needs it takes the ordinary path.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { getDatamodel } from '../../db/generated/pothos-types.ts'
 import type { StoredModels } from '../../db/stored-models.ts'
 
@@ -78,17 +79,23 @@ export function readTables(stored: StoredModels): Tables {
   return tables
 }
 
-/** The pairs of fields that a relation joins; it always leads to a primary key, which a test of the schema's files makes sure of. */
+/** The key that a relation is taken to lead to. */
+const usualKey = ['tenantId', 'id']
+const isUsual = (key: readonly string[] | undefined): boolean => isDeepStrictEqual(key, usualKey)
+
+/**
+ * The pairs of fields that a relation joins. What a relation refers to is not generated: only one of two fields, to a model whose key is the
+ * usual one, is taken to lead to that key, and a test of the schema's files makes sure that every such relation does.
+ */
 function joinOf(model: string, field: Field, models: Readonly<Record<string, Model>>): (readonly [string, string])[] | null {
   const target = models[field.type]
   if (!target) return null
   const own = field.relationFromFields ?? []
   if (own.length > 0) {
-    const key = target.primaryKey?.fields
-    return key?.length === own.length ? own.map((one, at) => [one, key[at]!]) : null
+    return own.length === usualKey.length && isUsual(target.primaryKey?.fields) ? own.map((one, at) => [one, usualKey[at]!]) : null
   }
   const back = target.fields.filter((one) => one.kind === 'object' && one.type === model && one.relationName === field.relationName && one !== field)
   const theirs = back.length === 1 ? (back[0]!.relationFromFields ?? []) : []
-  const key = models[model]!.primaryKey?.fields
-  return theirs.length > 0 && key?.length === theirs.length ? theirs.map((one, at) => [key[at]!, one]) : null
+  if (theirs.length !== usualKey.length || !isUsual(models[model]!.primaryKey?.fields)) return null
+  return theirs.map((one, at) => [usualKey[at]!, one])
 }
