@@ -44,8 +44,8 @@ describe('the building', () => {
         return [schema.getQueryType(), schema.getMutationType()].flatMap((root) => Object.keys(root?.getFields() ?? {}))
       })
       expect(report.fields).toBeGreaterThanOrEqual(roots.length)
-      // The planes' endpoints, and SAML's paths.
-      expect(report.routes).toBe(planes.length + 1)
+      // The planes' endpoints, SCIM's paths and SAML's.
+      expect(report.routes).toBe(planes.length + 2)
       expect(report.attacks).toBeGreaterThan(report.tables * 2 + report.fields)
       expect(report.controls).toBeGreaterThan(report.tables + roots.length)
       expect(progress.length).toBeGreaterThan(report.tables + roots.length)

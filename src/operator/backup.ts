@@ -87,13 +87,24 @@ async function tablesOf(client: pg.Client): Promise<string[]> {
   return rows.map((row) => row.name)
 }
 
+/** What restoring takes, in its order: generated columns make themselves again. */
+async function storedColumns(client: pg.Client, table: string): Promise<string> {
+  const { rows } = await client.query<{ columns: string }>(
+    `select string_agg(quote_ident(attname), ', ' order by attnum) as columns from pg_attribute
+     where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
+    [table],
+  )
+  return rows[0]!.columns
+}
+
 async function* dump(client: pg.Client, tables: readonly string[], sums: readonly TableSum[], progress: Progress): AsyncGenerator<Buffer> {
   const { rows: oldest } = await client.query<{ at: string | null }>('select min(at)::text as at from audit.event')
   const header = { format: 'maristan-backup', version: 1, migrations: await migrationNames(), tables: sums, oldestLine: oldest[0]!.at }
   yield frame('H', Buffer.from(JSON.stringify(header)))
   for (const table of tables) {
     progress(`copying ${table}`)
-    const copying = client.query(copyTo(`copy (select * from ${table}) to stdout`))
+    const columns = await storedColumns(client, table)
+    const copying = client.query(copyTo(`copy (select ${columns} from ${table}) to stdout`))
     for await (const part of copying) yield* dataFrames(part as Buffer)
     yield frame('E')
   }

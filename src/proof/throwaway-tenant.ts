@@ -162,6 +162,30 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
   await plot.adopt()
   await plot.fill()
 
+  // Emergencies and their reviews, two of each so that a cursor has something behind it; the reasons open.
+  const [recipientId] = (await idsOf(database, tenantId)).get('CareRecipient')!
+  for (const role of ['compliance_officer', 'clinician'] as const) {
+    for (const count of [1, 2]) {
+      const id = newId()
+      const place = { subjectId: recipientId!, model: 'BreakGlassGrant', field: 'phi', rowId: id }
+      const unit = database.unit(member('care_coordinator'))
+      const { sealed } = await unit.read(() => vault.seal(unit.scope, { items: [{ ...place, record: { reason: slug } }] }))
+      await plot.plantNamed('emergency.break_glass_grant', {
+        id,
+        membership_id: membershipOf.get(role)!,
+        recipient_id: recipientId!,
+        phi: sealed[0]!,
+        expires_at: new Date(Date.now() + count * 60_000),
+        ended_at: null,
+      })
+      const waiting = { requested_by: null, claimed_by: null, claim_expires_at: null, state: 'PENDING' }
+      await plot.plantNamed('hitl.review_item', { ...waiting, recipient_id: recipientId!, kind: `PROOF_${role.toUpperCase()}`, subject_id: id })
+    }
+  }
+  // A directory without people, whose rules may be set, and one of the other's people who is nobody's member yet.
+  await plot.plantNamed('scim.connection', {})
+  await plot.plantNamed('scim.user', { membership_id: null, standing: 'NO_ROLE' })
+
   const integration = caller(
     tenantId,
     'integrator',

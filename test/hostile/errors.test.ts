@@ -83,7 +83,8 @@ describe('a failure of ours', () => {
   })
 
   test('while somebody is signed in or known again is hidden, in the graph and outside it', async () => {
-    await without('select on identity.session', 'maristan_auth_read', async () => {
+    // One login finds who signs in, the plane's own confirms who is known again.
+    await without('select on identity.session', 'maristan_auth_read, maristan_console_read', async () => {
       for (const answer of [
         await ask(house, 'console', coordinator, recipients),
         await send(house, { method: 'GET', path: '/session', headers: coordinator }),

@@ -84,13 +84,16 @@ function selection(type: GraphQLOutputType, depth: number): string {
   return `{ __typename ${parts.join(' ')} }`
 }
 
+/** Answered unlike itself each time: what is asked for holds the asking. */
+const unlike = new Set(['exportAudit'])
+
 function targetsOf(plane: Plane): Target[] {
   const schema = house.composed.schemas.plane[plane]
   const targets: Target[] = []
   for (const [kind, root] of [['query', schema.getQueryType()], ['mutation', schema.getMutationType()]] as const) {
     for (const field of Object.values(root?.getFields() ?? {})) {
       const places = placesOf(schema, field)
-      if (places.length === 0) continue
+      if (places.length === 0 || unlike.has(field.name)) continue
       const head = `${kind} (${field.args.map((one) => `$${one.name}: ${String(one.type)}`).join(', ')})`
       const call = `${field.name}(${field.args.map((one) => `${one.name}: $${one.name}`).join(', ')})`
       const document = `${head} { ${call} ${selection(field.type, 2)} }`
@@ -114,6 +117,7 @@ async function supplied(target: Target): Promise<Record<string, unknown>> {
     const role = target.plane === 'seller' ? 'provider_manager' : 'family'
     return { input: { email: `guest-${randomUUID()}@${cedar.slug}.test`, role } }
   }
+  if (target.name === 'mutation.addSsoDomain') return { domain: 'hostile.example' }
   if (target.name !== 'mutation.chooseMembership' || target.plane !== 'console') return {}
   const query = `mutation ($input: SignInInput!) { signIn(input: $input) { ... on MembershipChoiceRequired { choiceToken } } }`
   const given = { input: { email: own.twofold, password } }
@@ -206,12 +210,19 @@ async function control(target: Target, asker: Asker, places: readonly Place[]): 
 /**
  * Places where a row of one's own is as good as nobody's. Each has its reason.
  * Provider organisations are no records yet: the console invites for any, and a consumer for none. Only the console's twofold member
- * chooses a membership. Members are read as nodes by those alone who may read members. The audit trail pages forward only.
+ * chooses a membership. Members are read as nodes by those alone who may read members. The audit trail pages forward only. An emergency
+ * takes a code of an authenticator, a domain has to be the connection's, and the chain has to be sealed: the proof of isolation has what
+ * they take, or says why not.
  */
 const unproven = new Set([
   'console mutation.inviteMember input.providerOrgId',
   'consumer mutation.inviteMember input.providerOrgId',
   'seller mutation.inviteMember input.recipientId',
+  'console mutation.openBreakGlass input.recipientId',
+  'console mutation.proveSsoDomain connectionId',
+  'console mutation.removeSsoDomain connectionId',
+  'console mutation.verifyAuditChain after',
+  'clinician mutation.openBreakGlass input.recipientId',
   ...['clinician', 'consumer', 'courier', 'seller'].map((plane) => `${plane} mutation.chooseMembership input.membershipId`),
   ...['console', 'consumer', 'integrator'].flatMap((plane) => [
     `${plane} query.auditEvents before`,

@@ -2,11 +2,13 @@
 import type { Care } from '../../src/modules/care/contract.ts'
 import { roles, tokenPermissions } from '../../src/modules/access/contract.ts'
 import type { Identity } from '../../src/modules/identity/contract.ts'
+import type { Tenancy } from '../../src/modules/tenancy/contract.ts'
 import { newId } from '../../src/kernel/id.ts'
 import type { Caller } from '../../src/kernel/scope.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { authLogin } from '../../src/platform/db/logins.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
+import { plantMore } from './planted-more.ts'
 import { password, type TestHouse, type TestTenant } from '../kit/house.ts'
 
 /** Makes `count` recipients in one command. @returns their ids. */
@@ -31,6 +33,16 @@ const tables = {
   Invitation: 'identity.invitation',
   ApiToken: 'identity.api_token',
   AuditEvent: 'audit.event',
+  ScimConnection: 'scim.connection',
+  ScimToken: 'scim.token',
+  ScimUser: 'scim."user"',
+  ScimExchange: 'scim.exchange',
+  SsoConnection: 'saml.connection',
+  SamlAttempt: 'saml.attempt',
+  ReviewItem: 'hitl.review_item',
+  ReviewDecision: 'hitl.review_decision',
+  BreakGlassGrant: 'emergency.break_glass_grant',
+  OperatorApproval: 'tenancy.operator_approval',
 } as const
 
 export interface Planted {
@@ -86,6 +98,11 @@ export async function plant(house: TestHouse, tenant: TestTenant): Promise<Plant
     }
     return recipients[0]!.id
   })
+  await plantMore(house, tenant, recipientId)
+  for (const hours of [1, 2]) {
+    const tenancy = house.composed.made['tenancy']!.contract as Tenancy
+    await house.database.unit(tenant.member.tenant_admin.caller).command((scope) => tenancy.approveOperator(scope, { reason: 'Moving in', hours }))
+  }
   const invite = (by: 'tenant_admin' | 'family' | 'provider_manager', given: object) =>
     house.database.unit(tenant.member[by].caller).command(
       (scope) => identity.inviteMember(scope, { email: `guest-${newId()}@${tenant.slug}.test`, ...given } as never),

@@ -177,10 +177,14 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
 
     /** True when the session began after its person had confirmed a second factor, which the sign-in then asked for. */
     async beganWithSecondFactor(scope: Scope, sessionId: string, identityId: string): Promise<boolean> {
-      const where = { tenantId: scope.tenantId, identityId, confirmedAt: { not: null } }
+      const { tenantId } = scope
+      // Shown in this very session: a code after the password, or the identity provider's fresh authentication.
+      const shown = { tenantId, id: sessionId, revokedAt: null, secondFactorAt: { not: null } }
+      if ((await db(scope).session.count({ where: shown })) > 0) return true
+      const where = { tenantId, identityId, confirmedAt: { not: null } }
       const device = await db(scope).totpDevice.findFirst({ where, select: { confirmedAt: true } })
       if (!device?.confirmedAt) return false
-      const began = { tenantId: scope.tenantId, id: sessionId, via: 'password', revokedAt: null, createdAt: { gt: device.confirmedAt } }
+      const began = { tenantId, id: sessionId, via: 'password', revokedAt: null, createdAt: { gt: device.confirmedAt } }
       return (await db(scope).session.findFirst({ where: began, select: { id: true } })) !== null
     },
   }
