@@ -149,11 +149,12 @@ describe('a planted leak in a field is found', () => {
       await at.drop()
     }
   }
-  const args = { id: { type: new GraphQLNonNull(GraphQLID) } }
+  // Named after what it takes: a place that says nothing is tried with the first rows only.
+  const args = { membershipId: { type: new GraphQLNonNull(GraphQLID) } }
   const open =
     'create policy open on identity.membership using (true) with check (true); drop policy actor on identity.membership; drop policy actor_org on identity.membership; grant update on identity.membership to maristan_console'
   const planted = (kind: 'query' | 'mutation', resolve: (id: string, context: Context) => Promise<string | null>) =>
-    houseOf(kind, { type: GraphQLString, args, resolve: (_, { id }, context) => resolve(decodeGlobalId(String(id)).id, context) })
+    houseOf(kind, { type: GraphQLString, args, resolve: (_, { membershipId }, context) => resolve(decodeGlobalId(String(membershipId)).id, context) })
 
   test('a resolver that forgets the tenant, over a wall that is open', { timeout: 120_000 }, async () => {
     const find = (id: string, context: Context) =>
@@ -185,6 +186,6 @@ describe('a planted leak in a field is found', () => {
         return changed[0]?.tenant === scope.tenantId ? 'done' : null
       })
     const findings = await leaking(open, planted('mutation', change))
-    expect(findings.leaks).toContain('Mutation.planted on console, id of another tenant: rows of the other tenant changed.')
+    expect(findings.leaks).toContain('Mutation.planted on console, membershipId of another tenant: rows of the other tenant changed.')
   })
 })
