@@ -168,8 +168,7 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
     for (const count of [1, 2]) {
       const id = newId()
       const place = { subjectId: recipientId!, model: 'BreakGlassGrant', field: 'phi', rowId: id }
-      const unit = database.unit(member('care_coordinator'))
-      const { sealed } = await unit.read(() => vault.seal(unit.scope, { items: [{ ...place, record: { reason: slug } }] }))
+      const { sealed } = await coordinator.read(() => vault.seal(coordinator.scope, { items: [{ ...place, record: { reason: slug } }] }))
       await plot.plantNamed('emergency.break_glass_grant', {
         id,
         membership_id: membershipOf.get(role)!,
@@ -178,8 +177,7 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
         expires_at: new Date(Date.now() + count * 60_000),
         ended_at: null,
       })
-      const waiting = { requested_by: null, claimed_by: null, claim_expires_at: null, state: 'PENDING' }
-      await plot.plantNamed('hitl.review_item', { ...waiting, recipient_id: recipientId!, kind: `PROOF_${role.toUpperCase()}`, subject_id: id })
+      await plot.plantNamed('hitl.review_item', { requested_by: null, claimed_by: null, recipient_id: recipientId!, kind: role, subject_id: id })
     }
   }
   // A directory without people, whose rules may be set, and one of the other's people who is nobody's member yet.
