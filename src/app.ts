@@ -26,6 +26,7 @@ import { openLocalKms } from './platform/crypto/kms-local.ts'
 import type { Kms } from './platform/crypto/kms.ts'
 import { Database } from './platform/db/database.ts'
 import type { Foundation } from './platform/db/foundation.ts'
+import { urlFor, workerLogin } from './platform/db/logins.ts'
 import { migrationNames } from './platform/db/migrate.ts'
 import { CompiledReads } from './platform/graphql/compiled/reads.ts'
 import { readTables } from './platform/graphql/compiled/tables.ts'
@@ -38,6 +39,7 @@ import { createHttpServer, type HttpServer } from './platform/http/server.ts'
 import { createTenantDoor } from './platform/http/tenant.ts'
 import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
+import { Watchers } from './platform/watch/watchers.ts'
 
 /** A line of the audit trail that waits longer for its place in the chain makes the server not ready. */
 const mostSealLagSeconds = 5
@@ -94,7 +96,7 @@ export interface House {
 
 /** The server over a composed house: one GraphQL endpoint a plane, the modules' routes, health and metrics. */
 export function createHouse(config: Config, foundation: Foundation, composed: Composed, log: Log): House {
-  const { database } = foundation
+  const { database, databaseUrl, loginSecret } = foundation
   let starting = true
   const metrics = createHttpMetrics()
   const publicHost = config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]
@@ -102,6 +104,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
   const { contract: identityContract, memory } = composed.made['identity'] as { contract: Identity; memory: BearerMemory }
   const edge = createEdge({ database, door, identity: identityContract, memory })
   const tables = readTables(database.storedModels)
+  const watchers = new Watchers({ url: urlFor(workerLogin, databaseUrl, loginSecret), topicOf: database.topicOf })
 
   const endpoints = Object.fromEntries(
     planes.map((plane) => [
@@ -120,6 +123,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
           read: (read) => database.readConfirmed(read),
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
+        watchers,
         open: (caller, signal) => database.unit(caller, signal),
       }),
     ]),

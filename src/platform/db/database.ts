@@ -1,6 +1,7 @@
 /** The database as the building sees it: units of work for a caller, and the few questions asked before a tenant is known. */
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Caller } from '../../kernel/scope.ts'
+import { deriveTopicKey } from '../crypto/hash.ts'
 import { readConfirmed, type ConfirmedRead } from './confirm.ts'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
@@ -20,6 +21,7 @@ import {
 import { OperationPool, startingWith, WritePool, type Operation, type Settings } from './operation.ts'
 import { ReadLane } from './read-lane.ts'
 import type { StoredModels } from './stored-models.ts'
+import { topicsUnder, type TopicOf } from './topic.ts'
 import { Unit, type Transactions, type Tx } from './unit.ts'
 
 export interface DatabaseOptions {
@@ -41,12 +43,15 @@ export class Database {
   readonly #lanes = new Map<Login, ReadLane>()
   readonly #pools = new Map<Login, WritePool>()
   readonly gate: Gate
+  /** Under which name watchers hear of an id. */
+  readonly topicOf: TopicOf
   #written: () => void = () => {}
 
   constructor(options: DatabaseOptions) {
     this.#options = options
     this.#prisma = new PrismaClient({ adapter: new PrismaPg(new OperationPool()) })
     this.gate = new Gate((login) => this.#pool(login))
+    this.topicOf = topicsUnder(deriveTopicKey(options.loginSecret))
   }
 
   /** Calls `listener` after every commit of a write, whose audit rows wait to be sealed. One listener. */
@@ -84,6 +89,7 @@ export class Database {
       this.#written()
       return written
     },
+    topicOf: (tenantId, id) => this.topicOf(tenantId, id),
   }
 
   #start<T>(operation: Operation, work: (tx: Tx) => Promise<T>): Promise<T> {

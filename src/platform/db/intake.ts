@@ -23,8 +23,11 @@ function actorIdOf(actor: Actor): string | null {
   return actor.kind === 'directory' ? actor.connectionId : null
 }
 
-/** Inserts the audit rows of one transaction in one statement. `at` is the database's clock. */
-export async function writeAudit(tx: Tx, caller: Caller, entries: readonly AuditEntry[]): Promise<void> {
+/**
+ * Inserts the audit rows of one transaction in one statement. `at` is the database's clock.
+ * @param topics what is told to watchers with the commit: names made of ids, see `topic.ts`.
+ */
+export async function writeAudit(tx: Tx, caller: Caller, entries: readonly AuditEntry[], topics: readonly string[] = []): Promise<void> {
   if (entries.length === 0) return
   if (entries.length > maxRows) throw new Error(`One unit of work recorded ${entries.length} audit rows; the bound is ${maxRows}.`)
   const { actor } = caller
@@ -47,12 +50,15 @@ export async function writeAudit(tx: Tx, caller: Caller, entries: readonly Audit
     detail: entry.detail ?? {},
   }))
   await tx.$executeRaw`
-    insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome,
-      purpose, request_id, session_id, sign_in_method, source_address, user_agent, detail)
-    select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, actor_kind text, actor_id uuid, plane text,
-      action text, resource text, resource_id uuid, subject_id uuid, outcome text, purpose text, request_id text,
-      session_id uuid, sign_in_method text, source_address text, user_agent text, detail jsonb)`
+    with written as (
+      insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome,
+        purpose, request_id, session_id, sign_in_method, source_address, user_agent, detail)
+      select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, actor_kind text, actor_id uuid, plane text,
+        action text, resource text, resource_id uuid, subject_id uuid, outcome text, purpose text, request_id text,
+        session_id uuid, sign_in_method text, source_address text, user_agent text, detail jsonb)
+    )
+    select pg_notify('maristan_watch', topic) from unnest(${topics}::text[]) as topic`
 }
 
 /** Inserts the outbox rows of one transaction in one statement. */

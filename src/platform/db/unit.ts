@@ -8,6 +8,7 @@ import type { Caller, Scope, UnitOfWork } from '../../kernel/scope.ts'
 import type { Prisma } from './generated/client.ts'
 import { writeAudit, writeOutbox, type PublishedEvent } from './intake.ts'
 import type { Login } from './logins.ts'
+import { topicsOf, type TopicOf } from './topic.ts'
 
 export type Tx = Prisma.TransactionClient
 export type ModelName = Prisma.ModelName
@@ -19,6 +20,8 @@ export type Only<Models extends ModelName> = Pick<Tx, Uncapitalize<Models>>
 export interface Transactions {
   read<T>(unit: Unit, login: Login, work: (tx: Tx) => Promise<T>): Promise<T>
   write<T>(unit: Unit, login: Login, work: (tx: Tx) => Promise<T>): Promise<T>
+  /** Under which name watchers hear of an id of this tenant. */
+  readonly topicOf: TopicOf
 }
 
 export interface UnitOptions {
@@ -106,7 +109,8 @@ export class Unit implements UnitOfWork {
       try {
         const result = await work(this.scope)
         if (command.audit.length === 0) throw new Error('A command recorded nothing in the audit trail.')
-        await writeAudit(tx, this.caller, command.audit)
+        const { topicOf } = this.#options.transactions
+        await writeAudit(tx, this.caller, command.audit, topicsOf(this.tenantId, command.audit, topicOf))
         await writeOutbox(tx, this.caller, command.events)
         return result
       } finally {

@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import { GraphQLError, type ExecutionResult, type GraphQLSchema } from 'graphql'
+import { GraphQLError, type ExecutionArgs, type ExecutionResult, type GraphQLSchema } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import { Fault } from '../../kernel/fault.ts'
 import { locales, type Locale } from '../../kernel/locale.ts'
@@ -15,9 +15,11 @@ import { headersOf, statusOf } from '../http/answer.ts'
 import { readJsonBody } from '../http/body.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
+import type { Watchers } from '../watch/watchers.ts'
 import type { CompiledReads, Expected, Question } from './compiled/reads.ts'
 import { createContext, type Context } from './context.ts'
 import { useLimits } from './limits.ts'
+import { subscribeLive } from './live.ts'
 
 export interface EndpointOptions {
   readonly plane: Plane
@@ -29,6 +31,7 @@ export interface EndpointOptions {
   readonly log: Log
   /** Null: every document takes the ordinary path. */
   readonly reads: CompiledReads | null
+  readonly watchers: Watchers
   open(caller: Caller, signal: AbortSignal): Unit
 }
 
@@ -62,6 +65,16 @@ const requestIds = new AsyncLocalStorage<string>()
 
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const path = `/graphql/${options.plane}`
+  const open = async ({ authenticate, http, cookies }: ServerContext): Promise<Context> => {
+    const { caller, locale } = await authenticate()
+    return createContext({
+      unit: options.open(caller, http.signal),
+      plane: options.plane,
+      locale,
+      answer: { setCookie: (value) => cookies.push(value) },
+      watch: (ids) => options.watchers.watch({ caller, ids, signal: AbortSignal.any([http.signal, http.stopping]) }),
+    })
+  }
   const yoga = createYoga<ServerContext, Context>({
     schema: options.schema,
     graphqlEndpoint: path,
@@ -74,12 +87,8 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     multipart: false,
     batching: false,
     maskedErrors: { maskError: (error) => mask(error, options.log) },
-    plugins: [useLimits({ development: options.development, guessable: options.guessable }), useUnitOfWork()],
-    context: async ({ authenticate, http, cookies }) => {
-      const asked = await authenticate()
-      const unit = options.open(asked.caller, http.signal)
-      return createContext({ unit, plane: options.plane, locale: asked.locale, answer: { setCookie: (value) => cookies.push(value) } })
-    },
+    plugins: [useLimits({ development: options.development, guessable: options.guessable }), useUnitOfWork(open)],
+    context: open,
   })
 
   return {
@@ -92,12 +101,14 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       if (body) headers.set('content-type', 'application/json')
       const cookies: string[] = []
       const init = { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal }
-      const answer = await requestIds.run(http.requestId, () => yoga.fetch(url, init, { authenticate, http, cookies }))
-      for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
-      if (cookies.length > 0) response.setHeader('set-cookie', cookies)
-      response.statusCode = answer.status
-      if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
-      else response.end()
+      await requestIds.run(http.requestId, async () => {
+        const answer = await yoga.fetch(url, init, { authenticate, http, cookies })
+        for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
+        if (cookies.length > 0) response.setHeader('set-cookie', cookies)
+        response.statusCode = answer.status
+        if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
+        else response.end()
+      })
     },
   }
 }
@@ -150,9 +161,18 @@ async function answerCompiled(
   return true
 }
 
-/** Queries and mutations run inside their unit of work. If its PHI reads cannot be written down, nothing is answered. */
-function useUnitOfWork(): Plugin<Context> {
+/**
+ * Queries and mutations run inside their unit of work, every answer of a subscription inside one of its own. If its PHI reads cannot be
+ * written down, nothing is answered.
+ */
+function useUnitOfWork(reopen: (server: ServerContext) => Promise<Context>): Plugin<Context & ServerContext> {
   return {
+    onSubscribe({ setSubscribeFn }) {
+      setSubscribeFn((args: ExecutionArgs) => {
+        const server = args.contextValue as ServerContext
+        return subscribeLive(args, { reopen: () => reopen(server), hold: () => server.http.holdStream() })
+      })
+    },
     onExecute({ executeFn, setExecuteFn }) {
       setExecuteFn((args) => {
         const { unit } = args.contextValue as Context
