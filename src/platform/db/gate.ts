@@ -3,7 +3,7 @@
  * `gate` that answers ids and states alone; there is no other way around Row Level Security.
  */
 import { authLogin, operatorLogin, workerLogin, type Login } from './logins.ts'
-import type { WritePool } from './operation.ts'
+import type { WritePool } from './write-pool.ts'
 
 export interface TenantGlance {
   readonly tenantId: string
