@@ -26,7 +26,6 @@ import { openLocalKms } from './platform/crypto/kms-local.ts'
 import type { Kms } from './platform/crypto/kms.ts'
 import { Database } from './platform/db/database.ts'
 import type { Foundation } from './platform/db/foundation.ts'
-import { urlFor, workerLogin } from './platform/db/logins.ts'
 import { migrationNames } from './platform/db/migrate.ts'
 import { CompiledReads } from './platform/graphql/compiled/reads.ts'
 import { readTables } from './platform/graphql/compiled/tables.ts'
@@ -96,7 +95,7 @@ export interface House {
 
 /** The server over a composed house: one GraphQL endpoint a plane, the modules' routes, health and metrics. */
 export function createHouse(config: Config, foundation: Foundation, composed: Composed, log: Log): House {
-  const { database, databaseUrl, loginSecret } = foundation
+  const { database } = foundation
   let starting = true
   const metrics = createHttpMetrics()
   const publicHost = config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]
@@ -104,7 +103,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
   const { contract: identityContract, memory } = composed.made['identity'] as { contract: Identity; memory: BearerMemory }
   const edge = createEdge({ database, door, identity: identityContract, memory })
   const tables = readTables(database.storedModels)
-  const watchers = new Watchers({ url: urlFor(workerLogin, databaseUrl, loginSecret), topicOf: database.topicOf })
+  const watchers = new Watchers({ changes: (since, tenantIds) => database.gate.changes(since, tenantIds), log })
 
   const endpoints = Object.fromEntries(
     planes.map((plane) => [

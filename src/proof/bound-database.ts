@@ -116,8 +116,6 @@ export class BoundDatabase extends Database {
       ),
     add: (unit, login, statement) => this.#inCommand(() => this.#add(unit, login, statement)),
     unheard: () => new Set(),
-    // Whatever is notified here is undone before anybody hears of it.
-    topicOf: (_tenantId, id) => id,
   }
 
   /** A savepoint stands for the command's transaction. */

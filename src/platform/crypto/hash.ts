@@ -44,11 +44,3 @@ export function deriveLoginPassword(secret: string, login: string): string {
   if (login === '') throw new RangeError('A database login has a name.')
   return hmac(secret, frame(['maristan/database-login/v1', login])).toString('hex')
 }
-
-/**
- * The key under which watchers' topics are named, derived from the installation's one secret: 32 bytes.
- * @throws RangeError when the secret is empty.
- */
-export function deriveTopicKey(secret: string): Buffer {
-  return hmac(secret, frame(['maristan/watch-topic/v1']))
-}

@@ -1,7 +1,6 @@
 /** The database as the building sees it: units of work for a caller, and the few questions asked before a tenant is known. */
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Caller } from '../../kernel/scope.ts'
-import { deriveTopicKey } from '../crypto/hash.ts'
 import { readConfirmed, type ConfirmedRead } from './confirm.ts'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
@@ -22,7 +21,6 @@ import { OperationPool, startingWith, type Operation } from './operation.ts'
 import { ReadLane } from './read-lane.ts'
 import type { Settings } from './settings.ts'
 import type { StoredModels } from './stored-models.ts'
-import { topicsUnder, type TopicOf } from './topic.ts'
 import { Unit, type Transactions, type Tx } from './unit.ts'
 import { addAtOnce, WritePool, WriteTransaction } from './write-pool.ts'
 
@@ -45,8 +43,6 @@ export class Database {
   readonly #lanes = new Map<Login, ReadLane>()
   readonly #pools = new Map<Login, WritePool>()
   readonly gate: Gate
-  /** Under which name watchers hear of an id. */
-  readonly topicOf: TopicOf
   #written: () => void = () => {}
   #unheard: ReadonlySet<string> = new Set()
 
@@ -54,7 +50,6 @@ export class Database {
     this.#options = options
     this.#prisma = new PrismaClient({ adapter: new PrismaPg(new OperationPool()) })
     this.gate = new Gate((login) => this.#pool(login))
-    this.topicOf = topicsUnder(deriveTopicKey(options.loginSecret))
   }
 
   /** Calls `listener` after every commit of a write, whose audit rows wait to be sealed. One listener. */
@@ -99,7 +94,6 @@ export class Database {
       this.#written()
     },
     unheard: () => this.#unheard,
-    topicOf: (tenantId, id) => this.topicOf(tenantId, id),
   }
 
   /** A login without a pipelined lane of its own (jobs, operator) reads on its write pool. */

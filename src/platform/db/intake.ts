@@ -56,13 +56,6 @@ export function auditStatement(caller: Caller, entries: readonly AuditEntry[]): 
   return { text: addAudit, values: [JSON.stringify(rows)] }
 }
 
-const tellWatchers = "select pg_notify('maristan_watch', topic) from jsonb_array_elements_text($1::jsonb) as topic"
-
-/** The statement that tells watchers with the commit; none without topics. @param topics names made of ids, see `topic.ts` */
-export function watchStatements(topics: readonly string[]): Prelude[] {
-  return topics.length === 0 ? [] : [{ text: tellWatchers, values: [JSON.stringify(topics)] }]
-}
-
 const addEvents = `insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
   select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
   from jsonb_to_recordset($1::jsonb) as r(id uuid, name text, aggregate_id uuid, payload jsonb, actor_id uuid, request_id text)`

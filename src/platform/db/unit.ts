@@ -7,9 +7,8 @@ import type { EventType } from '../../kernel/event.ts'
 import type { Caller, Scope, UnitOfWork } from '../../kernel/scope.ts'
 import type { Prisma } from './generated/client.ts'
 import type { Prelude } from './group-query.ts'
-import { auditStatement, outboxStatements, watchStatements, type PublishedEvent } from './intake.ts'
+import { auditStatement, outboxStatements, type PublishedEvent } from './intake.ts'
 import type { Login } from './logins.ts'
-import { topicsOf, type TopicOf } from './topic.ts'
 
 export type Tx = Prisma.TransactionClient
 export type ModelName = Prisma.ModelName
@@ -26,8 +25,6 @@ export interface Transactions {
   add(unit: Unit, login: Login, statement: Prelude): Promise<void>
   /** Events that nobody handles. */
   unheard(): ReadonlySet<string>
-  /** Under which name watchers hear of an id of this tenant. */
-  readonly topicOf: TopicOf
 }
 
 export interface UnitOptions {
@@ -115,11 +112,7 @@ export class Unit implements UnitOfWork {
       this.#command = command
       try {
         const result = await work(this.scope)
-        await commit([
-          auditStatement(this.caller, command.audit),
-          ...outboxStatements(this.caller, command.events, transactions.unheard()),
-          ...watchStatements(topicsOf(this.tenantId, command.audit, transactions.topicOf)),
-        ])
+        await commit([auditStatement(this.caller, command.audit), ...outboxStatements(this.caller, command.events, transactions.unheard())])
         return result
       } finally {
         this.#command = null

@@ -1,11 +1,11 @@
 /**
- * Who waits for what to change: the source of every subscription. It hears from Postgres that something changed, in whichever process, and
- * says no more than "look again": it never queries, keeps nothing of what changed, and a hundred changes in a row are one.
+ * Who waits for what to change: the source of every subscription. While anybody watches, it asks the audit trail four times a second what
+ * was changed, by whichever process, and says no more than "look again": it keeps nothing of a change, and many in a row are one.
  */
 import { fault } from '../../kernel/fault.ts'
 import type { Actor, Caller } from '../../kernel/scope.ts'
-import { Listener } from '../db/listener.ts'
-import type { TopicOf } from '../db/topic.ts'
+import type { Changes } from '../db/gate.ts'
+import type { Log } from '../http/log.ts'
 
 export const tooManyWatches = fault(
   'limited',
@@ -25,16 +25,21 @@ export interface Watching {
 }
 
 export interface WatchersOptions {
-  /** Address with the listening login's name and password; a direct connection, not a transaction-mode pooler. */
-  readonly url: string
-  readonly topicOf: TopicOf
+  /** What changed in these tenants since a snapshot, at most 1,001 ids; and the snapshot of the answer. */
+  changes(since: string | null, tenantIds: readonly string[]): Promise<Changes>
+  readonly log: Log
+  /** Time between two looks, and so between two ticks of a watch; a quarter of a second unless told. */
+  readonly lookMs?: number
   /** The longest silence before a `check`; 30 seconds unless told. */
   readonly checkMs?: number
-  /** The shortest time between two ticks; a quarter of a second unless told. */
-  readonly pauseMs?: number
 }
 
 const mostWatchesOfOne = 20
+/** More changes than this are not told apart. */
+const mostChanges = 1_000
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+const nameOf = (tenantId: string, id: string): string => `${tenantId} ${id}`
 
 /** One watch: rung, or not. */
 class Bell {
@@ -48,38 +53,26 @@ class Bell {
 
   /** True when it was rung, false when the time was over or the signal came. */
   async wait(ms: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#rung) await this.#sleep(ms, signal, (wake) => (this.#wake = wake))
+    if (!this.#rung && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', done)
+          resolve()
+        }
+        const timer = setTimeout(done, ms)
+        signal.addEventListener('abort', done)
+        this.#wake = done
+      })
+    }
     this.#wake = null
     const rung = this.#rung
     this.#rung = false
     return rung
   }
-
-  /** Lets time pass, whatever rings. */
-  pause(ms: number, signal: AbortSignal): Promise<void> {
-    return this.#sleep(ms, signal, () => {})
-  }
-
-  #sleep(ms: number, signal: AbortSignal, wakeable: (wake: () => void) => void): Promise<void> {
-    if (signal.aborted) return Promise.resolve()
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const timer = setTimeout(done, ms)
-      signal.addEventListener('abort', done)
-      wakeable(done)
-    })
-  }
 }
 
-function holderOf({ tenantId, actor }: Caller): string {
-  return `${tenantId} ${idsOf(actor).at(0) ?? actor.kind}`
-}
-
-/** What ends a caller's access when it changes: first the one thing that all of its watches share. */
+/** What ends a caller's access when it changes, most particular first. */
 function idsOf(actor: Actor): string[] {
   if (actor.kind === 'member') return [actor.sessionId, actor.membershipId]
   return actor.kind === 'integration' ? [actor.tokenId] : []
@@ -87,17 +80,14 @@ function idsOf(actor: Actor): string[] {
 
 export class Watchers {
   readonly #options: WatchersOptions
-  readonly #bells = new Map<string, Set<Bell>>()
+  /** By tenant, by id. */
+  readonly #bells = new Map<string, Map<string, Set<Bell>>>()
   readonly #held = new Map<string, number>()
-  #listener: Listener | null = null
+  /** Where the looks of now began; null while nobody watches. */
+  #begun: Promise<string> | null = null
 
   constructor(options: WatchersOptions) {
     this.#options = options
-  }
-
-  /** How many watches there are. */
-  get count(): number {
-    return [...this.#held.values()].reduce((sum, held) => sum + held, 0)
   }
 
   /**
@@ -105,52 +95,73 @@ export class Watchers {
    * @throws TOO_MANY_SUBSCRIPTIONS at the first tick
    */
   async *watch({ caller, ids, signal }: Watching): AsyncGenerator<Tick, void, void> {
-    const { topicOf, checkMs = 30_000, pauseMs = 250 } = this.#options
+    const { checkMs = 30_000 } = this.#options
     const { tenantId, actor } = caller
-    const topics = new Set([...ids, ...idsOf(actor), tenantId].map((id) => topicOf(tenantId, id)))
-    const holder = holderOf(caller)
+    const own = idsOf(actor)
+    const holder = nameOf(tenantId, own[0] ?? actor.kind)
+    const watched = new Set([...ids, ...own])
     const bell = new Bell()
-    this.#enter(holder, topics, bell)
+    this.#enter(holder, tenantId, watched, bell)
     try {
+      // What changes after the first tick is seen by a look that began before it.
+      await (this.#begun ??= this.#begin())
       yield 'changed'
       while (!signal.aborted) {
-        await bell.pause(pauseMs, signal)
         const rung = await bell.wait(checkMs, signal)
         if (!signal.aborted) yield rung ? 'changed' : 'check'
       }
     } finally {
-      this.#leave(holder, topics, bell)
+      this.#leave(holder, tenantId, watched, bell)
     }
   }
 
-  #enter(holder: string, topics: ReadonlySet<string>, bell: Bell): void {
+  #enter(holder: string, tenantId: string, ids: ReadonlySet<string>, bell: Bell): void {
     const held = this.#held.get(holder) ?? 0
     if (held >= mostWatchesOfOne) throw tooManyWatches()
     this.#held.set(holder, held + 1)
-    for (const topic of topics) this.#bells.set(topic, (this.#bells.get(topic) ?? new Set()).add(bell))
-    if (this.#listener) return
-    this.#listener = new Listener({
-      url: this.#options.url,
-      channel: 'maristan_watch',
-      heard: (topic) => this.#bells.get(topic)?.forEach((one) => one.ring()),
-      // What was missed nobody knows: everybody looks again.
-      regained: () => this.#bells.forEach((bells) => bells.forEach((one) => one.ring())),
-    })
-    void this.#listener.listen()
+    const here = this.#bells.get(tenantId) ?? new Map<string, Set<Bell>>()
+    this.#bells.set(tenantId, here)
+    for (const id of ids) here.set(id, (here.get(id) ?? new Set()).add(bell))
   }
 
-  #leave(holder: string, topics: ReadonlySet<string>, bell: Bell): void {
+  #leave(holder: string, tenantId: string, ids: ReadonlySet<string>, bell: Bell): void {
     const held = this.#held.get(holder)! - 1
     if (held > 0) this.#held.set(holder, held)
     else this.#held.delete(holder)
-    for (const topic of topics) {
-      const bells = this.#bells.get(topic)!
-      bells.delete(bell)
-      if (bells.size === 0) this.#bells.delete(topic)
+    const here = this.#bells.get(tenantId)!
+    for (const id of ids) {
+      here.get(id)!.delete(bell)
+      if (here.get(id)!.size === 0) here.delete(id)
     }
-    // A connection of its own is kept only while somebody watches.
-    if (this.#held.size > 0) return
-    void this.#listener?.close()
-    this.#listener = null
+    if (here.size === 0) this.#bells.delete(tenantId)
+  }
+
+  async #begin(): Promise<string> {
+    try {
+      const { snapshot } = await this.#options.changes(null, [])
+      void this.#look(snapshot)
+      return snapshot
+    } catch (error) {
+      this.#begun = null
+      throw error
+    }
+  }
+
+  /** Looks for changes as long as anybody watches. A look that fails loses nothing: the next one begins where it began. */
+  async #look(from: string): Promise<void> {
+    const { changes, log, lookMs = 250 } = this.#options
+    for (let since = from; ; ) {
+      await pause(lookMs)
+      if (this.#bells.size === 0) break
+      try {
+        const { snapshot, changed } = await changes(since, [...this.#bells.keys()])
+        since = snapshot
+        if (changed.length > mostChanges) this.#bells.forEach((here) => here.forEach((bells) => bells.forEach((bell) => bell.ring())))
+        else for (const { tenantId, id } of changed) this.#bells.get(tenantId)?.get(id)?.forEach((bell) => bell.ring())
+      } catch (error) {
+        log.warn('watch.look_failed', { error })
+      }
+    }
+    this.#begun = null
   }
 }
