@@ -9,6 +9,7 @@ import { planes, type Caller, type Plane } from './kernel/scope.ts'
 import { planesOf, type Permission } from './modules/access/contract.ts'
 import { audit } from './modules/audit/index.ts'
 import { care } from './modules/care/index.ts'
+import { custody } from './modules/governance/custody/index.ts'
 import { emergency } from './modules/governance/emergency/index.ts'
 import { hitl } from './modules/governance/hitl/index.ts'
 import { guessableFields, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
@@ -44,7 +45,7 @@ import { Watchers } from './platform/watch/watchers.ts'
 const mostSealLagSeconds = 5
 
 /** Every module of the building. A new one is one line here. */
-export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, scim, saml]
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, custody, scim, saml]
 
 /** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
 export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {

@@ -9,6 +9,7 @@ import { matrix, permissions, planeOf, roles, scopeOf, type Permission, type Rol
 import { unbuilt } from '../src/operator/unbuilt.ts'
 import type { Access } from '../src/platform/graphql/access.ts'
 import { careOperations } from './matrix/care.ts'
+import { custodyOperations } from './matrix/custody.ts'
 import { governanceOperations } from './matrix/governance.ts'
 import { memberOperations } from './matrix/members.ts'
 import { codesOf, type Operation } from './matrix/operation.ts'
@@ -20,7 +21,7 @@ import { makeWorld, planted, type Answer, type Variables, type World } from './m
 
 /** Several modules may guard something with one permission. */
 const operations: Partial<Record<Permission, readonly Operation[]>> = {}
-for (const group of [tenantOperations, memberOperations, careOperations, governanceOperations, scimOperations, samlOperations]) {
+for (const group of [tenantOperations, memberOperations, careOperations, governanceOperations, custodyOperations, scimOperations, samlOperations]) {
   for (const [permission, calls] of Object.entries(group) as [Permission, readonly Operation[]][]) {
     operations[permission] = [...(operations[permission] ?? []), ...calls]
   }

@@ -8,7 +8,7 @@ import type { WritePool } from './write-pool.ts'
 export interface TenantGlance {
   readonly tenantId: string
   readonly slug: string
-  readonly status: 'ACTIVE' | 'SUSPENDED'
+  readonly status: 'ACTIVE' | 'SUSPENDED' | 'LEFT'
 }
 
 export interface Changes {
