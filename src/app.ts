@@ -118,8 +118,6 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
         reads: new CompiledReads({
           schema: composed.schemas.plane[plane],
           tables,
-          limits: { development: config.demo, guessable: guessableFields },
-          plannedFrom: 2,
           read: (read) => database.readConfirmed(read),
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),

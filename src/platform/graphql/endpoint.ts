@@ -16,8 +16,10 @@ import { readJsonBody } from '../http/body.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
 import type { Watchers } from '../watch/watchers.ts'
-import type { CompiledReads, Expected, Question } from './compiled/reads.ts'
+import type { CompiledReads, Expected } from './compiled/reads.ts'
 import { createContext, type Context } from './context.ts'
+import { createDirect, type Direct } from './direct.ts'
+import { Documents } from './documents.ts'
 import { useLimits } from './limits.ts'
 import { subscribeLive } from './live.ts'
 
@@ -47,6 +49,8 @@ export type Authenticate = () => Promise<Asked>
 
 export type Expect = () => Promise<Expected | null>
 
+const jsonType = 'application/json; charset=utf-8'
+
 export interface Endpoint {
   /** @param expect who asks, from memory and not yet confirmed; null where only `authenticate` can say. */
   handle(request: IncomingMessage, response: ServerResponse, http: RequestContext, authenticate: Authenticate, expect: Expect): Promise<void>
@@ -56,6 +60,8 @@ interface ServerContext {
   readonly authenticate: Authenticate
   readonly http: RequestContext
   readonly cookies: string[]
+  /** What was executed already: Yoga only writes it down. */
+  readonly result: ExecutionResult | null
 }
 
 export const maxBodyBytes = 256 * 1024
@@ -65,7 +71,8 @@ const requestIds = new AsyncLocalStorage<string>()
 
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const path = `/graphql/${options.plane}`
-  const open = async ({ authenticate, http, cookies }: ServerContext): Promise<Context> => {
+  const limits = { development: options.development, guessable: options.guessable }
+  const contextOf = async ({ authenticate, http, cookies }: Omit<ServerContext, 'result'>): Promise<Context> => {
     const { caller, locale } = await authenticate()
     return createContext({
       unit: options.open(caller, http.signal),
@@ -75,6 +82,12 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       watch: (ids) => options.watchers.watch({ caller, ids, signal: AbortSignal.any([http.signal, http.stopping]) }),
     })
   }
+  const direct: Direct = createDirect({
+    schema: options.schema,
+    documents: new Documents({ schema: options.schema, limits, keptFrom: 2 }),
+    reads: options.reads,
+    mask: (error) => mask(error, options.log),
+  })
   const yoga = createYoga<ServerContext, Context>({
     schema: options.schema,
     graphqlEndpoint: path,
@@ -87,22 +100,29 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     multipart: false,
     batching: false,
     maskedErrors: { maskError: (error) => mask(error, options.log) },
-    plugins: [useLimits({ development: options.development, guessable: options.guessable }), useUnitOfWork(open)],
-    context: open,
+    plugins: [useLimits(limits), useUnitOfWork(contextOf), useResult()],
+    context: contextOf,
   })
 
   return {
     async handle(request, response, http, authenticate, expect) {
       const body = request.method === 'POST' ? await readJsonBody(request, maxBodyBytes) : undefined
-      if (body && options.reads && (await answerCompiled(options.reads, body, request, response, http, expect))) return
+      const cookies: string[] = []
+      const own = { authenticate, http, cookies }
+      const done = body ? await requestIds.run(http.requestId, () => direct({ request, body, http, expect, open: () => contextOf(own) })) : null
+      if (cookies.length > 0) response.setHeader('set-cookie', cookies)
+      if (done && 'text' in done) {
+        response.writeHead(done.status, { ...done.headers, 'content-type': jsonType, 'content-length': Buffer.byteLength(done.text) })
+        response.end(done.text)
+        return
+      }
       const url = `http://${http.client.host}${path}${http.query ? `?${http.query}` : ''}`
       const headers = new Headers({ accept: request.headers.accept ?? '*/*' })
       // Judged above, in whatever letters it was written.
       if (body) headers.set('content-type', 'application/json')
-      const cookies: string[] = []
       const init = { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal }
       await requestIds.run(http.requestId, async () => {
-        const answer = await yoga.fetch(url, init, { authenticate, http, cookies })
+        const answer = await yoga.fetch(url, init, { ...own, result: done?.result ?? null })
         for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
         if (cookies.length > 0) response.setHeader('set-cookie', cookies)
         response.statusCode = answer.status
@@ -111,54 +131,6 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       })
     },
   }
-}
-
-const jsonType = 'application/json; charset=utf-8'
-
-/** The question in a body, if it is a plain one: a document and its variables. Whatever is wrong with another, Yoga says. */
-function questionIn(body: Buffer): Question | null {
-  let asked: unknown
-  try {
-    asked = JSON.parse(body.toString())
-  } catch {
-    return null
-  }
-  if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) return null
-  const { query, variables, ...rest } = asked as Record<string, unknown>
-  if (typeof query !== 'string' || Object.keys(rest).length > 0) return null
-  if (variables === undefined || variables === null) return { query, variables: {} }
-  return typeof variables === 'object' && !Array.isArray(variables) ? { query, variables: variables as Question['variables'] } : null
-}
-
-/** An expected failure as it is; anything else is thrown on. */
-function refusalOf(error: unknown): Fault {
-  if (error instanceof Fault) return error
-  throw error
-}
-
-/** @returns whether it answered. */
-async function answerCompiled(
-  reads: CompiledReads,
-  body: Buffer,
-  { headers }: IncomingMessage,
-  response: ServerResponse,
-  http: RequestContext,
-  expect: Expect,
-): Promise<boolean> {
-  // Content is negotiated by Yoga wherever there is anything to negotiate.
-  if (headers.accept !== undefined && headers.accept !== 'application/json' && headers.accept !== '*/*') return false
-  const asked = questionIn(body)
-  const answer = asked && (await reads.answer(asked, expect, http.signal).catch(refusalOf))
-  if (!answer) return false
-  if (answer instanceof Fault) {
-    const text = JSON.stringify({ errors: [{ message: answer.message, extensions: { code: answer.code, kind: answer.kind } }] })
-    response.writeHead(statusOf(answer), { ...headersOf(answer), 'content-type': jsonType, 'content-length': Buffer.byteLength(text) })
-    response.end(text)
-    return true
-  }
-  response.writeHead(200, { 'content-type': jsonType, 'content-length': Buffer.byteLength(answer) })
-  response.end(answer)
-  return true
 }
 
 /**
@@ -178,6 +150,15 @@ function useUnitOfWork(reopen: (server: ServerContext) => Promise<Context>): Plu
         const { unit } = args.contextValue as Context
         return unit.read(async () => (await executeFn(args)) as ExecutionResult)
       })
+    },
+  }
+}
+
+/** Hands Yoga what was executed already. */
+function useResult(): Plugin<Context, ServerContext> {
+  return {
+    onParams({ context, setResult }) {
+      if (context.result) setResult(context.result)
     },
   }
 }
