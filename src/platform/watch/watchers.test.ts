@@ -27,11 +27,11 @@ const member = (sessionId = newId()): Caller => ({
   actor: { kind: 'member', membershipId: newId(), identityId: newId(), role: 'tenant_admin', sessionId, via: 'password', providerOrgId: null },
 })
 /** @param looks told of every look that came back */
-const watchersWith = ({ checkMs = 600_000, looks = (_: Changes) => {} } = {}) =>
+const watchersWith = ({ checkMs = 600_000, looks }: { checkMs?: number; looks?: (seen: Changes) => void } = {}) =>
   new Watchers({
     changes: async (since, tenants) => {
       const seen = await database.gate.changes(since, tenants)
-      looks(seen)
+      looks?.(seen)
       return seen
     },
     log: createLog({ level: 'silent' }),
