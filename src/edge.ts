@@ -39,6 +39,8 @@ export interface Edge {
   expect(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Expected | null>
   /** Somebody without credentials at a tenant that the path names. @throws UNKNOWN_TENANT, TENANT_SUSPENDED, WRONG_HOST */
   visit(slug: string, request: IncomingMessage, http: RequestContext): Promise<Caller>
+  /** Somebody without credentials at the tenant that the host or the header names. @throws UNKNOWN_TENANT, TENANT_SUSPENDED */
+  visitHere(request: IncomingMessage, http: RequestContext): Promise<Caller>
   /** The caller on one plane, at the tenant that the path names. @throws as visit and ask; WRONG_HOST for a credential of another one */
   askAt(slug: string, plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
   /** The plane whose schema a bearer opens at `/graphql`. @throws UNAUTHENTICATED */
@@ -89,7 +91,13 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
       const { tenantId } = await door.bySlug(slug)
       const named = await door.named(request, http.client)
       if (named !== null && named.tenantId !== tenantId) throw wrongHost()
-      return { ...baseOf(null, request, http), purpose: null, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
+      return visitor(tenantId, request, http)
+    },
+
+    async visitHere(request, http) {
+      const named = await door.named(request, http.client)
+      if (named === null) throw unknownTenant()
+      return visitor(named.tenantId, request, http)
     },
 
     async askAt(slug, plane, request, http) {
@@ -156,6 +164,11 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
     },
   }
   return edge
+}
+
+/** Somebody on no plane. */
+function visitor(tenantId: string, request: IncomingMessage, http: RequestContext): Caller {
+  return { ...baseOf(null, request, http), purpose: null, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
 }
 
 /** What is known of a caller whoever she is. */

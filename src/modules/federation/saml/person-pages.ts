@@ -1,6 +1,6 @@
 /** The few pages that a person who signs in may see. Whatever went wrong, she sees the same one, with a number for her IT. */
 import type { Locale } from '../../../kernel/locale.ts'
-import { documentOf, html, type Html } from './page.ts'
+import { documentOf, html, type Html } from '../../../platform/http/page.ts'
 
 const words = {
   refused: { en: 'You could not be signed in', ar: 'تعذّر تسجيل دخولك' },
