@@ -32,7 +32,7 @@ const planesOfDirectories: readonly string[] = ['console', 'clinician', 'courier
 
 export function createDirectory(parts: DirectoryParts & { onlyOperator: OperatorGuard }): Directory {
   const { directory: repo, members } = parts
-  const { trace, shutOut, provision, assign, letIn } = createDirectoryMoves(parts)
+  const { trace, shutOut, cutMany, tell, provision, assign, letIn } = createDirectoryMoves(parts)
 
   const onlyItself = (scope: Scope, { connectionId, source }: Here): void => {
     const { actor } = scope
@@ -113,6 +113,17 @@ export function createDirectory(parts: DirectoryParts & { onlyOperator: Operator
       settle(scope, input).catch((error: unknown) => {
         throw isUniqueViolation(error) ? alreadyLinked() : error
       }),
+
+    async cutAtOnce(scope, { people, ...here }) {
+      onlyItself(scope, here)
+      return cutMany(scope, here, new Map(people.map(({ membershipId, role }) => [membershipId, role])))
+    },
+
+    async tellCut(scope, { at, membershipIds, ...here }) {
+      onlyItself(scope, here)
+      await tell(scope, here, membershipIds, at)
+      return { told: membershipIds.length }
+    },
 
     async provisionMember(scope, { source, connectionId, ...wanted }) {
       const here = { source, connectionId }
