@@ -167,6 +167,14 @@ export const directoryMethods = {
     input: z.object({ ...here, membershipId: uuid, role: z.enum(directoryRoles), authorisedBy: uuid.nullable().default(null) }),
     output: z.object({ membershipId: z.string() }),
   },
+  /**
+   * The directory's own id of a member has changed: single sign-on finds the member by it. An ended membership keeps none.
+   * @throws ALREADY_LINKED where another member of the connection has it, FORBIDDEN
+   */
+  followExternalId: {
+    input: z.object({ ...here, membershipId: uuid, externalId }),
+    output: z.object({ changed: z.boolean() }),
+  },
   /** The link of an external id or of a membership, or null. No permission of its own: the caller is the federation itself. */
   findLink: {
     input: z.object({ connectionId: uuid, externalId: z.string().max(1_024).optional(), membershipId: uuid.optional() }),

@@ -176,6 +176,17 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
       await db(scope).directoryLink.updateMany({ where, data })
     },
 
+    /** Gives the link of a member who has not ended another external id. @throws a unique violation where another link has it. */
+    async setExternalId(scope: Scope, connectionId: string, membershipId: string, externalId: string | null): Promise<boolean> {
+      const changed = await sql(scope).$executeRaw`
+        update identity.directory_link l set external_id = ${externalId}
+        from identity.membership m
+        where l.tenant_id = ${scope.tenantId}::uuid and l.connection_id = ${connectionId}::uuid and l.membership_id = ${membershipId}::uuid
+          and m.tenant_id = l.tenant_id and m.id = l.membership_id and m.status <> 'ENDED'
+          and l.external_id is distinct from ${externalId}`
+      return changed === 1
+    },
+
     /** Ends what sessions are left of memberships: id and membership of each. */
     async revokeSessions(scope: Scope, membershipIds: readonly string[], reason: string, now: Date) {
       return sql(scope).$queryRaw<{ id: string; membershipId: string }[]>`

@@ -159,6 +159,17 @@ export function createDirectory(parts: DirectoryParts & { onlyOperator: Operator
       return { membershipId: wanted.membershipId }
     },
 
+    async followExternalId(scope, { membershipId, externalId, ...here }) {
+      onlyItself(scope, here)
+      try {
+        const changed = await repo.setExternalId(scope, here.connectionId, membershipId, externalId)
+        if (changed) trace(scope, here, membershipId, 'renamed')
+        return { changed }
+      } catch (error) {
+        throw isUniqueViolation(error) ? alreadyLinked() : error
+      }
+    },
+
     async findLink(scope, { connectionId, externalId, membershipId }) {
       const by = { ...(externalId === undefined ? {} : { externalId }), ...(membershipId === undefined ? {} : { membershipId }) }
       const found = await repo.findLink(scope, connectionId, by)

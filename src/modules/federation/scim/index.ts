@@ -53,7 +53,7 @@ export const scim = defineModule({
     const unsettled = createUnsettledRepo(sql)
     const large = createSettleLarge({ unsettled, identity })
     const settle = createSettle({ connections, users, identity, large, clock })
-    const userService = createUserService({ users, settle, readUser, patchUser })
+    const userService = createUserService({ users, settle, identity, readUser, patchUser })
     const groupService = createGroupService({ groups, settle, readGroup, patchGroup })
     const list = createLister({ users, groups, compileFilter, compileSort, nowMs: () => clock.nowMs() })
     const protocol = createProtocol({ users, groups, userService, groupService, list, present, readProjection })
