@@ -30,7 +30,7 @@ import type { Members } from './contract-members.ts'
 import type { SignOn } from './contract-sign-on.ts'
 import { emailInput } from './email-address.ts'
 
-export { directoryRoles, mostSettled, privilegedRoles, type Settled } from './contract-directory.ts'
+export { alreadyLinked, directoryRoles, mostCutAtOnce, mostSettled, privilegedRoles, type Settled } from './contract-directory.ts'
 export { canonicalEmail } from './email-address.ts'
 export { factorNeeded, totpNotEnrolled } from './contract-members.ts'
 export { passwordRefused } from './credentials/password-rule.ts'
