@@ -1,4 +1,4 @@
-/** Plain pages for people: server-rendered, in English and Arabic, without script. Everything that comes from outside is escaped. */
+/** Plain pages for people: server-rendered, in English and Arabic, all but one without script. Everything that comes from outside is escaped. */
 import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { directionOf, type Locale } from '../../../kernel/locale.ts'
@@ -60,12 +60,13 @@ export function documentOf(options: { locale: Locale; title: string; body: Html;
 }
 
 /**
- * Answers with a page. No script runs in it and nothing is loaded into it.
+ * Answers with a page. Nothing is loaded into it, and no script runs in it but one with the nonce.
  * @param formAction where its forms may lead, redirects included (CSP form-action); null leaves that open.
  */
-export function answerPage(response: ServerResponse, status: number, page: string, formAction: string | null = "'self'"): void {
+export function answerPage(response: ServerResponse, status: number, page: string, formAction: string | null = "'self'", nonce: string | null = null): void {
   if (response.headersSent) return
-  const policy = ["default-src 'none'", `style-src ${styleHash}`, "base-uri 'none'", "frame-ancestors 'none'"]
+  const script = nonce === null ? [] : [`script-src 'nonce-${nonce}'`]
+  const policy = ["default-src 'none'", `style-src ${styleHash}`, ...script, "base-uri 'none'", "frame-ancestors 'none'"]
   response.setHeader('content-security-policy', [...policy, ...(formAction === null ? [] : [`form-action ${formAction}`])].join('; '))
   // Our own forms name their origin; nobody else learns anything.
   response.setHeader('referrer-policy', 'same-origin')

@@ -56,11 +56,12 @@ export function askPage(locale: Locale, loginPath: string, connections: readonly
   return documentOf({ locale, title: say('ask'), body })
 }
 
-/** A message on its way by the browser: one press of a button, for no script runs here. */
-export function postPage(locale: Locale, action: string, fields: Readonly<Record<string, string>>): string {
+/** A message on its way by the browser: sent by itself where scripts run, by one press of a button where none does. */
+export function postPage(locale: Locale, action: string, fields: Readonly<Record<string, string>>, nonce: string): string {
   const say = inPersonsWords(locale)
   const inputs: Html[] = Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)
-  return documentOf({ locale, title: say('post'), body: html`<form method="post" action="${action}">${inputs}<button autofocus>${say('go')}</button></form>` })
+  const form = html`<form method="post" action="${action}">${inputs}<button autofocus>${say('go')}</button></form>`
+  return documentOf({ locale, title: say('post'), body: html`${form}<script nonce="${nonce}">document.forms[0].submit()</script>` })
 }
 
 export function signedOutPage(locale: Locale): string {

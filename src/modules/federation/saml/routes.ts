@@ -8,6 +8,7 @@ import type { Locale } from '../../../kernel/locale.ts'
 import type { Plane, Scope } from '../../../kernel/scope.ts'
 import type { Unit } from '../../../platform/db/unit.ts'
 import { localeOf } from '../../../platform/graphql/endpoint.ts'
+import { randomToken } from '../../../platform/crypto/hash.ts'
 import { answerRefusal, statusOf } from '../../../platform/http/answer.ts'
 import type { RequestContext, Route } from '../../../platform/http/router.ts'
 import { cookieNameOf } from '../../identity/contract.ts'
@@ -49,7 +50,9 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
   const send = ({ response, locale }: Visit, to: Outgoing, cookies: readonly string[]): void => {
     if (cookies.length > 0) response.setHeader('set-cookie', [...cookies])
     if (to.kind === 'REDIRECT') return void response.writeHead(302, { location: to.url }).end()
-    answerPage(response, 200, postPage(locale, to.action, to.fields), null)
+    const nonce = randomToken(16)
+    response.setHeader('cache-control', 'no-store')
+    answerPage(response, 200, postPage(locale, to.action, to.fields, nonce), null, nonce)
   }
   const refused = (visit: Visit, attemptId: string): void =>
     answerPage(visit.response, 403, refusedPage(visit.locale, attemptId, loginPath(visit)))
