@@ -41,6 +41,9 @@ code, pre, .code { font-family: ui-monospace, monospace; font-size: .9rem; overf
 dd { margin-inline-start: 0; margin-block-end: .6rem; }
 table { border-collapse: collapse; inline-size: 100%; } th, td { text-align: start; padding: .3rem; border-block-end: 1px solid var(--line); overflow-wrap: anywhere; }
 .note { border-inline-start: .3rem solid var(--accent); padding-inline-start: .8rem; }
+.facts th { min-inline-size: 12rem; }
+.number { display: block; }
+:focus-visible { outline: .2rem solid var(--accent); outline-offset: .15rem; }
 nav { text-align: end; }
 `
 const styleHash = `'sha256-${createHash('sha256').update(style).digest('base64')}'`

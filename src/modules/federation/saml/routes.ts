@@ -121,7 +121,7 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     const finished = await unit.read(() => saml.finish(unit.scope, { ticket, browser: browser?.slice(0, 100) ?? null }))
     if (finished.kind === 'REFUSED' && finished.purpose !== 'TEST') return refused(visit, finished.attemptId)
     if (finished.kind === 'REFUSED' || finished.kind === 'TESTED') {
-      return answerPage(response, finished.kind === 'TESTED' ? 200 : 403, await setup.tested(unit, visit.locale, slug, finished.attemptId))
+      return answerPage(response, finished.kind === 'TESTED' ? 200 : 403, await setup.tested(unit, visit, finished.attemptId))
     }
     response.setHeader('set-cookie', finished.setCookies)
     response.writeHead(303, { location: finished.returnTo }).end()
