@@ -42,6 +42,9 @@ code, pre, .code { font-family: ui-monospace, monospace; font-size: .9rem; overf
 dd { margin-inline-start: 0; margin-block-end: .6rem; }
 table { border-collapse: collapse; inline-size: 100%; } th, td { text-align: start; padding: .3rem; border-block-end: 1px solid var(--line); overflow-wrap: anywhere; }
 .note { border-inline-start: .3rem solid var(--accent); padding-inline-start: .8rem; }
+.facts th { min-inline-size: 12rem; }
+.number { display: block; }
+:focus-visible { outline: .2rem solid var(--accent); outline-offset: .15rem; }
 nav { text-align: end; }
 `
 const hashSource = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
@@ -73,7 +76,8 @@ export function answerPage(
   script: string | null = null,
 ): void {
   if (response.headersSent) return
-  const policy = ["default-src 'none'", `style-src ${styleHash}`, "base-uri 'none'", "frame-ancestors 'none'", ...(script === null ? [] : [`script-src ${hashSource(script)}`])]
+  const scripts = script === null ? [] : [`script-src ${hashSource(script)}`]
+  const policy = ["default-src 'none'", `style-src ${styleHash}`, ...scripts, "base-uri 'none'", "frame-ancestors 'none'"]
   response.setHeader('content-security-policy', [...policy, ...(formAction === null ? [] : [`form-action ${formAction}`])].join('; '))
   // Our own forms name their origin; nobody else learns anything.
   response.setHeader('referrer-policy', 'same-origin')
