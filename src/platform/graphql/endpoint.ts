@@ -195,8 +195,17 @@ function withoutQuote(error: GraphQLError): GraphQLError {
   return new GraphQLError(error.message, { extensions: { ...extensions, http: { status: 400 } } })
 }
 
-/** A complaint as it leaves: none without a code. */
+/** graphql-js quotes the value that it refuses, and whoever collects errors would keep health data: the place says enough. */
+function withoutValue(message: string): string {
+  const variable = /^Variable "\$\w+" got invalid value /.exec(message)
+  if (variable === null) return message.replace(/( cannot represent [\w -]*value): [^]*$/, '$1.')
+  const [place = ''] = [...message.matchAll(/ at "[\w.[\]]+";/g)].at(-1) ?? []
+  return `${variable[0].replace('got invalid value ', 'got an invalid value')}${place.slice(0, -1)}.`
+}
+
+/** A complaint as it leaves: none without a code, and none with a value. */
 function complaintOf(error: GraphQLError): GraphQLError {
+  error.message = withoutValue(error.message)
   if ('originalError' in error.extensions) return withoutQuote(error)
   error.extensions['code'] ??= 'BAD_REQUEST'
   if (!error.path) error.extensions['http'] ??= { status: 400, spec: true }
