@@ -99,6 +99,12 @@ beforeAll(async () => {
   const verdict = { id: item, verdict: 'EDIT', comment: 'Commentqx approved', edits: 'Editqx text' }
   expect((await ask('compliance_officer', decide, { input: verdict })).data.decideReview.__typename).toBe('ReviewItem')
 
+  const keys = house.composed.made['vault']!.contract as Vault
+  await house.database.unit(cedar.member.care_coordinator.caller).command(async (scope) => {
+    await keys.createSubjects(scope, { subjectIds: Array.from({ length: 1_000 }, () => newId()) })
+    scope.unit.record({ action: 'test.subjects', resource: 'SubjectKey', outcome: 'done' })
+  })
+
   // The trail read and exported, and the tenant itself.
   await ask('compliance_officer', '{ auditEvents(first: 50) { edges { node { action detail { name value } } } } }')
   await ask('compliance_officer', 'mutation { exportAudit(input: {}) { __typename } }')
@@ -127,6 +133,17 @@ test('no row of any table of any schema holds any of it, in any writing; a row t
     expect.stringMatching(/^public\.control: MRNQX7341 \(base64/),
     `outbox.event: ${sealed.phone} (plain)`,
   ]))
+})
+
+test('no nonce was used twice by anything that is sealed or wrapped, in any table', async () => {
+  const nonces: string[] = []
+  for (const [table, text] of await dumpOf(house.at.ownerUrl)) {
+    if (table === 'pg_catalog.pg_stats') continue
+    for (const [, nonce] of text.matchAll(/\bv1\|(?:\d+\|)?([\w-]{16})\|[\w-]*\|[\w-]{22}/g)) nonces.push(nonce!)
+  }
+  // Keys of a thousand people, wrapped by one data key, are among them.
+  expect(nonces.length).toBeGreaterThan(1_000)
+  expect(new Set(nonces).size).toBe(nonces.length)
 })
 
 test('no log line, metric, letter, file of the server or error holds any of it; a line that does is found', async () => {

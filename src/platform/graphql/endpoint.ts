@@ -74,7 +74,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     multipart: false,
     batching: false,
     maskedErrors: { maskError: (error) => mask(error, options.log) },
-    plugins: [useLimits({ development: options.development, guessable: options.guessable }), useUnitOfWork()],
+    plugins: [useLimits({ development: options.development, guessable: options.guessable }), useQuietValidation(), useUnitOfWork()],
     context: async ({ authenticate, http, cookies }) => {
       const asked = await authenticate()
       const unit = options.open(asked.caller, http.signal)
@@ -201,6 +201,15 @@ function withoutValue(message: string): string {
   if (variable === null) return message.replace(/( cannot represent [\w -]*value): [^]*$/, '$1.')
   const [place = ''] = [...message.matchAll(/ at "[\w.[\]]+";/g)].at(-1) ?? []
   return `${variable[0].replace('got invalid value ', 'got an invalid value')}${place.slice(0, -1)}.`
+}
+
+/** Complaints about a document do not pass the mask. */
+function useQuietValidation(): Plugin<Context> {
+  return {
+    onValidate: () => ({ result }) => {
+      for (const error of result as readonly GraphQLError[]) error.message = withoutValue(error.message)
+    },
+  }
 }
 
 /** A complaint as it leaves: none without a code, and none with a value. */
