@@ -75,6 +75,18 @@ export class Gate {
     return rows[0]!
   }
 
+  /** Tenants whose audit trail has lines that its receiver has not, and whose time to be sent to has come. */
+  async streamsDue(most: number): Promise<string[]> {
+    const rows = await this.#pool(workerLogin).bare<{ tenantId: string }>('select tenant_id as "tenantId" from gate.streams_due($1) as tenant_id', [most])
+    return rows.map(({ tenantId }) => tenantId)
+  }
+
+  /** How many trails are streamed, and how many of those streams have failed `alarm` times or more in a row. */
+  async streamState(alarm: number): Promise<{ readonly streams: number; readonly failing: number }> {
+    const rows = await this.#pool(workerLogin).bare<{ streams: number; failing: number }>('select streams, failing from gate.stream_state($1)', [alarm])
+    return rows[0]!
+  }
+
   /** Every tenant, for the operator. */
   async tenants(): Promise<TenantGlance[]> {
     return this.#pool(operatorLogin).bare<TenantGlance>('select tenant_id as "tenantId", slug, status from gate.tenants()', [])
