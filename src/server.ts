@@ -8,6 +8,7 @@ import { createLedgerMetrics, streamAlarm } from './platform/ledger/metrics.ts'
 import { monthsJob } from './platform/ledger/months.ts'
 import { openSink } from './platform/ledger/open-sink.ts'
 import { createSealer, type Sealer } from './platform/ledger/sealer.ts'
+import { retireJob } from './platform/ledger/retire.ts'
 import { createStreams, type Streams, type StreamSender } from './platform/ledger/streams.ts'
 import { createJobs, type Jobs } from './platform/jobs/jobs.ts'
 import { createOutbox, type Outbox } from './platform/outbox/deliver.ts'
@@ -70,7 +71,9 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     streams = createStreams({ database, databaseUrl, loginSecret, sender, log })
     checkpoints = createCheckpoints({ databaseUrl, loginSecret, log, sink: openSink(config), signer: () => signer.current(), metrics: ledgerMetrics })
     outbox = createOutbox({ database, databaseUrl, loginSecret, modules, made, log, registry: house.metrics.registry })
-    const platformJobs = [purgeJob(database), monthsJob(foundation)]
+    const held = async () => (await Promise.all(Object.values(made).map((one) => one.legalHold?.() ?? false))).includes(true)
+    const retiring = { ...foundation, years: config.auditRetentionYears, signer: () => signer.current(), sink: openSink(config), held }
+    const platformJobs = [purgeJob(database), monthsJob(foundation), retireJob(retiring)]
     jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs, log })
     server = house.server
     const { port } = await server.listen({ port: config.port, host: config.host })

@@ -40,7 +40,7 @@ export const exceptions: readonly Exception[] = [
     'unique-index': ['tenancy.tenant tenant_slug_key'],
   }),
   ...except('The owner of the pre-tenant functions sees ids and states of all tenants, and nobody can sign in as it.', {
-    'other-policy': ['tenancy.tenant', 'outbox.event', 'audit.event', 'audit.link', 'audit.checkpoint', 'audit.stream'].map((table) => `${table} gate to maristan_gate`),
+    'other-policy': ['tenancy.tenant', 'outbox.event', 'audit.event', 'audit.link', 'audit.checkpoint', 'audit.stream', 'audit.retired'].map((table) => `${table} gate to maristan_gate`),
   }),
   ...except('Asked before a tenant is known: answers ids and states alone.', {
     'definer-function': [
@@ -62,6 +62,8 @@ export const exceptions: readonly Exception[] = [
       'gate.unsealed(integer,xid8,uuid,xid8)',
       'gate.chain_heads(uuid[])',
       'gate.checkpoints_due()',
+      'gate.oldest_month()',
+      'gate.retirement(timestamp with time zone,timestamp with time zone)',
     ],
   }),
   ...except("Tells an actor policy whom the caller may reach; reads inside the caller's tenant only.", {
@@ -76,7 +78,9 @@ export const exceptions: readonly Exception[] = [
   ...except('The hashes of the chain are no secrets: they sign nobody in, and every export carries them.', {
     'secret-table': [
       ...granted('audit.link', ['SELECT', 'INSERT'], ['maristan_worker']),
-      ...granted('audit.checkpoint', ['SELECT', 'INSERT'], ['maristan_worker']),
+      ...['audit.checkpoint', 'audit.retired'].flatMap((table) => granted(table, ['SELECT', 'INSERT'], ['maristan_worker'])),
+      ...granted('audit.retired', ['SELECT'], ['maristan_operator', ...both('console')]),
+      'audit.retired.row_hash SELECT maristan_gate',
       ...granted('audit.link', ['SELECT'], ['maristan_operator', ...both('console')]),
       ...granted('audit.checkpoint', ['SELECT'], ['maristan_operator']),
       'audit.link.row_hash SELECT maristan_gate',

@@ -178,7 +178,7 @@ export const careOperations: Operations = {
       check: (_, __, payload) => expect(payload).toEqual(planted),
     },
     {
-      ...query('disclosedRecords', '{ disclosedRecords { id fields } }'),
+      ...query('disclosedRecords', '{ disclosedRecords { id orderId fields expiresAt } }'),
       only: 'seller',
       async inside(world) {
         await sellersParty(world, world.stranger)

@@ -30,8 +30,10 @@ const mostUnlinked = 10_000
 export async function exportBatch(
   repo: ExportRepo,
   scope: Scope,
-  { after, most, selection, sealedOnly = false }: { after: number; most: number; selection: Selection; sealedOnly?: boolean },
+  { after: wanted, most, selection, sealedOnly = false }: { after: number; most: number; selection: Selection; sealedOnly?: boolean },
 ): Promise<Batch> {
+  // What was removed after its time is in no export: the chain goes on from its signed end.
+  const after = Math.max(wanted, await repo.retiredThrough(scope))
   const prev = after === 0 ? genesis(scope.tenantId).toString('hex') : await repo.hashAt(scope, after)
   const found = await repo.linked(scope, { after, most, selection })
   const last = found.length < most

@@ -21,7 +21,7 @@ export const audit = defineModule({
   name: 'audit',
   summary: 'Who did what, to which record, from where, and the proof that nobody changed it. It reads the trail that the platform writes.',
   needs: ['vault'],
-  owns: ['AuditEvent', 'AuditLink', 'AuditCheckpoint', 'CheckpointKey', 'AuditStream'],
+  owns: ['AuditEvent', 'AuditLink', 'AuditCheckpoint', 'CheckpointKey', 'AuditStream', 'AuditRetired'],
   permissions: ['audit:read', 'audit:export'],
   events: [chainBroken, streamFailing],
   rawSql: true,
