@@ -9,6 +9,7 @@ import { planes, type Caller, type Plane } from './kernel/scope.ts'
 import { planesOf, type Permission } from './modules/access/contract.ts'
 import { audit } from './modules/audit/index.ts'
 import { care } from './modules/care/index.ts'
+import { custody } from './modules/governance/custody/index.ts'
 import { emergency } from './modules/governance/emergency/index.ts'
 import { hitl } from './modules/governance/hitl/index.ts'
 import { guessableFields, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
@@ -38,12 +39,13 @@ import { createHttpServer, type HttpServer } from './platform/http/server.ts'
 import { createTenantDoor } from './platform/http/tenant.ts'
 import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
+import { Watchers } from './platform/watch/watchers.ts'
 
 /** A line of the audit trail that waits longer for its place in the chain makes the server not ready. */
 const mostSealLagSeconds = 5
 
 /** Every module of the building. A new one is one line here. */
-export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, scim, saml]
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, custody, scim, saml]
 
 /** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
 export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {
@@ -102,6 +104,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
   const { contract: identityContract, memory } = composed.made['identity'] as { contract: Identity; memory: BearerMemory }
   const edge = createEdge({ database, door, identity: identityContract, memory })
   const tables = readTables(database.storedModels)
+  const watchers = new Watchers({ changes: (since, tenantIds) => database.gate.changes(since, tenantIds), log })
 
   const endpoints = Object.fromEntries(
     planes.map((plane) => [
@@ -115,11 +118,10 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
         reads: new CompiledReads({
           schema: composed.schemas.plane[plane],
           tables,
-          limits: { development: config.demo, guessable: guessableFields },
-          plannedFrom: 2,
           read: (read) => database.readConfirmed(read),
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
+        watchers,
         open: (caller, signal) => database.unit(caller, signal),
       }),
     ]),

@@ -5,6 +5,7 @@
  * kept where whoever runs the server's database cannot write.
  *
  *     node maristan-audit-verify.mjs --export FILE... --checkpoints FILE|DIRECTORY... --key FILE... [--partial] [--json]
+ *     node maristan-audit-verify.mjs --certificate FILE --key FILE... [--export FILE... --checkpoints FILE|DIRECTORY...] [--json]
  *
  * What is proven: every line's hash covers the line, its number and the hash before it (SHA-256); checkpoints are signed (Ed25519) and
  * hold marks of those hashes, so that a chain computed anew, cut or forked after it was signed differs from them.
@@ -329,6 +330,75 @@ export function describe(report) {
   return said.join('\n')
 }
 
+/**
+ * Verifies a certificate of destroyed keys: its signature, and with an export that the act stands in a whole trail, at or before the
+ * head that the certificate names. Without an export only the signature is proven, and that is said.
+ * @param {{ text: string, keys: Map<string, unknown>, lines?: AsyncIterable<string> | Iterable<string>, checkpoints?: Iterable<string>,
+ *   from?: 'start' | 'anywhere', to?: 'end' | 'anywhere' }} given
+ */
+export async function verifyCertificate({ text, keys, lines, checkpoints = [], from = 'start', to = 'end' }) {
+  const refused = (problem, sentence, body = null, trail = null) => ({ ok: false, certificate: body, inTrail: false, problem, sentence, trail })
+  let body
+  try {
+    body = readCertificate(text, keys)
+  } catch (error) {
+    return refused('certificate', `The certificate ${error instanceof SyntaxError ? 'is no JSON' : error.message}.`)
+  }
+  if (lines === undefined) return { ok: true, certificate: body, inTrail: false, problem: null, sentence: null, trail: null }
+  const seen = { head: null, act: null }
+  const trail = await verify({ lines: watching(lines, body, seen), checkpoints, keys, from, to })
+  if (!trail.ok) return refused('trail', 'The trail that came with the certificate is bent.', body, trail)
+  if (trail.tenant !== body.tenant) return refused('trail', 'The trail is another tenant\'s.', body, trail)
+  if (seen.head !== body.audit.hash) return refused('head', `Line ${body.audit.seq} of the trail is not the one that the certificate names.`, body, trail)
+  if (seen.act === null) return refused('act', `The trail says nothing of this act up to line ${body.audit.seq}.`, body, trail)
+  return { ok: true, certificate: body, inTrail: true, problem: null, sentence: null, trail }
+}
+
+/** The body of a signed certificate. @throws Error saying why it is none. */
+function readCertificate(text, keys) {
+  const { certificate, key, signature } = JSON.parse(text)
+  if (typeof certificate !== 'string' || typeof signature !== 'string') throw new Error('is not a signed certificate')
+  const publicKey = keys.get(key)
+  if (!publicKey) throw new Error('is signed with a key that was not given')
+  if (!verifySignature(null, Buffer.from(certificate), publicKey, Buffer.from(signature, 'base64url'))) throw new Error('has a wrong signature')
+  const body = JSON.parse(certificate)
+  const { kind, version, about, id, tenant, audit, backups } = body
+  if (kind !== 'maristan.certificate' || version !== 1) throw new Error('is of a kind that this verifier does not read')
+  const wellFormed = ['recipient', 'tenant'].includes(about) && typeof id === 'string' && typeof tenant === 'string' && typeof backups === 'object'
+  if (!wellFormed || !isCount(audit?.seq) || !hashShape.test(audit.hash)) throw new Error('says nothing that can be checked')
+  return body
+}
+
+/** The same lines; notes the hash of the head that a certificate names, and the line of its act. What is noted counts once they verified. */
+async function* watching(lines, { id, about, audit }, seen) {
+  const action = about === 'tenant' ? 'offboarding.swept' : 'subject.erased'
+  for await (const text of lines) {
+    try {
+      const { seq, hash, event } = JSON.parse(text)
+      if (seq === audit.seq) seen.head = hash
+      const isAct = isCount(seq) && seq <= audit.seq && event?.action === action && event.outcome === 'done'
+      if (isAct && JSON.parse(event.detail).certificateId === id) seen.act = seq
+    } catch {
+      // A line that is none is named by whoever verifies it.
+    }
+    yield text
+  }
+}
+
+/** What was found of a certificate, in sentences. */
+export function describeCertificate({ ok, certificate: body, inTrail, sentence, trail }) {
+  if (!ok) return [`REFUSED: ${sentence}`, ...(trail === null ? [] : [describe(trail)])].join('\n')
+  const { about, tenant, subject, slug, destroyedAt, keys, audit, backups, id } = body
+  const until = backups.openUntil === null ? 'nobody said until when they are kept' : `they are kept until ${backups.openUntil}`
+  return [
+    `GENUINE: certificate ${id}`,
+    `${about === 'tenant' ? `tenant ${slug ?? tenant}` : `recipient ${subject} of tenant ${tenant}`}: ${keys.length} keys destroyed at ${destroyedAt}`,
+    inTrail ? `in the trail, at or before line ${audit.seq}` : `the trail was not given: only the signature is proven (line ${audit.seq} is named)`,
+    `backups made before ${backups.madeBefore} hold wrapped keys: ${until}`,
+    ...(trail === null ? [] : [describe(trail)]),
+  ].join('\n')
+}
+
 async function* linesOf(paths) {
   for (const path of paths) yield* createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })
 }
@@ -342,13 +412,16 @@ function filesOf(path) {
 }
 
 async function main() {
-  const usage = 'Usage: node maristan-audit-verify.mjs --export FILE... --checkpoints FILE|DIRECTORY... --key FILE... [--partial] [--json]'
+  const trailUsage = '--export FILE... --checkpoints FILE|DIRECTORY...'
+  const usage = `Usage: node maristan-audit-verify.mjs [--certificate FILE] ${trailUsage} --key FILE... [--partial] [--json]`
   const many = { type: 'string', multiple: true, default: [] }
   let values
   try {
-    const options = { export: many, checkpoints: many, key: many, partial: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } }
+    const flag = { type: 'boolean', default: false }
+    const options = { export: many, checkpoints: many, key: many, certificate: { type: 'string' }, partial: flag, json: flag }
     values = parseArgs({ options }).values
-    if (values.export.length === 0 || values.checkpoints.length === 0 || values.key.length === 0) throw new Error('Something is not given.')
+    const withoutTrail = values.export.length === 0 || values.checkpoints.length === 0
+    if (values.key.length === 0 || (withoutTrail && (values.certificate === undefined || values.export.length > 0))) throw new Error('Something is not given.')
   } catch (error) {
     console.error(`${error.message}\n${usage}`)
     return 2
@@ -357,6 +430,12 @@ async function main() {
     const keys = readKeys(values.key.map((path) => readFileSync(path, 'utf8')))
     const checkpoints = values.checkpoints.flatMap(filesOf).flatMap((path) => readFileSync(path, 'utf8').split('\n'))
     const part = values.partial ? { from: 'anywhere', to: 'anywhere' } : {}
+    if (values.certificate !== undefined) {
+      const trail = values.export.length === 0 ? {} : { lines: linesOf(values.export), checkpoints, ...part }
+      const report = await verifyCertificate({ text: readFileSync(values.certificate, 'utf8'), keys, ...trail })
+      console.log(values.json ? JSON.stringify(report, null, 2) : describeCertificate(report))
+      return report.ok ? 0 : 1
+    }
     const report = await verify({ lines: linesOf(values.export), checkpoints, keys, ...part })
     console.log(values.json ? JSON.stringify(report, null, 2) : describe(report))
     return report.ok ? 0 : 1

@@ -64,6 +64,8 @@ export type ChangePasswordInput = {
 
 export type ChangeSsoConnectionInput = {
   allowUnsolicited?: InputMaybe<Scalars['Boolean']['input']>;
+  /** A directory (SCIM connection) that has brought somebody. Null: none. */
+  directoryId?: InputMaybe<Scalars['ID']['input']>;
   emailAttribute?: InputMaybe<Scalars['String']['input']>;
   idAttribute?: InputMaybe<Scalars['String']['input']>;
   jitAllowed?: InputMaybe<Scalars['Boolean']['input']>;
@@ -170,6 +172,11 @@ export type GrantConsentInput = {
   validTo?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
+export type HoldBasis =
+  | 'INVESTIGATION'
+  | 'LITIGATION'
+  | 'REGULATOR';
+
 export type InvitationState =
   | 'ACCEPTED'
   | 'CREATED'
@@ -212,9 +219,18 @@ export type MembershipStatus =
   | 'PENDING'
   | 'SUSPENDED';
 
+export type OffboardingState =
+  | 'CANCELLED'
+  | 'CLOSED'
+  | 'DONE'
+  | 'EXPORTED'
+  | 'SHREDDING'
+  | 'SWEPT'
+  | 'WAITING';
+
 export type OpenBreakGlassInput = {
-  /** A current code of your authenticator. */
-  code: Scalars['String']['input'];
+  /** A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up. */
+  code?: InputMaybe<Scalars['String']['input']>;
   /** 1 to 60. */
   minutes: Scalars['Int']['input'];
   /** A sentence. It is sealed, and read by whoever reviews this. */
@@ -254,6 +270,14 @@ export type PhiField =
   | 'phone'
   | 'sex';
 
+export type PlaceLegalHoldInput = {
+  basis: HoldBasis;
+  /** Left out: the whole organisation. */
+  recipientId?: InputMaybe<Scalars['ID']['input']>;
+  /** A file number, at most 64 characters; no sentence and no name. */
+  reference: Scalars['String']['input'];
+};
+
 /** Exactly one of them: a whole value, however it is written, or whole words of a name. Needs phi:read. */
 export type RecipientLookup = {
   mrn?: InputMaybe<Scalars['String']['input']>;
@@ -282,6 +306,15 @@ export type Relation =
   | 'SPOUSE'
   | 'SUPPLIER'
   | 'THERAPIST';
+
+export type RequestOffboardingInput = {
+  /** A current code of your authenticator. */
+  code: Scalars['String']['input'];
+  /** A public X25519 key in PEM: the last export is sealed to it. Keep the private one. */
+  exportKey: Scalars['String']['input'];
+  /** At most 500 characters. */
+  reason: Scalars['String']['input'];
+};
 
 export type ReviewRisk =
   | 'HIGH'

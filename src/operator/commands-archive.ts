@@ -25,7 +25,7 @@ export function voucherOf({ house, foundation }: Pick<Opened, 'house' | 'foundat
   }
 }
 
-function ownerOf({ foundation }: Pick<Opened, 'foundation'>): string {
+export function ownerOf({ foundation }: Pick<Opened, 'foundation'>): string {
   if (foundation.ownerUrl === null) throw new Error('Set DATABASE_OWNER_URL: this needs the owner of the database.')
   return foundation.ownerUrl
 }

@@ -55,6 +55,9 @@ export const exceptions: readonly Exception[] = [
   ...except('Answers two numbers over the whole building and names no tenant.', {
     'definer-function': ['gate.outbox_state()', 'gate.seal_state()', 'gate.stream_state(integer)'],
   }),
+  ...except('Subscriptions wait for ids that changed, of every tenant somebody of this process watches; each is told its own alone.', {
+    'definer-function': ['gate.changes(pg_snapshot,uuid[])'],
+  }),
   ...except('The sealer sees ids, numbers and hashes of the lines of all tenants, and no line.', {
     'definer-function': [
       'gate.seal_cursor()',
@@ -69,7 +72,7 @@ export const exceptions: readonly Exception[] = [
   ...except("Tells an actor policy whom the caller may reach; reads inside the caller's tenant only.", {
     'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.my_emergencies()', 'gate.my_disclosures(text)', 'gate.may_invite_for(uuid)'],
   }),
-  ...except("Says whether a recipient is there whom the caller cannot see yet; only the login that checks second factors asks.", {
+  ...except("Says whether a recipient is there whom the caller cannot see; the login that checks second factors asks, and the officer who holds a record.", {
     'definer-function': ['gate.recipient_exists(uuid)'],
   }),
   ...except('Says what a line is as text, and a number: neither reads a table.', {
@@ -106,6 +109,12 @@ export const exceptions: readonly Exception[] = [
   }),
   ...except("An administrator withdraws an approval of the operator's and changes nothing else of it.", {
     'column-grant': ['withdrawn_by', 'withdrawn_at'].map((column) => `tenancy.operator_approval.${column} maristan_console`),
+  }),
+  ...except('A compliance officer lifts a legal hold and changes nothing else of it; an administrator takes an offboarding back.', {
+    'column-grant': [
+      ...['lifted_by', 'lifted_at'].map((column) => `custody.legal_hold.${column} maristan_console`),
+      ...['state', 'ended_by', 'ended_at'].map((column) => `custody.offboarding.${column} maristan_console`),
+    ],
   }),
   ...except('A directory ends sessions, invitations and flags tokens: it sees when they end and never what signs anybody in.', {
     'column-grant': [

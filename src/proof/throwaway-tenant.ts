@@ -181,7 +181,7 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
     }
   }
   // A directory without people, whose rules may be set, and one of the other's people who is nobody's member yet.
-  await plot.plantNamed('scim.connection', {})
+  for (const table of ['scim.connection', 'custody.legal_hold']) await plot.plantNamed(table, {})
   await plot.plantNamed('scim.user', { membership_id: null, standing: 'NO_ROLE' })
 
   const integration = caller(

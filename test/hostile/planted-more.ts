@@ -1,4 +1,4 @@
-/** Rows of the modules around care, past their contracts: a directory, an identity provider, an emergency and its review, an approval. */
+/** Rows of the modules around care, past their contracts: a directory, an identity provider, an emergency and its review, a hold. */
 import { newId } from '../../src/kernel/id.ts'
 import type { TestHouse, TestTenant } from '../kit/house.ts'
 
@@ -35,6 +35,9 @@ export async function plantMore({ at }: TestHouse, tenant: TestTenant, recipient
     )
     await at.owner("insert into saml.connection (tenant_id, id, name, state) values ($1, $2, 'Planted', 'DRAFT')", [tenant.id, newId()])
     await at.owner("insert into saml.attempt (tenant_id, id, purpose, result, reason) values ($1, $2, 'SIGN_IN', 'REFUSED', 'ISSUER')", [
+      tenant.id, newId(),
+    ])
+    await at.owner("insert into custody.legal_hold (tenant_id, id, basis, reference, placed_by) values ($1, $2, 'REGULATOR', 'P', $2)", [
       tenant.id, newId(),
     ])
     for (const role of ['compliance_officer', 'clinician'] as const) {

@@ -44,6 +44,7 @@ const tables = {
   ReviewDecision: 'hitl.review_decision',
   BreakGlassGrant: 'emergency.break_glass_grant',
   OperatorApproval: 'tenancy.operator_approval',
+  LegalHold: 'custody.legal_hold',
 } as const
 
 export interface Planted {
