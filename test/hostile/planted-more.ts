@@ -4,7 +4,20 @@ import type { TestHouse, TestTenant } from '../kit/house.ts'
 
 /** Two of each, so that a cursor has something behind it. */
 export async function plantMore({ at }: TestHouse, tenant: TestTenant, recipientId: string): Promise<void> {
+  const seller = newId()
+  await at.owner("insert into care.party (tenant_id, id, kind, phi, membership_id) values ($1, $2, 'ORG', 'v1|planted', $3)", [
+    tenant.id, seller, tenant.member.provider_manager.membershipId,
+  ])
+  await at.owner(
+    `insert into care.consent (tenant_id, id, recipient_id, grantee_id, purpose, field_set) values ($1, $2, $3, $4, 'OPERATIONS', '{phone}')`,
+    [tenant.id, newId(), recipientId, seller],
+  )
   for (const nth of [1, 2]) {
+    await at.owner(
+      `insert into care.disclosure_grant (tenant_id, id, recipient_id, membership_id, fields, expires_at)
+       values ($1, $2, $3, $4, '{phone}', now() + interval '1 day')`,
+      [tenant.id, newId(), recipientId, tenant.member.provider_manager.membershipId],
+    )
     const [connection, token, user] = [newId(), newId(), newId()]
     await at.owner('insert into scim.connection (tenant_id, id, name) values ($1, $2, $3)', [tenant.id, connection, `Directory ${nth}`])
     await at.owner('insert into scim.token (tenant_id, id, connection_id, name, hash) values ($1, $2, $3, $4, $5)', [

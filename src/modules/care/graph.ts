@@ -8,10 +8,11 @@ import { idArgument } from '../../platform/graphql/id-argument.ts'
 import { withoutNulls } from '../../platform/graphql/input.ts'
 import { planesOf } from '../access/contract.ts'
 import { circleGraph, type CareGraphParts } from './circle/graph.ts'
+import { disclosureGraph, type DisclosureGraphParts } from './disclosure/graph.ts'
 import { sexes, type PhiField } from './contract.ts'
 import { textOf } from './sealed.ts'
 
-export function careGraph(builder: Builder, made: CareGraphParts) {
+export function careGraph(builder: Builder, made: CareGraphParts & DisclosureGraphParts) {
   const { contract: care, repo, seals } = made
   const subGraphs = [...planesOf('recipient:read')]
   const RecipientState = builder.enumType('RecipientState', { values: ['ACTIVE', 'ARCHIVED'] as const, subGraphs })
@@ -61,6 +62,7 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
   })
 
   const circle = circleGraph(builder, made)
+  disclosureGraph(builder, circle, made)
 
   const found = async (query: object, id: string | number, { scope }: Context) => {
     const row = await repo.graphRecipient(scope, query, idArgument('CareRecipient', id))
