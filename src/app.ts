@@ -31,6 +31,7 @@ import type { Foundation } from './platform/db/foundation.ts'
 import { migrationNames } from './platform/db/migrate.ts'
 import { CompiledReads } from './platform/graphql/compiled/reads.ts'
 import { readTables } from './platform/graphql/compiled/tables.ts'
+import { createContext } from './platform/graphql/context.ts'
 import { createEndpoint, localeOf, type Endpoint } from './platform/graphql/endpoint.ts'
 import { healthRoutes } from './platform/http/health.ts'
 import { createLog, type Log } from './platform/http/log.ts'
@@ -120,6 +121,8 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
           schema: composed.schemas.plane[plane],
           tables,
           read: (read) => database.readConfirmed(read),
+          open: (caller, signal) =>
+            createContext({ unit: database.unit(caller, signal), plane, locale: 'en', answer: { setCookie() {} } }),
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
         watchers,
