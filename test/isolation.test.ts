@@ -90,18 +90,30 @@ describe('a planted leak in a table is found', () => {
       /referred to another tenant's row \(loose\)/,
     ],
   ]
-  test.each(leaks)('%s', async (_, sql, found) => {
+  /** Each on a table, or a statement, of its own, so that one proof over all of them names each by itself. */
+  const reports = new Map<string, Promise<readonly string[]>>()
+  const prove = async (sql: string): Promise<readonly string[]> => {
     const at = await freshDatabase()
     try {
       await at.owner(sql)
-      const { findings } = await proveTables(at.ownerUrl)
-      expect(findings.leaks.filter((leak) => found.test(leak)).length, findings.leaks.join('\n')).toBeGreaterThan(0)
+      return (await proveTables(at.ownerUrl)).findings.leaks
     } finally {
       await at.drop()
     }
+  }
+  const leaksWith = (sql: string): Promise<readonly string[]> => {
+    // An index that is unique over all tenants gets in the way of other attacks: it is planted alone.
+    const planted = sql.includes('unique index') ? sql : leaks.map(([, one]) => one).filter((one) => !one.includes('unique index')).join('; ')
+    const known = reports.get(planted) ?? prove(planted)
+    reports.set(planted, known)
+    return known
+  }
+  test.each(leaks)('%s', { timeout: 120_000 }, async (_, sql, found) => {
+    const named = await leaksWith(sql)
+    expect(named.filter((leak) => found.test(leak)).length, named.join('\n')).toBeGreaterThan(0)
   })
 
-  test('a table whose own tenant cannot reach it is unproven, not clean', async () => {
+  test('a table whose own tenant cannot reach it is unproven, not clean', { timeout: 120_000 }, async () => {
     const at = await freshDatabase()
     try {
       await at.owner(

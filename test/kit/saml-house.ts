@@ -47,7 +47,7 @@ export async function samlHouse(environment: Readonly<Record<string, string>> = 
     },
 
     async reasonOn(tenant, page) {
-      const id = /<code>([0-9a-f-]{36})<\/code>/.exec(page.body)?.[1] ?? ''
+      const id = /<code[^>]*>([0-9a-f-]{36})<\/code>/.exec(page.body)?.[1] ?? ''
       const unit = house.database.unit(operatorCaller(tenant.id))
       return (await unit.command((scope) => saml.operatorAttempt(scope, { id }), authLogin)).reason
     },
