@@ -51,6 +51,8 @@ export class GraphRunner {
   readonly #house: Composed
   readonly #tables: Tables
   readonly victim: GraphSide
+  /** The fingerprint of the victim's rows as they were planted. */
+  #planted: Promise<string> | null = null
 
   constructor(database: BoundDatabase, house: Composed, victim: GraphSide) {
     this.#database = database
@@ -108,7 +110,8 @@ export class GraphRunner {
       const variables = argumentsOf(target.field, supplied, chosen)
       // What the rightful owner changes is nobody's loss; only a stranger's run is watched.
       const watched = target.kind === 'mutation' && caller.tenantId !== this.victim.tenant.plot.tenantId
-      const before = watched ? await this.victim.fingerprint() : ''
+      // Every run is undone: what the victim's rows were before the first one, they are before each.
+      const before = watched ? await (this.#planted ??= this.victim.fingerprint()) : ''
       const unit = this.#database.unit(caller)
       const contextValue = createContext({ unit, plane: target.plane, locale: 'en', answer: { setCookie: () => {} } })
       const result = await unit
