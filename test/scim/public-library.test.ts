@@ -39,7 +39,8 @@ describe('what we answer', () => {
     const made = await directory.ask('POST', '/Users', userBody('amal@library.test', full))
     expect(made.status).toBe(201)
     expect(read(SCIMMY.Schemas.User, made)).toMatchObject({ userName: 'amal@library.test', title: 'Physician', name: full.name })
-    const group = await directory.ask('POST', '/Groups', said(new SCIMMY.Schemas.Group({ schemas: [groupUrn], displayName: 'Doctors', members: [{ value: made.body['id'] }] })))
+    const doctors = { schemas: [groupUrn], displayName: 'Doctors', members: [{ value: made.body['id'] }] }
+    const group = await directory.ask('POST', '/Groups', said(new SCIMMY.Schemas.Group(doctors)))
     expect(read(SCIMMY.Schemas.Group, group)).toMatchObject({ displayName: 'Doctors', members: [{ value: made.body['id'] }] })
 
     const listed = await directory.ask('GET', '/Users?count=10')
@@ -82,13 +83,16 @@ describe('what the library sends', () => {
     const message = new SCIMMY.Messages.PatchOp({ schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations } as never)
     const patched = await directory.ask('PATCH', `/Users/${made.body['id']}`, said(message))
     expect(patched.status).toBe(200)
-    const theirs = said(await message.apply(new SCIMMY.Schemas.User({ ...made.body }, 'both') as never, ((one: object) => one) as never)) as object
-    const plain = ({ schemas: _, meta: __, groups: ___, ...rest }: Record<string, unknown>) => rest
-    expect(plain(read(SCIMMY.Schemas.User, patched))).toEqual(plain(theirs as Record<string, unknown>))
+    const before = new SCIMMY.Schemas.User({ ...made.body }, 'both')
+    const theirs = said(await message.apply(before as never, ((one: object) => one) as never)) as Record<string, unknown>
+    const ours = read(SCIMMY.Schemas.User, patched)
+    for (const one of [theirs, ours]) for (const name of ['schemas', 'meta', 'groups']) delete one[name]
+    expect(ours).toEqual(theirs)
   })
 
   it('makes many at once', async () => {
-    const Operations = ['one', 'two'].map((name) => ({ method: 'POST', path: '/Users', bulkId: name, data: { schemas: [userUrn], userName: `${name}@library.test` } }))
+    const data = (name: string) => ({ schemas: [userUrn], userName: `${name}@library.test` })
+    const Operations = ['one', 'two'].map((name) => ({ method: 'POST', path: '/Users', bulkId: name, data: data(name) }))
     const bulk = new SCIMMY.Messages.BulkRequest({ schemas: ['urn:ietf:params:scim:api:messages:2.0:BulkRequest'], Operations } as never)
     const answer = await directory.ask('POST', '/Bulk', said(bulk))
     const response = new SCIMMY.Messages.BulkResponse(answer.body as never)
