@@ -44,6 +44,10 @@ describe('a token', () => {
     expect([await status(mine.token), await status(next.token)]).toEqual([200, 200])
     const [old] = await rig.house.at.owner('select expires_at > now() as lives, hash from scim.token where id = $1', [mine.tokenId])
     expect(old).toMatchObject({ lives: true })
+    await rig.house.composed.settle()
+    const shown = await admin.read(() => rig.scim.connections(admin.scope, {}))
+    const tokens = shown.find(({ id }) => id === mine.connectionId)!.tokens
+    expect(tokens.map(({ id, lastUsedAt }) => [id, lastUsedAt instanceof Date])).toEqual([[mine.tokenId, true], [next.id, true]])
     expect(old!['hash']).not.toContain(mine.token)
     await admin.command((scope) => rig.scim.revokeToken(scope, { id: mine.tokenId }), authLogin)
     expect([await status(mine.token), await status(next.token)]).toEqual([401, 200])

@@ -188,6 +188,11 @@ describe('deactivation', () => {
     for (const person of people) expect(await memberOf(person)).toMatchObject({ status: 'SUSPENDED' })
     const events = await rig.house.at.owner("select payload from outbox.event where tenant_id = $1 and name = 'scim.mass_change.flagged'", [mine.id])
     expect(events).toEqual([{ payload: { connectionId, changes: 3 } }])
+    const looking = rig.house.database.unit(mine.member.tenant_admin.caller)
+    const shownReceipts = await looking.read(() => rig.scim.receipts(looking.scope, { connectionId, first: 50 }))
+    expect(shownReceipts.map(({ cause }) => cause)).toEqual(['ROLE_LOST', 'ROLE_LOST', 'ROLE_LOST'])
+    await looking.command((scope) => rig.scim.acknowledgeMassChange(scope, { connectionId }), 'maristan_auth')
+    expect(await flagged()).toEqual([])
   })
 })
 

@@ -89,6 +89,22 @@ describe('another tenant or another connection', () => {
   })
 })
 
+describe('what is shown (RFC 7644 §3.9)', () => {
+  it('is cut to what is asked for, in a list as in an answer to a write; id and schemas always stay', async () => {
+    const more = { title: 'Dr', name: { givenName: 'Amal', familyName: 'Haddad' }, password: 'never shown again' }
+    const made = await entra.ask('POST', '/Users?attributes=name.givenName', userBody('cut@example.org', more))
+    expect(made.body).toEqual({ schemas: [userUrn], id: made.body['id'], name: { givenName: 'Amal' } })
+    const path = `/Users/${made.body['id']}`
+    const without = (await entra.ask('GET', `${path}?excludedAttributes=name,emails,meta,id`)).body
+    expect(Object.keys(without).toSorted()).toEqual(['active', 'id', 'schemas', 'title', 'userName'])
+    const filter = encodeURIComponent('userName eq "cut@example.org"')
+    expect((await entra.ask('GET', `/Users?filter=${filter}&attributes=USERNAME`)).body['Resources']).toEqual([
+      { schemas: [userUrn], id: made.body['id'], userName: 'cut@example.org' },
+    ])
+    expect((await entra.ask('GET', `${path}?attributes=password,__proto__,nothing`)).body).toEqual({ schemas: [userUrn], id: made.body['id'] })
+  })
+})
+
 describe('paging', () => {
   it('goes by index from 1 and says how many there are (RFC 7644 §3.4.2.4)', async () => {
     const mine = await rig.directory(await rig.house.tenant())

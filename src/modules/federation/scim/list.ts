@@ -1,11 +1,12 @@
 /** Lists of resources: filtered, sorted and paged in the database, by index (RFC 7644 §3.4.2) or by cursor (RFC 9865). */
+import { timedOut } from '../../../kernel/fault.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { readCursor, writeCursor, type Question } from './cursor.ts'
 import type { CompileFilter, CompileSort, ResourceName } from './engine.ts'
 import { scimLimits } from './limits.ts'
 import type { GroupsRepo } from './repo-groups.ts'
 import type { StoredResource, UsersRepo } from './repo-users.ts'
-import { invalidCount, invalidValue } from './schema/faults.ts'
+import { invalidCount, invalidValue, tooManyResults } from './schema/faults.ts'
 
 /** A question as query parameters or a .search body put it. */
 export interface ListAsked {
@@ -43,7 +44,7 @@ function wholeNumber(name: string, given: string | number | undefined): number |
 }
 
 export function createLister({ users, groups, compileFilter, compileSort, nowMs }: ListParts) {
-  return async (scope: Scope, connectionId: string, resource: ResourceName, asked: ListAsked): Promise<Listed> => {
+  const list = async (scope: Scope, connectionId: string, resource: ResourceName, asked: ListAsked): Promise<Listed> => {
     const repo = resource === 'User' ? users : groups
     const order = (asked.sortOrder ?? 'ascending').toLowerCase()
     if (order !== 'ascending' && order !== 'descending') throw invalidValue({ detail: 'sortOrder is ascending or descending.' })
@@ -77,6 +78,13 @@ export function createLister({ users, groups, compileFilter, compileSort, nowMs 
     const next = { after: sort ? null : (resources.at(-1)?.id ?? null), offset: sort ? begin.offset + limit : 0, total }
     return { resources, total, startIndex: null, nextCursor: hasMore ? writeCursor(next, question, nowMs()) : null }
   }
+
+  // What a filter costs shows when it is tried: where the database broke it off, it is more than we process (RFC 7644 §3.12).
+  return (...given: Parameters<typeof list>): Promise<Listed> =>
+    list(...given).catch((error: unknown) => {
+      if (!timedOut.is(error) || given[3].filter === undefined) throw error
+      throw tooManyResults({ detail: 'This filter takes too long here. Ask by userName, externalId, id or emails.value, or for less.' })
+    })
 }
 
 export type Lister = ReturnType<typeof createLister>
