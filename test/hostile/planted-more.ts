@@ -1,10 +1,23 @@
-/** Rows of the modules around care, past their contracts: a directory, an identity provider, an emergency and its review, an approval. */
+/** Rows of the modules around care, past their contracts: a directory, an identity provider, an emergency and its review, a hold. */
 import { newId } from '../../src/kernel/id.ts'
 import type { TestHouse, TestTenant } from '../kit/house.ts'
 
 /** Two of each, so that a cursor has something behind it. */
 export async function plantMore({ at }: TestHouse, tenant: TestTenant, recipientId: string): Promise<void> {
+  const seller = newId()
+  await at.owner("insert into care.party (tenant_id, id, kind, phi, membership_id) values ($1, $2, 'ORG', 'v1|planted', $3)", [
+    tenant.id, seller, tenant.member.provider_manager.membershipId,
+  ])
+  await at.owner(
+    `insert into care.consent (tenant_id, id, recipient_id, grantee_id, purpose, field_set) values ($1, $2, $3, $4, 'OPERATIONS', '{phone}')`,
+    [tenant.id, newId(), recipientId, seller],
+  )
   for (const nth of [1, 2]) {
+    await at.owner(
+      `insert into care.disclosure_grant (tenant_id, id, recipient_id, membership_id, fields, expires_at)
+       values ($1, $2, $3, $4, '{phone}', now() + interval '1 day')`,
+      [tenant.id, newId(), recipientId, tenant.member.provider_manager.membershipId],
+    )
     const [connection, token, user] = [newId(), newId(), newId()]
     await at.owner('insert into scim.connection (tenant_id, id, name) values ($1, $2, $3)', [tenant.id, connection, `Directory ${nth}`])
     await at.owner('insert into scim.token (tenant_id, id, connection_id, name, hash) values ($1, $2, $3, $4, $5)', [
@@ -27,6 +40,9 @@ export async function plantMore({ at }: TestHouse, tenant: TestTenant, recipient
     )
     await at.owner("insert into saml.connection (tenant_id, id, name, state) values ($1, $2, 'Planted', 'DRAFT')", [tenant.id, newId()])
     await at.owner("insert into saml.attempt (tenant_id, id, purpose, result, reason) values ($1, $2, 'SIGN_IN', 'REFUSED', 'ISSUER')", [
+      tenant.id, newId(),
+    ])
+    await at.owner("insert into custody.legal_hold (tenant_id, id, basis, reference, placed_by) values ($1, $2, 'REGULATOR', 'P', $2)", [
       tenant.id, newId(),
     ])
     for (const role of ['compliance_officer', 'clinician'] as const) {

@@ -154,12 +154,4 @@ export const samlOperations: Operations = {
       check: (_, __, { keys }) => expect(keys).toMatchObject([{ version: 1, state: 'ACTIVE' }]),
     },
   ],
-  'tenant:update': [
-    {
-      ...mutation('useOwnKey', '$kmsKey: String!', 'TenantKeyStatus { keys { version } }'),
-      inside: () => ({ kmsKey: 'alias/of-nobody' }),
-      beyondGuard: 'KEYS_UNAVAILABLE',
-      check: () => {},
-    },
-  ],
 }

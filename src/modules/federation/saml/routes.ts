@@ -8,15 +8,14 @@ import type { Locale } from '../../../kernel/locale.ts'
 import type { Plane, Scope } from '../../../kernel/scope.ts'
 import type { Unit } from '../../../platform/db/unit.ts'
 import { localeOf } from '../../../platform/graphql/endpoint.ts'
-import { randomToken } from '../../../platform/crypto/hash.ts'
 import { answerRefusal, statusOf } from '../../../platform/http/answer.ts'
 import type { RequestContext, Route } from '../../../platform/http/router.ts'
 import { cookieNameOf } from '../../identity/contract.ts'
 import type { Saml } from './contract.ts'
-import { cookieIn, onlyOwnForm, readForm } from './forms.ts'
+import { cookieIn, onlyOwnForm, readForm } from '../../../platform/http/forms.ts'
 import type { Outgoing } from './messages.ts'
-import { answerPage } from './page.ts'
-import { absentPage, askPage, postPage, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
+import { answerPage } from '../../../platform/http/page.ts'
+import { absentPage, askPage, postPage, postScript, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
 import { setupCookie } from './parts.ts'
 import { samlPlanes } from './rules.ts'
 import type { SetupPages } from './setup/pages.ts'
@@ -50,9 +49,8 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
   const send = ({ response, locale }: Visit, to: Outgoing, cookies: readonly string[]): void => {
     if (cookies.length > 0) response.setHeader('set-cookie', [...cookies])
     if (to.kind === 'REDIRECT') return void response.writeHead(302, { location: to.url }).end()
-    const nonce = randomToken(16)
     response.setHeader('cache-control', 'no-store')
-    answerPage(response, 200, postPage(locale, to.action, to.fields, nonce), null, nonce)
+    answerPage(response, 200, postPage(locale, to.action, to.fields), null, postScript)
   }
   const refused = (visit: Visit, attemptId: string): void =>
     answerPage(visit.response, 403, refusedPage(visit.locale, attemptId, loginPath(visit)))

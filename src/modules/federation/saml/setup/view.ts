@@ -2,7 +2,7 @@
 import type { Locale } from '../../../../kernel/locale.ts'
 import { reasonSentence } from '../reasons.ts'
 import { txtName, txtValue } from '../connections.ts'
-import { documentOf, html, type Html } from '../page.ts'
+import { documentOf, html, type Html } from '../../../../platform/http/page.ts'
 import type { Connection } from '../repo.ts'
 import type { SamlAttempt } from '../repo-traffic.ts'
 import { newcomerRoles, signingStates } from '../rules.ts'
