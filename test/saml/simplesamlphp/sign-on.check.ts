@@ -56,6 +56,19 @@ for (const encrypts of [false, true]) {
   })
 }
 
+test('signs her out here when she signs out there', async () => {
+  provider.trust(await ourMetadata())
+  const browser = new Browser()
+  await signIn(browser)
+  expect((await house.session(browser))['via']).toBe('saml')
+  const start = `${provider.url}/saml2/idp/initSLO.php?RelayState=${encodeURIComponent(`${provider.url}/`)}`
+  const seen: string[] = []
+  await browser.follow(start, (url) => seen.push(url) > 0 && seen.length < 8)
+  expect(seen.some((url) => url.startsWith(`${house.url}/saml/${tenant.slug}/logout?SAMLRequest=`))).toBe(true)
+  expect(seen.some((url) => url.startsWith(`${provider.url}/saml2/idp/SingleLogoutService.php?SAMLResponse=`))).toBe(true)
+  expect((await house.session(browser))['via']).toBeUndefined()
+})
+
 test('signs her out at both ends when she signs out here', async () => {
   provider.trust(await ourMetadata())
   const browser = new Browser()

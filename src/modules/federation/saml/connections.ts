@@ -28,7 +28,7 @@ export const txtName = (domain: string): string => `_maristan-sso.${domain}`
 export const txtValue = (challenge: string): string => `maristan-sso=${challenge}`
 
 export function createConnections(parts: Parts, standing: Standing) {
-  const { repo, traffic, guard, identity, egress, clock, txtOf } = parts
+  const { repo, traffic, guard, identity, egress, clock, config, txtOf } = parts
   const now = () => new Date(clock.nowMs())
 
   const existing = async (scope: Scope, id: string): Promise<Connection> => {
@@ -41,7 +41,8 @@ export function createConnections(parts: Parts, standing: Standing) {
     scope.unit.record({ action: `saml.${action}`, resource: 'SsoConnection', resourceId: id, outcome: 'done', detail })
 
   const read = (xml: Uint8Array, vouched = false): IdpMetadata => {
-    const verdict = guard.readMetadata({ xml, now: now(), trustedCertificates: [], plainHttp: vouched })
+    const plainHttp = vouched ? 'anywhere' : config.publicUrl === null ? 'own machine' : 'nowhere'
+    const verdict = guard.readMetadata({ xml, now: now(), trustedCertificates: [], plainHttp })
     if (!verdict.ok) throw metadataRefused({ reason: verdict.reason, sentence: reasonSentence(verdict.reason, 'en') })
     return verdict.metadata
   }

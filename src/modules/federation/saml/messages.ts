@@ -42,6 +42,9 @@ const afterIssuer = (message: string) => ({
   location: { reference: `/*[local-name(.)='${message}']/*[local-name(.)='Issuer']`, action: 'after' as const },
 })
 
+/** The schema's order of a descriptor's parts (SAML metadata §2.4.2, §2.4.4); samlify's own is another, and its types do not know the option. */
+const inOrder = { elementsOrder: ['KeyDescriptor', 'SingleLogoutService', 'NameIDFormat', 'AssertionConsumerService'] }
+
 interface OwnOptions {
   readonly id?: string
   readonly nameIdFormats?: readonly string[]
@@ -64,6 +67,7 @@ function own(addresses: Addresses, keys: OwnKeys, options: OwnOptions = {}) {
     signingCert: [...keys.signingCertificates],
     encryptCert: [...keys.encryptionCertificates],
     nameIDFormat: [...nameIdFormats],
+    ...inOrder,
     signatureConfig: afterIssuer(signs),
     assertionConsumerService: [{ isDefault: true, Binding: binding.post, Location: addresses.acsUrl }],
     singleLogoutService: [

@@ -37,7 +37,7 @@ export const inPersonsWords = (locale: Locale) => (word: Word) => words[word][lo
 
 export function refusedPage(locale: Locale, attemptId: string | null, loginPath: string): string {
   const say = inPersonsWords(locale)
-  const number = attemptId === null ? null : html`<p>${say('number')}: <code class="number">${attemptId}</code></p>`
+  const number = attemptId === null ? null : html`<p>${say('number')}: <span class="number"><code>${attemptId}</code></span></p>`
   return documentOf({
     locale,
     title: say('refused'),

@@ -18,6 +18,7 @@ import { makeProvider, signElement } from '../../../../../test/kit/saml-provider
 import { asking, at, hospital, person, signedAssertion, stranger } from '../../../../../test/kit/saml-response.ts'
 import { buildGuard } from './build.ts'
 import { samlGuard } from './guard.ts'
+import type { PlainHttp } from './verdict.ts'
 import { allLaws, Laws } from './laws.ts'
 import { reasons, sentenceOf, type ReasonCode } from './reasons.ts'
 import { readDurationSeconds, readInstant } from './shape/values.ts'
@@ -148,6 +149,21 @@ describe('metadata', () => {
       metadata: { signatureVerified: true },
     })
     expect(samlGuard.readMetadata(reading(signed))).toMatchObject({ ok: true, metadata: { signatureVerified: false } })
+  })
+
+  test('names plain http nowhere, but for a browser’s own machine in a trial and wherever the operator vouched', () => {
+    const at = (address: string, plainHttp?: PlainHttp) => {
+      const xml = entityXml.replaceAll('https://idp.hospital.example/sso', address)
+      const verdict = samlGuard.readMetadata(reading(xml, plainHttp === undefined ? {} : { plainHttp }))
+      return verdict.ok ? 'taken' : verdict.reason
+    }
+    const [inner, own, disguised] = ['http://idp.inner/sso', 'http://127.0.0.1:8080/sso', 'http://127.0.0.1.evil.example/sso']
+    const answers = (plainHttp?: PlainHttp) => [inner, own, disguised, 'https://idp.inner/sso'].map((address) => at(address, plainHttp))
+    const refused = 'METADATA_ENDPOINT'
+    expect(answers()).toEqual([refused, refused, refused, 'taken'])
+    expect(answers('own machine')).toEqual([refused, 'taken', refused, 'taken'])
+    expect(answers('anywhere')).toEqual(['taken', 'taken', 'taken', 'taken'])
+    for (const address of ['javascript:alert(1)', 'ftp://idp.inner/sso', 'http://user@idp.inner/sso']) expect(at(address, 'anywhere')).toBe(refused)
   })
 
   test('of a group with one provider and other roles is read, what stands beside it is not looked into', () => {

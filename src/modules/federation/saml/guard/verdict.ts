@@ -148,9 +148,14 @@ export interface MetadataInput {
   readonly now: Date
   /** PEM; given and not empty: the document must be signed with one of them. */
   readonly trustedCertificates: readonly string[]
-  /** The operator vouched for the document: addresses may be plain http. Without it only those of the browser's own machine. */
-  readonly plainHttp?: boolean
+  readonly plainHttp?: PlainHttp
 }
+
+/**
+ * Which addresses may be plain http: none (the default); those of the browser's own machine, which nothing leaves, for a server that is tried
+ * out there; or any, where the operator vouched for the document (a provider of an inner network).
+ */
+export type PlainHttp = 'nowhere' | 'own machine' | 'anywhere'
 
 export type MetadataVerdict = { readonly ok: true; readonly metadata: IdpMetadata } | Refused
 

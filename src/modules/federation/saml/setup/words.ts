@@ -136,7 +136,7 @@ const problems: Readonly<Record<string, string>> = {
 
 /** A fault in the reader's language; its own sentence where it has no other. */
 export function problemIn(locale: Locale, fault: { code: string; message: string; data: unknown }, sentence: (reason: string) => string): string {
-  if (locale === 'en') return fault.message
+  if (locale === 'en') return fault.code === 'INVALID_TRANSITION' ? 'This cannot be done now. Did a test sign-in go well?' : fault.message
   const { reason } = (fault.data ?? {}) as { reason?: unknown }
   if (fault.code === 'METADATA_REFUSED' && typeof reason === 'string') return `لا يمكن استخدام البيانات الوصفية: ${sentence(reason)}`
   return problems[fault.code] ?? fault.message

@@ -11,7 +11,7 @@ import { entitiesDescriptor, entityDescriptor } from '../shape/metadata-shapes.t
 import { readDurationSeconds, readInstant } from '../shape/values.ts'
 import { signingKeyOf, signingKeysOf } from '../signature/certificates.ts'
 import { verifyEnveloped } from '../signature/enveloped.ts'
-import type { IdpMetadata, MetadataCertificate, MetadataEndpoint, MetadataInput, MetadataVerdict } from '../verdict.ts'
+import type { IdpMetadata, MetadataCertificate, MetadataEndpoint, MetadataInput, MetadataVerdict, PlainHttp } from '../verdict.ts'
 import { decodeText, fromBase64 } from '../xml/decode.ts'
 import { metadataLimits } from '../xml/limits.ts'
 import { parseXml } from '../xml/parse.ts'
@@ -39,7 +39,7 @@ export function parseMetadata(xml: Uint8Array, laws: Laws): XmlElement {
   return root
 }
 
-function metadataIn({ xml, now, trustedCertificates, plainHttp = false }: MetadataInput, laws: Laws): IdpMetadata {
+function metadataIn({ xml, now, trustedCertificates, plainHttp = 'nowhere' }: MetadataInput, laws: Laws): IdpMetadata {
   const root = parseMetadata(xml, laws)
   const trusted = trustedCertificates.length > 0
   if (trusted) {
@@ -124,7 +124,7 @@ function certificatesOf(provider: XmlElement): MetadataCertificate[] {
 }
 
 /** Addresses by the two bindings of browsers; others, and those without https, are left out. */
-function endpointsOf(provider: XmlElement, local: string, plainHttp: boolean): MetadataEndpoint[] {
+function endpointsOf(provider: XmlElement, local: string, plainHttp: PlainHttp): MetadataEndpoint[] {
   return childrenOf(provider, md, local)
     .slice(0, mostEndpoints)
     .flatMap((element) => {
@@ -137,14 +137,12 @@ function endpointsOf(provider: XmlElement, local: string, plainHttp: boolean): M
     })
 }
 
-/**
- * The address as written when it is https without a user and without a fragment. Plain http never leaves the browser's own machine, unless
- * somebody vouched.
- */
-function addressOf(value: string | null, plainHttp: boolean): string | null {
+/** The address as written when it is https without a user and without a fragment; plain http as far as it is allowed. */
+function addressOf(value: string | null, plainHttp: PlainHttp): string | null {
   const text = value?.trim() ?? ''
   const url = URL.parse(text)
   if (!url || url.username !== '' || url.password !== '' || url.hash !== '') return null
   const isOwnMachine = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
-  return url.protocol === 'https:' || (url.protocol === 'http:' && (plainHttp || isOwnMachine)) ? text : null
+  const mayBePlain = plainHttp === 'anywhere' || (plainHttp === 'own machine' && isOwnMachine)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && mayBePlain) ? text : null
 }
