@@ -39,6 +39,7 @@ import { createHttpServer, type HttpServer } from './platform/http/server.ts'
 import { createTenantDoor } from './platform/http/tenant.ts'
 import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
+import { Watchers } from './platform/watch/watchers.ts'
 
 /** A line of the audit trail that waits longer for its place in the chain makes the server not ready. */
 const mostSealLagSeconds = 5
@@ -103,6 +104,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
   const { contract: identityContract, memory } = composed.made['identity'] as { contract: Identity; memory: BearerMemory }
   const edge = createEdge({ database, door, identity: identityContract, memory })
   const tables = readTables(database.storedModels)
+  const watchers = new Watchers({ changes: (since, tenantIds) => database.gate.changes(since, tenantIds), log })
 
   const endpoints = Object.fromEntries(
     planes.map((plane) => [
@@ -116,11 +118,10 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
         reads: new CompiledReads({
           schema: composed.schemas.plane[plane],
           tables,
-          limits: { development: config.demo, guessable: guessableFields },
-          plannedFrom: 2,
           read: (read) => database.readConfirmed(read),
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
+        watchers,
         open: (caller, signal) => database.unit(caller, signal),
       }),
     ]),

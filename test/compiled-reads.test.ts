@@ -9,9 +9,10 @@ import { graphql } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newId } from '../src/kernel/id.ts'
 import type { Caller, Plane } from '../src/kernel/scope.ts'
-import { CompiledReads } from '../src/platform/graphql/compiled/reads.ts'
+import { CompiledReads, type Expected } from '../src/platform/graphql/compiled/reads.ts'
 import { readTables } from '../src/platform/graphql/compiled/tables.ts'
 import { createContext } from '../src/platform/graphql/context.ts'
+import { Documents } from '../src/platform/graphql/documents.ts'
 import { careHouse, gid, membershipOf, type CareHouse } from './kit/care.ts'
 import { randomDocument, type RandomDocument } from './kit/documents.ts'
 
@@ -19,7 +20,7 @@ let house: CareHouse
 const callers: Caller[] = []
 const ids: string[] = []
 const mistakes: unknown[] = []
-const readers = new Map<Plane, CompiledReads>()
+const readers = new Map<Plane, { documents: Documents; reads: CompiledReads }>()
 
 /** A confirmation that says yes, and sets what a session's would. */
 const confirmed = ({ actor }: Caller) => {
@@ -28,23 +29,30 @@ const confirmed = ({ actor }: Caller) => {
   return { statement: { text, values: [role] }, proof: role }
 }
 
-const readsOf = (plane: Plane): CompiledReads => {
-  const made =
-    readers.get(plane) ??
-    new CompiledReads({
-      schema: house.composed.schemas.plane[plane],
+const readsOf = (plane: Plane) => {
+  const schema = house.composed.schemas.plane[plane]
+  const made = readers.get(plane) ?? {
+    documents: new Documents({ schema, limits: { development: false, guessable: [] }, keptFrom: 1 }),
+    reads: new CompiledReads({
+      schema,
       tables: readTables(house.database.storedModels),
-      limits: { development: false, guessable: [] },
-      plannedFrom: 1,
       read: (read) => house.database.readConfirmed(read),
       failed: (error) => void mistakes.push(error),
-    })
+    }),
+  }
   readers.set(plane, made)
   return made
 }
 
+const answer = async (caller: Caller, { query, variables }: RandomDocument, expect: () => Promise<Expected | null>): Promise<string | null> => {
+  const { documents, reads } = readsOf(caller.plane!)
+  const known = documents.find(query)
+  const coerced = known?.coerce(variables)
+  return known && coerced ? reads.answer(known, coerced, expect, new AbortController().signal) : null
+}
+
 const compiled = (caller: Caller, asked: RandomDocument): Promise<string | null> =>
-  readsOf(caller.plane!).answer(asked, async () => ({ caller, confirmedBy: confirmed(caller) }), new AbortController().signal)
+  answer(caller, asked, async () => ({ caller, confirmedBy: confirmed(caller) }))
 
 async function ordinary(caller: Caller, { query, variables }: RandomDocument): Promise<{ text: string; failed: boolean }> {
   const unit = house.database.unit(caller)
@@ -206,7 +214,7 @@ describe('a compiled read', () => {
   test('sees nothing where the database does not confirm who asks, nor where it confirms somebody else', async () => {
     const caller = callers[ours]!
     const answerTo = (text: string, proof: string) =>
-      readsOf(caller.plane!).answer(page, async () => ({ caller, confirmedBy: { statement: { text, values: [] }, proof } }), new AbortController().signal)
+      answer(caller, page, async () => ({ caller, confirmedBy: { statement: { text, values: [] }, proof } }))
     const yes = "select set_config('app.role', 'care_coordinator', true), set_config('app.confirmed', 'yes', true)"
     expect(await answerTo(yes, 'yes')).toContain('"node"')
     expect(await answerTo(yes, 'somebody else')).toBeNull()

@@ -16,6 +16,7 @@ import { codesOf, type Operation } from './matrix/operation.ts'
 import { samlOperations } from './matrix/saml.ts'
 import { scimOperations } from './matrix/scim.ts'
 import { tenantOperations } from './matrix/tenant.ts'
+import { rootFields } from '../src/proof/graph-shape.ts'
 import { makeWorld, planted, type Answer, type Variables, type World } from './matrix/world.ts'
 
 /** Several modules may guard something with one permission. */
@@ -30,6 +31,8 @@ const built = matrix.filter(({ key }) => operations[key] !== undefined)
 /** Granted, and without a field to grant on that role's plane: sellers read sealed fields through disclosure grants alone. */
 const grantedWithoutField = [{ permission: 'phi:read', role: 'provider_manager' }]
 
+const rootTypes = { query: 'Query', mutation: 'Mutation', subscription: 'Subscription' } as const
+
 /** What no answer holds that was refused. */
 const opened = new RegExp([planted.givenName, planted.familyName, planted.nationalId, planted.mrn].join('|'))
 
@@ -40,8 +43,8 @@ beforeAll(async () => {
 afterAll(() => world?.house.close())
 
 const schemaOf = (plane: Plane) => world.house.composed.schemas.plane[plane]
-const rootsOf = (plane: Plane) => ({ query: schemaOf(plane).getQueryType(), mutation: schemaOf(plane).getMutationType() })
-const existsFor = (role: Role, { kind, field }: Operation): boolean => rootsOf(planeOf(role))[kind]?.getFields()[field] !== undefined
+const existsFor = (role: Role, asked: Operation): boolean =>
+  rootFields(schemaOf(planeOf(role))).some(({ kind, field }) => kind === asked.kind && field.name === asked.field)
 
 /** `Type.field` of everything on the people's planes that a permission guards. */
 function guardedFields(): { field: string; permission: string }[] {
@@ -72,7 +75,7 @@ async function expectSuccess(role: Role, operation: Operation): Promise<void> {
   expect(payload, JSON.stringify(answer)).toEqual(expect.any(Object))
   if (payload!.edges) expect(payload!.edges.length).toBeGreaterThan(0)
   await operation.check?.(world, role, payload!)
-  if (operation.kind === 'query') return
+  if (operation.kind !== 'mutation') return
   const done = (await world.trail(answer)).filter(({ outcome }) => outcome === 'done')
   expect(done.map(({ actor_id }) => actor_id)).toContain(world.here.member[role].membershipId)
 }
@@ -84,7 +87,7 @@ async function expectNothing(role: Role, { kind, field, document }: Operation, v
   const payload = answer.data?.[field]
   if (codes.length > 0) expect(new Set(codes)).toEqual(new Set(['NOT_FOUND']))
   else expect(payload === null || payload?.edges?.length === 0, JSON.stringify(answer)).toBe(true)
-  if (kind === 'query') return
+  if (kind !== 'mutation') return
   expect(codes).toEqual(['NOT_FOUND'])
   expect((await world.trail(answer)).filter(({ outcome }) => outcome === 'done')).toEqual([])
 }
@@ -165,9 +168,9 @@ describe('completeness', () => {
   })
 
   test('every guarded root field is tried under its permission', () => {
-    const roots = guardedFields().filter(({ field }) => /^(Query|Mutation)\./.test(field))
+    const roots = guardedFields().filter(({ field }) => /^(Query|Mutation|Subscription)\./.test(field))
     const tried = Object.entries(operations).flatMap(([permission, calls]) =>
-      calls.filter(({ below }) => !below).map(({ kind, field }) => `${kind === 'query' ? 'Query' : 'Mutation'}.${field} ${permission}`),
+      calls.filter(({ below }) => !below).map(({ kind, field }) => `${rootTypes[kind]}.${field} ${permission}`),
     )
     expect([...new Set(tried)].sort()).toEqual(roots.map(({ field, permission }) => `${field} ${permission}`).sort())
   })

@@ -57,6 +57,8 @@ export type ChangePasswordInput = {
 
 export type ChangeSsoConnectionInput = {
   allowUnsolicited?: InputMaybe<Scalars['Boolean']['input']>;
+  /** A directory (SCIM connection) that has brought somebody. Null: none. */
+  directoryId?: InputMaybe<Scalars['ID']['input']>;
   emailAttribute?: InputMaybe<Scalars['String']['input']>;
   idAttribute?: InputMaybe<Scalars['String']['input']>;
   jitAllowed?: InputMaybe<Scalars['Boolean']['input']>;
@@ -212,8 +214,8 @@ export type OffboardingState =
   | 'WAITING';
 
 export type OpenBreakGlassInput = {
-  /** A current code of your authenticator. */
-  code: Scalars['String']['input'];
+  /** A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up. */
+  code?: InputMaybe<Scalars['String']['input']>;
   /** 1 to 60. */
   minutes: Scalars['Int']['input'];
   /** A sentence. It is sealed, and read by whoever reviews this. */

@@ -12,9 +12,11 @@ import { GroupQuery, StatementCache, type Prelude, type Statement } from '../pla
 import type { Login } from '../platform/db/logins.ts'
 import { Database, loginsFor, settingsOf } from '../platform/db/database.ts'
 import { Gate } from '../platform/db/gate.ts'
-import { OperationPool, startingWith, WritePool, type Settings } from '../platform/db/operation.ts'
+import { OperationPool, startingWith } from '../platform/db/operation.ts'
 import { ReadLane } from '../platform/db/read-lane.ts'
+import { settingsPrelude, type Settings } from '../platform/db/settings.ts'
 import { Unit, type Transactions, type Tx } from '../platform/db/unit.ts'
+import { WritePool } from '../platform/db/write-pool.ts'
 import type { RolledBackGround } from './ground.ts'
 
 /** A lane whose statements all travel on the proof's connection, as one login. */
@@ -104,22 +106,38 @@ export class BoundDatabase extends Database {
 
   readonly #transactions: Transactions = {
     read: (unit, login, work) => this.#start(login, settingsOf(unit.caller), work),
-    write: async (unit, login, work) => {
-      const name = `command_${++this.#savepoints}`
-      await this.#ground.alone(() => this.#ground.client.query(`savepoint ${name}`))
-      try {
-        const result = await this.#start(login, settingsOf(unit.caller), work)
-        await this.#ground.alone(() => this.#ground.client.query(`release ${name}`))
-        return result
-      } catch (error) {
-        await this.#ground.alone(() => this.#ground.client.query(`rollback to ${name}; release ${name}`))
-        throw error
-      }
-    },
+    write: (unit, login, work) =>
+      this.#inCommand(() =>
+        this.#start(login, settingsOf(unit.caller), (tx) =>
+          work(tx, async (last) => {
+            for (const statement of last) await this.#add(unit, login, statement)
+          }),
+        ),
+      ),
+    add: (unit, login, statement) => this.#inCommand(() => this.#add(unit, login, statement)),
+    unheard: () => new Set(),
+  }
+
+  /** A savepoint stands for the command's transaction. */
+  async #inCommand<T>(work: () => Promise<T>): Promise<T> {
+    const name = `command_${++this.#savepoints}`
+    await this.#ground.alone(() => this.#ground.client.query(`savepoint ${name}`))
+    try {
+      const result = await work()
+      await this.#ground.alone(() => this.#ground.client.query(`release ${name}`))
+      return result
+    } catch (error) {
+      await this.#ground.alone(() => this.#ground.client.query(`rollback to ${name}; release ${name}`))
+      throw error
+    }
+  }
+
+  async #add({ caller }: Unit, login: Login, statement: Prelude): Promise<void> {
+    await this.#bound(login).run([settingsPrelude(settingsOf(caller))], { ...statement, rowMode: 'array' })
   }
 
   #start<T>(as: Login | 'owner', settings: Settings, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return startingWith({ kind: 'read', lane: this.#bound(as), settings, signal: null }, () => this.#prisma.$transaction(work, { timeout: 30_000 })).catch(
+    return startingWith({ lane: this.#bound(as), settings, signal: null }, () => this.#prisma.$transaction(work, { timeout: 30_000 })).catch(
       (error: unknown) => {
         throw faultOf(error)
       },

@@ -4,7 +4,7 @@
  */
 import pg from 'pg'
 import { logins, type Login } from '../platform/db/logins.ts'
-import type { Settings } from '../platform/db/operation.ts'
+import type { Settings } from '../platform/db/settings.ts'
 
 export type Outcome =
   | { readonly ok: true; readonly count: number; readonly rows: readonly Readonly<Record<string, unknown>>[] }

@@ -5,7 +5,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { newId } from '../kernel/id.ts'
 import type { Login } from '../platform/db/logins.ts'
-import type { Settings } from '../platform/db/operation.ts'
+import type { Settings } from '../platform/db/settings.ts'
 import type { Ground, Outcome } from './ground.ts'
 import type { Column, Table } from './tables.ts'
 

@@ -3,7 +3,7 @@
  * statement, run as the rightful owner of the row, touched it.
  */
 import type { Login } from '../platform/db/logins.ts'
-import type { Settings } from '../platform/db/operation.ts'
+import type { Settings } from '../platform/db/settings.ts'
 import type { Ground, Outcome } from './ground.ts'
 import { insertOf, type Plot, type Row } from './planting.ts'
 import type { Table, Verb } from './tables.ts'

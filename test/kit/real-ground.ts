@@ -1,7 +1,7 @@
 /** The ground of a proof on committed rows: the owner plants on its own connection, every login attacks on a connection of its own. */
 import pg from 'pg'
 import { urlFor, type Login } from '../../src/platform/db/logins.ts'
-import type { Settings } from '../../src/platform/db/operation.ts'
+import type { Settings } from '../../src/platform/db/settings.ts'
 import { outcomeOf, settingsSql, successOf, type Ground, type Outcome } from '../../src/proof/ground.ts'
 
 export class RealGround implements Ground {

@@ -71,6 +71,8 @@ export interface IdpDouble {
   person: Person
   /** Who signs from now on. */
   signsWith: Provider
+  /** As whom it answers from now on. */
+  issuer: string
   /** How many requests it has verified. */
   readonly seen: { id: string; forceAuthn: boolean; relayState: string | null }[]
   readonly logouts: string[]
@@ -125,7 +127,7 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     seen.push({ id: inResponseTo, forceAuthn: attribute(xml, 'ForceAuthn') === 'true', relayState })
     const acsUrl = attribute(xml, 'AssertionConsumerServiceURL')!
     const audience = /<saml:Issuer[^>]*>([^<]+)</.exec(xml)![1]!
-    const answer = answerOf(provider, { acsUrl, audience, inResponseTo, person: idp.person, by: idp.signsWith })
+    const answer = answerOf(provider, { acsUrl, audience, inResponseTo, person: idp.person, by: idp.signsWith, issuer: idp.issuer })
     const relay = relayState === null ? '' : `<input type="hidden" name="RelayState" value="${sign(relayState)}">`
     response.setHeader('content-type', 'text/html')
     response.end(`<form method="post" action="${acsUrl}"><input type="hidden" name="SAMLResponse" value="${answer}">${relay}<button id="go">go</button></form>`)
@@ -141,6 +143,7 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     metadata: metadataOf(entityId, url, [provider.certificate]),
     person: { nameId: 'noor@hospital.example' },
     signsWith: provider,
+    issuer: entityId,
     seen,
     logouts,
     close: () => new Promise((resolve) => void server.close(() => resolve())),

@@ -1,7 +1,7 @@
 /** Recipients, their sealed fields, the people around them, consents, and the trail of who looked. */
 import { expect } from 'vitest'
 import type { Reach, Role } from '../../src/modules/access/contract.ts'
-import { expectList, mutation, nodeIds, onRecipient, query, reachIn, type Operations } from './operation.ts'
+import { expectList, mutation, nodeIds, onRecipient, query, reachIn, subscription, type Operations } from './operation.ts'
 import { planted, rawId, type Variables, type World } from './world.ts'
 
 const createParty = mutation('createParty', 'CreatePartyInput', 'CareParty { id }')
@@ -37,6 +37,10 @@ export const careOperations: Operations = {
     },
     onRecipient('recipient:read', 'VIEW', {
       ...query('recipient', 'query ($id: ID!) { recipient(id: $id) { id state birthYear consents(first: 5) { edges { node { id } } } } }'),
+      variables: (_, { id }) => ({ id }),
+    }),
+    onRecipient('recipient:read', 'VIEW', {
+      ...subscription('recipientChanges', 'subscription ($id: ID!) { recipientChanges(id: $id) { id state } }'),
       variables: (_, { id }) => ({ id }),
     }),
   ],

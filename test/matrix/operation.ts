@@ -1,12 +1,13 @@
 /** One guarded operation: how each role calls it within its reach and beyond. A judge that is given nothing to judge fails. */
 import { expect } from 'vitest'
 import { scopeOf, type Permission, type Reach, type Role } from '../../src/modules/access/contract.ts'
+import type { RootKind } from '../../src/proof/graph-shape.ts'
 import type { Answer, Capability, Payload, Person, Variables, World } from './world.ts'
 
 type Maybe<T> = T | Promise<T>
 
 export interface Operation {
-  readonly kind: 'query' | 'mutation'
+  readonly kind: RootKind
   /** The root field. */
   readonly field: string
   readonly document: string
@@ -75,6 +76,8 @@ export function mutation(field: string, input: string, result: string): Call {
 }
 
 export const query = (field: string, document: string): Call => ({ kind: 'query', field, document })
+
+export const subscription = (field: string, document: string): Call => ({ kind: 'subscription', field, document })
 
 /** Every code of an answer: of its errors, and of a mutation's typed failure. */
 export function codesOf(answer: Answer, field: string): readonly string[] {

@@ -121,6 +121,7 @@ export const samlOperations: Operations = {
     },
     onConnection('stageSsoCertificate', 'SsoConnection { id }', { parameters: ', $pem: String!', state: 'ACTIVE', variables: { pem } }),
     onConnection('createSsoSetupLink', 'SsoSecret { value }', { state: 'DRAFT' }),
+    onConnection('createSsoTestLink', 'SsoSecret { value }', { state: 'CONFIGURED' }),
     onConnection('makeSsoRecoveryCode', 'SsoSecret { value }', { state: 'ACTIVE' }),
     onConnection('activateSsoConnection', 'SsoConnection { id state }', { state: 'TESTED' }),
     onConnection('disableSsoConnection', 'SsoConnection { id state }', { state: 'ACTIVE' }),

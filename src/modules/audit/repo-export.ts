@@ -45,6 +45,13 @@ export function createExportRepo({ sql }: { sql: ModuleSql }) {
       return rows[0]?.hash ?? null
     },
 
+    /** When line `seq` was written, as its link says; null when there is no such link. */
+    async timeOf(scope: Scope, seq: number): Promise<Date | null> {
+      const rows = await sql(scope).$queryRaw<{ at: Date }[]>`
+        select at from audit.link where tenant_id = ${scope.tenantId}::uuid and seq = ${seq}::int8 limit 1`
+      return rows[0]?.at ?? null
+    },
+
     /** The number of the newest link; 0 for a chain that has none. */
     async head(scope: Scope): Promise<number> {
       const rows = await sql(scope).$queryRaw<{ seq: number }[]>`

@@ -62,6 +62,11 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
 
   const circle = circleGraph(builder, made)
 
+  const found = async (query: object, id: string | number, { scope }: Context) => {
+    const row = await repo.graphRecipient(scope, query, idArgument('CareRecipient', id))
+    if (!row) throw notFound()
+    return row
+  }
   builder.queryField('recipient', (t) =>
     t.prismaField({
       type: Recipient,
@@ -70,11 +75,19 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
       subGraphs,
       args: { id: t.arg.id({ required: true }) },
       extensions: reads({ kind: 'one', model: 'CareRecipient', idArgument: 'id' }),
-      resolve: async (query, _, { id }, { scope }) => {
-        const row = await repo.graphRecipient(scope, query, idArgument('CareRecipient', id))
-        if (!row) throw notFound()
-        return row
-      },
+      resolve: (query, _, { id }, context) => found(query, id, context),
+    }),
+  )
+  builder.subscriptionField('recipientChanges', (t) =>
+    t.prismaField({
+      type: Recipient,
+      nullable: true,
+      description: 'The recipient, and again after every change of what is asked for. Ends when it is no longer the caller’s to see.',
+      access: { permission: 'recipient:read' },
+      subGraphs,
+      args: { id: t.arg.id({ required: true }) },
+      subscribe: (_, { id }, { watch }) => watch([idArgument('CareRecipient', id)]),
+      resolve: (query, _, { id }, context) => found(query, id, context),
     }),
   )
 

@@ -121,7 +121,8 @@ export const directoryMethods = {
     output: z.array(settled),
   },
   /**
-   * One person anew, active at once; the Identity is made where there is none, else it gets one more membership.
+   * One person anew, active at once; the Identity is made where there is none, else it gets one more membership; by single sign-on only where
+   * it has none on these planes yet.
    * @throws ALREADY_MEMBER where the role is held without a link, ALREADY_LINKED, DIRECTORY_ROLE_REFUSED, FORBIDDEN
    */
   provisionMember: {

@@ -32,7 +32,7 @@ import { emailInput } from './email-address.ts'
 
 export { directoryRoles, mostSettled, privilegedRoles, type Settled } from './contract-directory.ts'
 export { canonicalEmail } from './email-address.ts'
-export { totpNotEnrolled } from './contract-members.ts'
+export { factorNeeded, totpNotEnrolled } from './contract-members.ts'
 export { passwordRefused } from './credentials/password-rule.ts'
 export type { BearerMemory, Recalled } from './recall.ts'
 export { signOnRequired } from './contract-sign-on.ts'

@@ -81,6 +81,12 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
         select: { id: true, plane: true, status: true },
       }),
 
+    /** Whether somebody with this address is a member, active or suspended, on one of these planes. */
+    async hasMember(scope: Scope, email: string, planes: readonly string[]): Promise<boolean> {
+      const where = { tenantId: scope.tenantId, plane: { in: [...planes] }, status: { not: 'ENDED' as const }, identity: { email } }
+      return (await db(scope).membership.findFirst({ where, select: { id: true } })) !== null
+    },
+
     /** The people of addresses, made where there are none; each says whether this call made it. */
     async ensureIdentities(scope: Scope, wanted: readonly { email: string; locale: string }[]) {
       const { tenantId } = scope

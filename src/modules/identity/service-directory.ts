@@ -118,6 +118,8 @@ export function createDirectory(parts: DirectoryParts & { onlyOperator: Operator
       const here = { source, connectionId }
       onlyItself(scope, here)
       mayBecome(wanted)
+      // What single sign-on says of an address is no proof that its owner is the member who has it.
+      if (source === 'SAML' && (await repo.hasMember(scope, wanted.email, planesOfDirectories))) throw alreadyMember()
       try {
         const [made] = await provision(scope, here, [{ key: 'one', membershipId: null, end: false, ...wanted }], wanted.role)
         if (!made) throw alreadyMember()

@@ -7,7 +7,7 @@ import { timedOut } from '../../kernel/fault.ts'
 import type { Caller } from '../../kernel/scope.ts'
 import { faultOf } from './errors.ts'
 import type { Prelude } from './group-query.ts'
-import { settingsPrelude } from './operation.ts'
+import { settingsPrelude } from './settings.ts'
 import type { ReadLane } from './read-lane.ts'
 
 /** The statement that looks the asker up on the caller's own read login, and what it must come to. */

@@ -17,10 +17,12 @@ import {
   writeLoginOf,
   type Login,
 } from './logins.ts'
-import { OperationPool, startingWith, WritePool, type Operation, type Settings } from './operation.ts'
+import { OperationPool, startingWith, type Operation } from './operation.ts'
 import { ReadLane } from './read-lane.ts'
+import type { Settings } from './settings.ts'
 import type { StoredModels } from './stored-models.ts'
 import { Unit, type Transactions, type Tx } from './unit.ts'
+import { addAtOnce, WritePool, WriteTransaction } from './write-pool.ts'
 
 export interface DatabaseOptions {
   /** Host, port and database; user and password in it are replaced by each login's. */
@@ -42,6 +44,7 @@ export class Database {
   readonly #pools = new Map<Login, WritePool>()
   readonly gate: Gate
   #written: () => void = () => {}
+  #unheard: ReadonlySet<string> = new Set()
 
   constructor(options: DatabaseOptions) {
     this.#options = options
@@ -52,6 +55,11 @@ export class Database {
   /** Calls `listener` after every commit of a write, whose audit rows wait to be sealed. One listener. */
   onWrite(listener: () => void): void {
     this.#written = listener
+  }
+
+  /** Names the events that nobody handles: publishing one need not wake whoever delivers. Until told, every event does. */
+  leaveUnheard(names: readonly string[]): void {
+    this.#unheard = new Set(names)
   }
 
   /** A unit of work for a caller. Reads and writes go through the logins of the caller's plane. */
@@ -71,19 +79,31 @@ export class Database {
   }
 
   readonly #transactions: Transactions = {
-    // A login without a pipelined lane of its own (jobs, operator) reads on its write pool.
-    read: (unit, login, work) =>
-      login.endsWith('_read')
-        ? this.#start({ kind: 'read', lane: this.#lane(login), settings: settingsOf(unit.caller), signal: unit.signal }, work)
-        : this.#start({ kind: 'write', pool: this.#pool(login), settings: settingsOf(unit.caller), signal: unit.signal }, work),
+    read: (unit, login, work) => this.#start(this.#reading(unit, login), work),
     write: async (unit, login, work) => {
-      const written = await this.#start(
-        { kind: 'write', pool: this.#pool(login), settings: settingsOf(unit.caller), signal: unit.signal },
-        work,
-      )
+      const transaction = this.#writing(unit, login)
+      const written = await this.#start(transaction, (tx) => work(tx, (last) => transaction.commit(last)))
       this.#written()
       return written
     },
+    add: async (unit, login, statement) => {
+      const { caller, signal } = unit
+      await addAtOnce(this.#pool(login), settingsOf(caller), statement, signal).catch((error: unknown) => {
+        throw faultOf(error)
+      })
+      this.#written()
+    },
+    unheard: () => this.#unheard,
+  }
+
+  /** A login without a pipelined lane of its own (jobs, operator) reads on its write pool. */
+  #reading(unit: Unit, login: Login): Operation {
+    if (!login.endsWith('_read')) return this.#writing(unit, login)
+    return { lane: this.#lane(login), settings: settingsOf(unit.caller), signal: unit.signal }
+  }
+
+  #writing(unit: Unit, login: Login): WriteTransaction {
+    return new WriteTransaction(this.#pool(login), settingsOf(unit.caller), unit.signal)
   }
 
   #start<T>(operation: Operation, work: (tx: Tx) => Promise<T>): Promise<T> {

@@ -3,12 +3,18 @@
  * `gate` that answers ids and states alone; there is no other way around Row Level Security.
  */
 import { authLogin, operatorLogin, workerLogin, type Login } from './logins.ts'
-import type { WritePool } from './operation.ts'
+import type { WritePool } from './write-pool.ts'
 
 export interface TenantGlance {
   readonly tenantId: string
   readonly slug: string
   readonly status: 'ACTIVE' | 'SUSPENDED' | 'LEFT'
+}
+
+export interface Changes {
+  /** What was visible. Postgres's own text, to ask with the next time. */
+  readonly snapshot: string
+  readonly changed: readonly { readonly tenantId: string; readonly id: string }[]
 }
 
 export class Gate {
@@ -73,6 +79,18 @@ export class Gate {
       [],
     )
     return rows[0]!
+  }
+
+  /**
+   * Which ids of these tenants the audit trail names as changed by what became visible after `since`; at most 1,001.
+   * @param since a snapshot of an earlier answer; null: none changed, tell me where we are.
+   */
+  async changes(since: string | null, tenantIds: readonly string[]): Promise<Changes> {
+    const rows = await this.#pool(workerLogin).bare<{ snapshot: string; tenantId: string | null; id: string | null }>(
+      'select snapshot, tenant_id as "tenantId", id from gate.changes($1::pg_snapshot, $2::uuid[])',
+      [since, tenantIds],
+    )
+    return { snapshot: rows[0]!.snapshot, changed: rows.flatMap(({ tenantId, id }) => (tenantId && id ? [{ tenantId, id }] : [])) }
   }
 
   /** Every tenant, for the operator. */

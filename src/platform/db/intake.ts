@@ -1,12 +1,12 @@
 /**
- * What is written along with every command: its audit rows and its outbox rows, in its own transaction. The platform
- * writes these two insert-only tables so that no module can forget to, and no change commits without a trace.
+ * What is written along with every command: its audit rows and its outbox rows, in its own transaction and in one round trip with its
+ * end. The platform writes these two insert-only tables so that no module can forget to, and no change commits without a trace.
  */
 import { newId } from '../../kernel/id.ts'
 import type { AuditEntry } from '../../kernel/audit-entry.ts'
 import type { EventType } from '../../kernel/event.ts'
 import type { Actor, Caller } from '../../kernel/scope.ts'
-import type { Tx } from './unit.ts'
+import type { Prelude } from './group-query.ts'
 
 export interface PublishedEvent {
   readonly type: EventType
@@ -23,9 +23,16 @@ function actorIdOf(actor: Actor): string | null {
   return actor.kind === 'directory' ? actor.connectionId : null
 }
 
-/** Inserts the audit rows of one transaction in one statement. `at` is the database's clock. */
-export async function writeAudit(tx: Tx, caller: Caller, entries: readonly AuditEntry[]): Promise<void> {
-  if (entries.length === 0) return
+const addAudit = `insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome,
+    purpose, request_id, session_id, sign_in_method, source_address, user_agent, detail)
+  select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
+  from jsonb_to_recordset($1::jsonb) as r(id uuid, actor_kind text, actor_id uuid, plane text,
+    action text, resource text, resource_id uuid, subject_id uuid, outcome text, purpose text, request_id text,
+    session_id uuid, sign_in_method text, source_address text, user_agent text, detail jsonb)`
+
+/** The statement that inserts the audit rows of one transaction. `at` is the database's clock. @throws beyond the bound, or without a row. */
+export function auditStatement(caller: Caller, entries: readonly AuditEntry[]): Prelude {
+  if (entries.length === 0) throw new Error('A command recorded nothing in the audit trail.')
   if (entries.length > maxRows) throw new Error(`One unit of work recorded ${entries.length} audit rows; the bound is ${maxRows}.`)
   const { actor } = caller
   const rows = entries.map((entry) => ({
@@ -46,18 +53,22 @@ export async function writeAudit(tx: Tx, caller: Caller, entries: readonly Audit
     user_agent: caller.userAgent,
     detail: entry.detail ?? {},
   }))
-  await tx.$executeRaw`
-    insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome,
-      purpose, request_id, session_id, sign_in_method, source_address, user_agent, detail)
-    select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, actor_kind text, actor_id uuid, plane text,
-      action text, resource text, resource_id uuid, subject_id uuid, outcome text, purpose text, request_id text,
-      session_id uuid, sign_in_method text, source_address text, user_agent text, detail jsonb)`
+  return { text: addAudit, values: [JSON.stringify(rows)] }
 }
 
-/** Inserts the outbox rows of one transaction in one statement. */
-export async function writeOutbox(tx: Tx, caller: Caller, events: readonly PublishedEvent[]): Promise<void> {
-  if (events.length === 0) return
+const addEvents = `insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
+  select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
+  from jsonb_to_recordset($1::jsonb) as r(id uuid, name text, aggregate_id uuid, payload jsonb, actor_id uuid, request_id text)`
+
+/** Leaves with the commit and wakes whoever delivers. */
+const notify: Prelude = { text: "select pg_notify('maristan_outbox', '')", values: [] }
+
+/**
+ * The statements that insert the outbox rows of one transaction; none without events.
+ * @param unheard events that nobody handles: they wake nobody, and are set aside when somebody looks. @throws beyond the bound.
+ */
+export function outboxStatements(caller: Caller, events: readonly PublishedEvent[], unheard: ReadonlySet<string>): Prelude[] {
+  if (events.length === 0) return []
   if (events.length > maxRows) throw new Error(`One unit of work published ${events.length} events; the bound is ${maxRows}.`)
   const rows = events.map(({ type, aggregateId, payload }) => ({
     id: newId(),
@@ -67,13 +78,6 @@ export async function writeOutbox(tx: Tx, caller: Caller, events: readonly Publi
     actor_id: actorIdOf(caller.actor),
     request_id: caller.requestId,
   }))
-  // The notification leaves with the commit and wakes whoever delivers.
-  await tx.$executeRaw`
-    with written as (
-      insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
-      select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
-      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, name text, aggregate_id uuid, payload jsonb,
-        actor_id uuid, request_id text)
-    )
-    select pg_notify('maristan_outbox', '')`
+  const added = { text: addEvents, values: [JSON.stringify(rows)] }
+  return events.every(({ type }) => unheard.has(type.name)) ? [added] : [added, notify]
 }

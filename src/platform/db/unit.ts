@@ -6,7 +6,8 @@ import type { AuditEntry } from '../../kernel/audit-entry.ts'
 import type { EventType } from '../../kernel/event.ts'
 import type { Caller, Scope, UnitOfWork } from '../../kernel/scope.ts'
 import type { Prisma } from './generated/client.ts'
-import { writeAudit, writeOutbox, type PublishedEvent } from './intake.ts'
+import type { Prelude } from './group-query.ts'
+import { auditStatement, outboxStatements, type PublishedEvent } from './intake.ts'
 import type { Login } from './logins.ts'
 
 export type Tx = Prisma.TransactionClient
@@ -18,7 +19,12 @@ export type Only<Models extends ModelName> = Pick<Tx, Uncapitalize<Models>>
 /** Opens transactions; given to a unit by the database. */
 export interface Transactions {
   read<T>(unit: Unit, login: Login, work: (tx: Tx) => Promise<T>): Promise<T>
-  write<T>(unit: Unit, login: Login, work: (tx: Tx) => Promise<T>): Promise<T>
+  /** @param work must call `commit` last: it sends the given statements and the transaction's end in one round trip. */
+  write<T>(unit: Unit, login: Login, work: (tx: Tx, commit: (last: readonly Prelude[]) => Promise<void>) => Promise<T>): Promise<T>
+  /** A transaction of one statement, in one round trip. */
+  add(unit: Unit, login: Login, statement: Prelude): Promise<void>
+  /** Events that nobody handles. */
+  unheard(): ReadonlySet<string>
 }
 
 export interface UnitOptions {
@@ -91,7 +97,7 @@ export class Unit implements UnitOfWork {
     const entries = this.#readAudit
     if (entries.length === 0) return
     this.#readAudit = []
-    await this.#options.transactions.write(this, this.#options.writeLogin, (tx) => writeAudit(tx, this.caller, entries))
+    await this.#options.transactions.add(this, this.#options.writeLogin, auditStatement(this.caller, entries))
   }
 
   /**
@@ -100,14 +106,13 @@ export class Unit implements UnitOfWork {
    */
   async command<T>(work: (scope: Scope) => Promise<T>, login: Login = this.#options.writeLogin): Promise<T> {
     if (this.#command) throw new Error('A command is already open in this unit of work.')
-    return this.#options.transactions.write(this, login, async (tx) => {
+    const { transactions } = this.#options
+    return transactions.write(this, login, async (tx, commit) => {
       const command: Command = { tx, audit: [], events: [] }
       this.#command = command
       try {
         const result = await work(this.scope)
-        if (command.audit.length === 0) throw new Error('A command recorded nothing in the audit trail.')
-        await writeAudit(tx, this.caller, command.audit)
-        await writeOutbox(tx, this.caller, command.events)
+        await commit([auditStatement(this.caller, command.audit), ...outboxStatements(this.caller, command.events, transactions.unheard())])
         return result
       } finally {
         this.#command = null

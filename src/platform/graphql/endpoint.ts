@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import { GraphQLError, type ExecutionResult, type GraphQLSchema } from 'graphql'
+import { GraphQLError, type ExecutionArgs, type ExecutionResult, type GraphQLSchema } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import { Fault } from '../../kernel/fault.ts'
 import { locales, type Locale } from '../../kernel/locale.ts'
@@ -15,9 +15,13 @@ import { headersOf, statusOf } from '../http/answer.ts'
 import { readJsonBody } from '../http/body.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
-import type { CompiledReads, Expected, Question } from './compiled/reads.ts'
+import type { Watchers } from '../watch/watchers.ts'
+import type { CompiledReads, Expected } from './compiled/reads.ts'
 import { createContext, type Context } from './context.ts'
+import { createDirect, type Direct } from './direct.ts'
+import { Documents } from './documents.ts'
 import { useLimits } from './limits.ts'
+import { subscribeLive } from './live.ts'
 
 export interface EndpointOptions {
   readonly plane: Plane
@@ -29,6 +33,7 @@ export interface EndpointOptions {
   readonly log: Log
   /** Null: every document takes the ordinary path. */
   readonly reads: CompiledReads | null
+  readonly watchers: Watchers
   open(caller: Caller, signal: AbortSignal): Unit
 }
 
@@ -44,6 +49,8 @@ export type Authenticate = () => Promise<Asked>
 
 export type Expect = () => Promise<Expected | null>
 
+const jsonType = 'application/json; charset=utf-8'
+
 export interface Endpoint {
   /** @param expect who asks, from memory and not yet confirmed; null where only `authenticate` can say. */
   handle(request: IncomingMessage, response: ServerResponse, http: RequestContext, authenticate: Authenticate, expect: Expect): Promise<void>
@@ -53,6 +60,8 @@ interface ServerContext {
   readonly authenticate: Authenticate
   readonly http: RequestContext
   readonly cookies: string[]
+  /** What was executed already: Yoga only writes it down. */
+  readonly result: ExecutionResult | null
 }
 
 export const maxBodyBytes = 256 * 1024
@@ -62,6 +71,23 @@ const requestIds = new AsyncLocalStorage<string>()
 
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const path = `/graphql/${options.plane}`
+  const limits = { development: options.development, guessable: options.guessable }
+  const contextOf = async ({ authenticate, http, cookies }: Omit<ServerContext, 'result'>): Promise<Context> => {
+    const { caller, locale } = await authenticate()
+    return createContext({
+      unit: options.open(caller, http.signal),
+      plane: options.plane,
+      locale,
+      answer: { setCookie: (value) => cookies.push(value) },
+      watch: (ids) => options.watchers.watch({ caller, ids, signal: AbortSignal.any([http.signal, http.stopping]) }),
+    })
+  }
+  const direct: Direct = createDirect({
+    schema: options.schema,
+    documents: new Documents({ schema: options.schema, limits, keptFrom: 2 }),
+    reads: options.reads,
+    mask: (error) => mask(error, options.log),
+  })
   const yoga = createYoga<ServerContext, Context>({
     schema: options.schema,
     graphqlEndpoint: path,
@@ -74,90 +100,65 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     multipart: false,
     batching: false,
     maskedErrors: { maskError: (error) => mask(error, options.log) },
-    plugins: [useLimits({ development: options.development, guessable: options.guessable }), useQuietValidation(), useUnitOfWork()],
-    context: async ({ authenticate, http, cookies }) => {
-      const asked = await authenticate()
-      const unit = options.open(asked.caller, http.signal)
-      return createContext({ unit, plane: options.plane, locale: asked.locale, answer: { setCookie: (value) => cookies.push(value) } })
-    },
+    plugins: [useLimits(limits), useQuietValidation(), useUnitOfWork(contextOf), useResult()],
+    context: contextOf,
   })
 
   return {
     async handle(request, response, http, authenticate, expect) {
       const body = request.method === 'POST' ? await readJsonBody(request, maxBodyBytes) : undefined
-      if (body && options.reads && (await answerCompiled(options.reads, body, request, response, http, expect))) return
+      const cookies: string[] = []
+      const own = { authenticate, http, cookies }
+      const done = body ? await requestIds.run(http.requestId, () => direct({ request, body, http, expect, open: () => contextOf(own) })) : null
+      if (cookies.length > 0) response.setHeader('set-cookie', cookies)
+      if (done && 'text' in done) {
+        response.writeHead(done.status, { ...done.headers, 'content-type': jsonType, 'content-length': Buffer.byteLength(done.text) })
+        response.end(done.text)
+        return
+      }
       const url = `http://${http.client.host}${path}${http.query ? `?${http.query}` : ''}`
       const headers = new Headers({ accept: request.headers.accept ?? '*/*' })
       // Judged above, in whatever letters it was written.
       if (body) headers.set('content-type', 'application/json')
-      const cookies: string[] = []
       const init = { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal }
-      const answer = await requestIds.run(http.requestId, () => yoga.fetch(url, init, { authenticate, http, cookies }))
-      for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
-      if (cookies.length > 0) response.setHeader('set-cookie', cookies)
-      response.statusCode = answer.status
-      if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
-      else response.end()
+      await requestIds.run(http.requestId, async () => {
+        const answer = await yoga.fetch(url, init, { ...own, result: done?.result ?? null })
+        for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
+        if (cookies.length > 0) response.setHeader('set-cookie', cookies)
+        response.statusCode = answer.status
+        if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
+        else response.end()
+      })
     },
   }
 }
 
-const jsonType = 'application/json; charset=utf-8'
-
-/** The question in a body, if it is a plain one: a document and its variables. Whatever is wrong with another, Yoga says. */
-function questionIn(body: Buffer): Question | null {
-  let asked: unknown
-  try {
-    asked = JSON.parse(body.toString())
-  } catch {
-    return null
-  }
-  if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) return null
-  const { query, variables, ...rest } = asked as Record<string, unknown>
-  if (typeof query !== 'string' || Object.keys(rest).length > 0) return null
-  if (variables === undefined || variables === null) return { query, variables: {} }
-  return typeof variables === 'object' && !Array.isArray(variables) ? { query, variables: variables as Question['variables'] } : null
-}
-
-/** An expected failure as it is; anything else is thrown on. */
-function refusalOf(error: unknown): Fault {
-  if (error instanceof Fault) return error
-  throw error
-}
-
-/** @returns whether it answered. */
-async function answerCompiled(
-  reads: CompiledReads,
-  body: Buffer,
-  { headers }: IncomingMessage,
-  response: ServerResponse,
-  http: RequestContext,
-  expect: Expect,
-): Promise<boolean> {
-  // Content is negotiated by Yoga wherever there is anything to negotiate.
-  if (headers.accept !== undefined && headers.accept !== 'application/json' && headers.accept !== '*/*') return false
-  const asked = questionIn(body)
-  const answer = asked && (await reads.answer(asked, expect, http.signal).catch(refusalOf))
-  if (!answer) return false
-  if (answer instanceof Fault) {
-    const text = JSON.stringify({ errors: [{ message: answer.message, extensions: { code: answer.code, kind: answer.kind } }] })
-    response.writeHead(statusOf(answer), { ...headersOf(answer), 'content-type': jsonType, 'content-length': Buffer.byteLength(text) })
-    response.end(text)
-    return true
-  }
-  response.writeHead(200, { 'content-type': jsonType, 'content-length': Buffer.byteLength(answer) })
-  response.end(answer)
-  return true
-}
-
-/** Queries and mutations run inside their unit of work. If its PHI reads cannot be written down, nothing is answered. */
-function useUnitOfWork(): Plugin<Context> {
+/**
+ * Queries and mutations run inside their unit of work, every answer of a subscription inside one of its own. If its PHI reads cannot be
+ * written down, nothing is answered.
+ */
+function useUnitOfWork(reopen: (server: ServerContext) => Promise<Context>): Plugin<Context & ServerContext> {
   return {
+    onSubscribe({ setSubscribeFn }) {
+      setSubscribeFn((args: ExecutionArgs) => {
+        const server = args.contextValue as ServerContext
+        return subscribeLive(args, { reopen: () => reopen(server), hold: () => server.http.holdStream() })
+      })
+    },
     onExecute({ executeFn, setExecuteFn }) {
       setExecuteFn((args) => {
         const { unit } = args.contextValue as Context
         return unit.read(async () => (await executeFn(args)) as ExecutionResult)
       })
+    },
+  }
+}
+
+/** Hands Yoga what was executed already. */
+function useResult(): Plugin<Context, ServerContext> {
+  return {
+    onParams({ context, setResult }) {
+      if (context.result) setResult(context.result)
     },
   }
 }

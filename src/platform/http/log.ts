@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { pino, type DestinationStream } from 'pino'
 import { Fault } from '../../kernel/fault.ts'
+import { gathered } from './log-lines.ts'
 
 /** The keys that may be logged. None of them is for names, places, free text or anything a person typed. */
 export const logKeys = [
@@ -117,7 +118,7 @@ function allowed(record: LogRecord): Record<string, unknown> {
 
 /**
  * Makes the log: one JSON line an event, `{ level, time, event, ... }`.
- * @param destination standard output unless told.
+ * @param destination standard output unless told, with lines gathered for a moment.
  */
 export function createLog({ level, destination }: { readonly level: LogLevel; readonly destination?: DestinationStream }): Log {
   const options = {
@@ -127,7 +128,7 @@ export function createLog({ level, destination }: { readonly level: LogLevel; re
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  const logger = destination ? pino(options, destination) : pino(options)
+  const logger = pino(options, destination ?? gathered(pino.destination(1)))
   const write =
     (at: Exclude<LogLevel, 'silent'>): Write =>
     (name, record = {}) => {

@@ -1,6 +1,6 @@
 /**
- * One pass of the sealer, inside the transaction that its caller opened: takes the lock, reads where sealing stands, and appends the
- * links of what can be sealed. It remembers the heads of the chains as long as nobody else has sealed in between.
+ * One pass of the sealer, one transaction: takes the lock, reads where sealing stands, and appends the links of what can be sealed. It
+ * remembers the heads of the chains as long as nobody else has sealed in between.
  */
 import { LRUCache } from 'lru-cache'
 import type pg from 'pg'
@@ -41,23 +41,31 @@ export class OrderLost extends Error {
 }
 
 export interface Pass {
-  /** @returns how many lines it linked; null when another process holds the lock. The caller commits. */
+  /**
+   * @param at sends what it is given at once, without waiting for the answer before. After an error its transaction may still be open.
+   * @returns how many lines it linked; null when another process holds the lock.
+   */
   seal(at: pg.Client): Promise<number | null>
   /** After a transaction that did not commit: what is remembered may never have been. */
   forget(): void
 }
+
+const look = `begin;
+  select pg_try_advisory_xact_lock(hashtext('maristan audit sealer')) as mine;
+  select epoch, xid::text, event_id as id, ahead from gate.seal_cursor()`
 
 export function createPass(): Pass {
   const heads = new LRUCache<string, Head>({ max: 20_000 })
   let cursor = ''
 
   async function seal(at: pg.Client): Promise<number | null> {
-    const { rows: locks } = await at.query<{ mine: boolean }>(
-      "select pg_try_advisory_xact_lock(hashtext('maristan audit sealer')) as mine",
-    )
-    if (!locks[0]!.mine) return null
-    // A statement of its own: only now does it see what the holder before committed.
-    const { rows: cursors } = await at.query<Cursor>('select epoch, xid::text, event_id as id, ahead from gate.seal_cursor()')
+    // Statements of their own in one message: only after the lock is it seen what the holder before committed.
+    const looked = (await at.query(look)) as unknown as readonly [unknown, pg.QueryResult<{ mine: boolean }>, pg.QueryResult<Cursor>]
+    const [, { rows: locks }, { rows: cursors }] = looked
+    if (!locks[0]!.mine) {
+      await at.query('rollback')
+      return null
+    }
     const stands = cursors[0] ?? beginning
     if (stands.ahead) throw new OrderLost()
     if (nameOf(stands) !== cursor) heads.clear()
@@ -68,7 +76,14 @@ export function createPass(): Pass {
       rows = await unsealedAfter(at, stands, floors[0]!.floor)
     }
     cursor = nameOf(rows.at(-1) ?? stands)
-    if (rows.length > 0) await append(at, rows)
+    if (rows.length === 0) {
+      await at.query('rollback')
+      return 0
+    }
+    const byTenant = Map.groupBy(rows, ({ tenantId }) => tenantId)
+    await learnHeads(at, [...byTenant.keys()].filter((tenantId) => !heads.has(tenantId)))
+    // Sent together: the commit of a transaction whose links failed undoes it.
+    await Promise.all([append(at, byTenant), at.query('commit')])
     return rows.length
   }
 
@@ -80,9 +95,8 @@ export function createPass(): Pass {
     return rows
   }
 
-  async function append(at: pg.Client, rows: readonly Unsealed[]): Promise<void> {
-    const byTenant = Map.groupBy(rows, ({ tenantId }) => tenantId)
-    await learnHeads(at, [...byTenant.keys()].filter((tenantId) => !heads.has(tenantId)))
+  /** Sends the links of lines whose chains' heads are known. */
+  function append(at: pg.Client, byTenant: ReadonlyMap<string, readonly Unsealed[]>): Promise<unknown> {
     const inOrder: Unsealed[] = []
     const begins: number[] = []
     const seqs: number[] = []
@@ -100,7 +114,7 @@ export function createPass(): Pass {
       }
       heads.set(tenantId, head)
     }
-    await at.query('select audit.append_links($1, $2, $3, $4, $5, $6, $7::text[]::xid8[], $8, $9)', [
+    return at.query('select audit.append_links($1, $2, $3, $4, $5, $6, $7::text[]::xid8[], $8, $9)', [
       [...byTenant.keys()],
       begins,
       seqs,

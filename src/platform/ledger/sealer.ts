@@ -53,7 +53,8 @@ export function createSealer(options: SealerOptions): Sealer {
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
       application_name: 'maristan sealer',
-    })
+      pipeline: true,
+    } as pg.ClientConfig)
     // Without a listener a connection that breaks between two passes would end the process.
     fresh.on('error', () => {
       if (client === fresh) client = null
@@ -75,9 +76,7 @@ export function createSealer(options: SealerOptions): Sealer {
   async function passNow(): Promise<number | null> {
     const at = await connected()
     try {
-      await at.query('begin')
       const count = await sealing.seal(at)
-      await at.query(count === null || count === 0 ? 'rollback' : 'commit')
       if (count !== null && count > 0) sealed(count)
       return count
     } catch (error) {

@@ -59,6 +59,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { database, log } = options
   const handlers = handlersOf(options.modules, options.made)
   const unhandled = unhandledEvents(options.modules)
+  database.leaveUnheard(unhandled)
   const metrics: OutboxMetrics = createOutboxMetrics(options.registry, () => database.gate.outboxState())
   const wake = new Wake({
     url: urlFor(workerLogin, options.databaseUrl, options.loginSecret),
@@ -130,8 +131,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   async function serve(tenantId: string): Promise<number> {
     let count = 0
     try {
-      if (unhandled.length > 0) count += await bookkeeping(tenantId, (unit) => skipUnhandled(unit.db, unhandled, 1_000))
-      for (const event of await bookkeeping(tenantId, (unit) => dueEvents(unit.db, turn))) {
+      const { skipped, due } = await bookkeeping(tenantId, async (unit) => ({
+        skipped: unhandled.length > 0 ? await skipUnhandled(unit.db, unhandled, 1_000) : 0,
+        due: await dueEvents(unit.db, turn),
+      }))
+      count += skipped
+      for (const event of due) {
         if (stopping) break
         if (await deliver(tenantId, event)) count++
       }

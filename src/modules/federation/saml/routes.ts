@@ -16,6 +16,7 @@ import { cookieIn, onlyOwnForm, readForm } from './forms.ts'
 import type { Outgoing } from './messages.ts'
 import { answerPage } from './page.ts'
 import { absentPage, askPage, postPage, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
+import { setupCookie } from './parts.ts'
 import { samlPlanes } from './rules.ts'
 import type { SetupPages } from './setup/pages.ts'
 
@@ -39,7 +40,7 @@ interface Visit {
 type Handler = (visit: Visit) => Promise<void>
 
 /** The visitor's unit of work, which may look at keys and requests as no plane's login may, in the name of the member who came. */
-const as = (visitor: Unit, member: Unit): Scope => ({ ...visitor.scope, actor: member.caller.actor })
+const as = (visitor: Unit, { caller: { actor, permissions } }: Unit): Scope => ({ ...visitor.scope, actor, permissions })
 
 export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route {
   const planeIn = (query: URLSearchParams) => samlPlanes.find((one) => one === query.get('plane')) ?? null
@@ -52,6 +53,13 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
   }
   const refused = (visit: Visit, attemptId: string): void =>
     answerPage(visit.response, 403, refusedPage(visit.locale, attemptId, loginPath(visit)))
+
+  /** Whoever is signed in on the console; nobody there is no mistake of the browser's. */
+  const administrator = ({ slug, request, http }: Visit): Promise<Unit | null> =>
+    door.ask(slug, 'console', request, http).catch((error: unknown) => {
+      if (error instanceof Fault) return null
+      throw error
+    })
 
   const metadata: Handler = async ({ slug, request, response, http }) => {
     const unit = await door.visit(slug, request, http)
@@ -66,7 +74,11 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     const plane = planeIn(query)
     const stepUp = query.get('step-up') === '1'
     const unit = await door.visit(slug, request, http)
-    const scope = stepUp && plane ? as(unit, await door.ask(slug, plane, request, http)) : unit.scope
+    // A test is begun from the set-up, by an administrator of the console, or by a link to it.
+    const test = query.get('test')
+    const setupOf = cookieIn(request, setupCookie)
+    const asking = stepUp && plane ? await door.ask(slug, plane, request, http) : test === '1' ? await administrator(visit) : null
+    const scope = asking === null ? unit.scope : as(unit, asking)
     const returnTo = query.get('return') ?? query.get('RelayState')
     const connectionId = query.get('connection')
     const email = query.get('email')
@@ -77,7 +89,7 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
         ...(plane === null ? {} : { plane }),
         ...(returnTo === null ? {} : { returnTo }),
         stepUp,
-        test: query.get('test') === '1',
+        ...(test === null ? {} : { test: test === '1' ? { setup: setupOf?.slice(0, 100) } : { link: test.slice(0, 100) } }),
         forceAuthn: query.get('force') === '1',
       }),
     )

@@ -7,7 +7,7 @@ import type { Scope } from '../../../kernel/scope.ts'
 import { need } from '../../../platform/authorise.ts'
 import { checked } from '../../../platform/contract.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
-import { codeRefused, totpNotEnrolled, type Identity } from '../../identity/contract.ts'
+import { codeRefused, factorNeeded, totpNotEnrolled, type Identity } from '../../identity/contract.ts'
 import type { Vault } from '../../vault/contract.ts'
 import {
   custodyMethods, exportKeyRefused, holdLifted, holdPlaced, offboardingAsked, offboardingCancelled, offboardingNotAsked, offboardingOpen,
@@ -29,6 +29,7 @@ const refusals = {
   WRONG: codeRefused,
   LIMIT: () => tooMany({ retryAfterSeconds: 3_600 }),
   NOT_ENROLLED: totpNotEnrolled,
+  NO_STEP_UP: factorNeeded,
 } as const satisfies Record<string, () => Fault>
 
 const holding = 'audit:export'

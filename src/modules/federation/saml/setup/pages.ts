@@ -40,7 +40,7 @@ export interface SetupPages {
 }
 
 export function createSetupPages(parts: Parts, connections: Connections): SetupPages {
-  const { traffic, clock, config } = parts
+  const { traffic, identity, clock, config } = parts
   const now = () => new Date(clock.nowMs())
   const pathOf = (slug: string) => `/saml/${slug}/setup`
 
@@ -72,7 +72,7 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
     switch (form.get('action')) {
       case 'vendor': {
         const { version: _, connectionId: __, ...settings } = parseInput(shapes.change.input, { connectionId, version: 0, vendor: text('vendor'), name: text('name') })
-        return void (await connections.change(scope, connectionId, null, { vendor: settings.vendor ?? 'generic', name: settings.name ?? 'SAML' }))
+        return void (await connections.change(scope, connectionId, null, { vendor: settings.vendor ?? 'generic', name: settings.name ?? 'SAML' }, 'SETUP'))
       }
       case 'metadata': {
         const file = text('file')
@@ -80,14 +80,23 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
         return void (await connections.configure(scope, connectionId, given))
       }
       case 'mapping': {
-        const given = parseInput(shapes.change.input, { connectionId, version: 0, emailAttribute: text('email'), idAttribute: text('id'), jitRole: text('jit-role') })
-        return void (await connections.change(scope, connectionId, null, {
+        const given = parseInput(shapes.change.input, {
+          connectionId,
+          version: 0,
+          emailAttribute: text('email'),
+          idAttribute: text('id'),
+          jitRole: text('jit-role'),
+          directoryId: text('directory'),
+        })
+        const settings = {
           emailAttribute: given.emailAttribute ?? null,
           idAttribute: given.idAttribute ?? null,
           jitRole: given.jitRole ?? null,
           jitAllowed: form.has('jit'),
           allowUnsolicited: form.has('unsolicited'),
-        }))
+          ...(form.has('directory') ? { directoryId: given.directoryId ?? null } : {}),
+        }
+        return void (await connections.change(scope, connectionId, null, settings, 'SETUP'))
       }
       case 'rules': {
         const rows = Array.from({ length: mostRules }, (_, k) => ({ attribute: text(`attribute-${k}`), value: text(`value-${k}`), role: text(`role-${k}`) }))
@@ -113,7 +122,9 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
       const connection = await connections.existing(unit.scope, connectionId)
       const addresses = await addressesOf(parts, unit.scope)
       const attempts = await traffic.attempts(unit.scope, connectionId, 10)
-      return setupPage({ locale, path: pathOf(slug), connection, addresses, attempts, problem, done: problem === null && query.get('done') === '1' })
+      const directories = await identity.directories(unit.scope, {})
+      const done = problem === null && query.get('done') === '1'
+      return setupPage({ locale, path: pathOf(slug), connection, addresses, attempts, directories, problem, done })
     })
     answerPage(response, problem === null ? 200 : 422, page)
   }

@@ -15,6 +15,7 @@ export interface SetupView {
   readonly connection: Connection
   readonly addresses: { readonly entityId: string; readonly acsUrl: string; readonly metadataUrl: string; readonly logoutUrl: string }
   readonly attempts: readonly SamlAttempt[]
+  readonly directories: readonly { readonly connectionId: string; readonly people: number }[]
   readonly problem: string | null
   readonly done: boolean
 }
@@ -37,7 +38,7 @@ function check(name: string, label: string, checked: boolean): Html {
 }
 
 export function setupPage(view: SetupView): string {
-  const { locale, path, connection, addresses, attempts, problem, done } = view
+  const { locale, path, connection, addresses, attempts, directories, problem, done } = view
   const say = inWords(locale)
   const form = (action: string, body: Html, button: string, file = false): Html => {
     const open = file ? html`<form method="post" action="${path}" enctype="multipart/form-data">` : html`<form method="post" action="${path}">`
@@ -70,6 +71,12 @@ export function setupPage(view: SetupView): string {
     ({ createdAt, result, reason, id }) =>
       html`<tr><td><code>${createdAt.toISOString().slice(0, 16)}</code></td><td><code>${result}</code></td><td>${reason === null ? '' : reasonSentence(reason, locale)}</td><td><code>${id}</code></td></tr>`,
   )
+  const directory =
+    directories.length === 0
+      ? null
+      : html`<label>${say('directory')}<select name="directory">${option('', say('noDirectory'), connection.directoryId === null)}${directories.map(
+          ({ connectionId, people }) => option(connectionId, `${connectionId} (${people})`, connectionId === connection.directoryId),
+        )}</select></label><p>${say('directoryText')}</p>`
   const test = connection.entityId === null ? null : html`<a class="button" href="${path.replace(/setup$/, 'login')}?connection=${connection.id}&amp;test=1&amp;lang=${locale}">${say('testButton')}</a>`
   const isOn = signingStates.includes(connection.state)
 
@@ -86,7 +93,7 @@ ${problem === null ? null : html`<p class="note" role="alert"><strong>${say('pro
 <section><h2>${say('mapping')}</h2>${form(
       'mapping',
       html`${text('email', say('email'), connection.emailAttribute)}${text('id', say('immutable'), connection.idAttribute)}${check('jit', say('jit'), connection.jitAllowed)}
-<label>${say('jitRole')}${roleChoice('jit-role', connection.jitRole, say('none'))}</label>${check('unsolicited', say('idp'), connection.allowUnsolicited)}`,
+<label>${say('jitRole')}${roleChoice('jit-role', connection.jitRole, say('none'))}</label>${check('unsolicited', say('idp'), connection.allowUnsolicited)}${directory}`,
       say('save'),
     )}</section>
 <section><h2>${say('rules')}</h2><p>${say('rulesText')}</p>${form(

@@ -35,6 +35,12 @@ const words = {
   jitRole: { en: 'Their role when no rule below matches', ar: 'دورهم إذا لم تنطبق أي قاعدة' },
   none: { en: 'none: refuse', ar: 'لا شيء: رفض' },
   idp: { en: 'Take sign-ins that begin at the identity provider', ar: 'اقبل عمليات الدخول التي تبدأ عند مزوّد الهوية' },
+  directory: { en: 'Directory (SCIM) whose people sign in here, with how many they are', ar: 'الدليل (SCIM) الذي يدخل أشخاصه من هنا، وعددهم' },
+  noDirectory: { en: 'none', ar: 'لا شيء' },
+  directoryText: {
+    en: 'They are found by the id that never changes, whatever their address. Its administrators and compliance officers come in once an administrator of yours has named it in the console with a second factor.',
+    ar: 'يُعرفون بالمعرّف الذي لا يتغيّر مهما كان بريدهم. ويدخل مسؤولوه ومسؤولو الامتثال بعد أن يعيّنه مسؤول لديكم في لوحة التحكم بعامل ثانٍ.',
+  },
   rules: { en: '5. Groups to roles', ar: '٥. من المجموعات إلى الأدوار' },
   rulesText: { en: 'The first rule that matches wins. An administrator alone maps to administrators and compliance officers.', ar: 'أول قاعدة تنطبق هي الفاصلة. ربط المسؤولين ومسؤولي الامتثال يقوم به المسؤول وحده.' },
   attribute: { en: 'Attribute', ar: 'السمة' },
