@@ -69,6 +69,29 @@ export function readKeys(texts) {
 
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0
 
+/** The shortest time for which lines are kept, and how long after a month's end a checkpoint may still stand for a line of it. */
+const retentionYears = 6
+const lateMs = 31 * 86_400_000
+
+/** The signed end of months that were removed because their time was over. @throws Error saying why it is none. */
+function readRetired({ version, tenant, seq, hash, before, at }) {
+  const [ended, signedAt] = [new Date(before), new Date(at)]
+  const wellFormed = typeof tenant === 'string' && isCount(seq) && seq > 0 && hashShape.test(hash) && version === 1
+  if (!wellFormed || Number.isNaN(ended.getTime()) || Number.isNaN(signedAt.getTime())) throw new Error('says nothing that can be checked')
+  ended.setUTCFullYear(ended.getUTCFullYear() + retentionYears)
+  if (ended > signedAt) throw new Error(`removes lines that are younger than ${retentionYears} years`)
+  return { retired: true, tenant, seq, hash, before, at }
+}
+
+/** The retirement by which a chain may begin after line `seq`: null when there is none that says so. */
+function retirementFor(seq, prev, retirements, checkpoints) {
+  const found = retirements.find((one) => one.seq === seq && one.hash === prev)
+  if (!found) return null
+  // A line that was signed for long after the month was not of that month.
+  const younger = checkpoints.some((one) => one.seq <= seq && new Date(one.at).getTime() > new Date(found.before).getTime() + lateMs)
+  return younger ? null : found
+}
+
 /** One signed checkpoint out of its line. @throws Error saying why it is none. */
 function readCheckpoint(text, keys) {
   const { checkpoint, key, signature } = JSON.parse(text)
@@ -77,6 +100,7 @@ function readCheckpoint(text, keys) {
   if (!publicKey) throw new Error('is signed with a key that was not given')
   if (!verifySignature(null, Buffer.from(checkpoint), publicKey, Buffer.from(signature, 'base64url'))) throw new Error('has a wrong signature')
   const body = JSON.parse(checkpoint)
+  if (body.kind === 'maristan.audit.retired') return readRetired(body)
   const { kind, version, tenant, seq, hash, at, after, stride, marks } = body
   if (kind !== 'maristan.audit.checkpoint' || version !== 1) throw new Error('is of a kind that this verifier does not read')
   const wellFormed =
@@ -147,7 +171,8 @@ export async function verify({ lines, checkpoints, keys, from: begins = 'start',
     seq = head.after
     from = seq + 1
     hash = Buffer.from(head.prev, 'hex')
-    mine = signed.filter((one) => one.tenant === tenant).sort((a, b) => a.seq - b.seq || a.after - b.after)
+    const retirements = signed.filter((one) => one.tenant === tenant && one.retired)
+    mine = signed.filter((one) => one.tenant === tenant && !one.retired).sort((a, b) => a.seq - b.seq || a.after - b.after)
     for (const [i, one] of mine.entries()) {
       const before = mine[i - 1]
       if (one.after > (before?.seq ?? 0)) notes.push(`No checkpoint says anything of lines ${(before?.seq ?? 0) + 1} to ${one.after}.`)
@@ -156,7 +181,11 @@ export async function verify({ lines, checkpoints, keys, from: begins = 'start',
       }
     }
     if (seq === 0 && !hash.equals(genesis(tenant))) bad(1, 'forked', 'The chain does not begin as the chain of this tenant begins.')
-    if (seq > 0 && begins === 'start') bad(1, 'deleted', `Lines 1 to ${seq} are not in the export.`)
+    if (seq > 0 && begins === 'start') {
+      const retired = retirementFor(seq, head.prev, retirements, mine)
+      if (retired) notes.push(`Lines 1 to ${seq} were written before ${retired.before} and removed after their time, as signed at ${retired.at}.`)
+      else bad(1, 'deleted', `Lines 1 to ${seq} are not in the export.`)
+    }
     if (seq > 0 && mine.some((one) => agrees(one, seq, hash) === false)) bad(seq, 'recomputed', `The export goes on from a line ${seq} that is not the one that was signed.`)
   }
 

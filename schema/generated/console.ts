@@ -43,6 +43,13 @@ export type AuditOutcome =
   | 'DONE'
   | 'FAILED';
 
+/** WAITING: nothing was taken yet. RETRYING: the last batch was not taken. FAILING: five in a row were not. */
+export type AuditStreamStanding =
+  | 'FAILING'
+  | 'FLOWING'
+  | 'RETRYING'
+  | 'WAITING';
+
 export type Capability =
   | 'EDIT'
   | 'MANAGE'
@@ -138,6 +145,14 @@ export type DirectoryRole =
   | 'compliance_officer'
   | 'tenant_admin';
 
+export type DisclosureKind =
+  | 'EMERGENCY'
+  | 'EXPORT'
+  | 'MODEL'
+  | 'OPERATOR'
+  | 'READ'
+  | 'SHARED';
+
 export type ExportAuditInput = {
   actorId?: InputMaybe<Scalars['ID']['input']>;
   /** Number of the last line of the batch before; 0 for the first. */
@@ -220,6 +235,15 @@ export type OpenBreakGlassInput = {
   minutes: Scalars['Int']['input'];
   /** A sentence. It is sealed, and read by whoever reviews this. */
   reason: Scalars['String']['input'];
+  recipientId: Scalars['ID']['input'];
+};
+
+export type OpenDisclosureInput = {
+  expiresAt: Scalars['DateTime']['input'];
+  /** What no live consent covers is left out. */
+  fields: Array<PhiField>;
+  /** The party that is the member who may read. */
+  granteeId: Scalars['ID']['input'];
   recipientId: Scalars['ID']['input'];
 };
 
@@ -342,6 +366,17 @@ export type ScimRuleMatch =
 export type SessionTransport =
   | 'BEARER'
   | 'COOKIE';
+
+export type SetAuditStreamInput = {
+  /** Certificates in PEM that count beside the public ones. */
+  authorities?: InputMaybe<Scalars['String']['input']>;
+  /** Without what was sealed before. */
+  fromNow?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Sent as a bearer token. */
+  token?: InputMaybe<Scalars['String']['input']>;
+  /** By https. */
+  url: Scalars['String']['input'];
+};
 
 export type Sex =
   | 'FEMALE'

@@ -114,6 +114,7 @@ const supplies: Readonly<Record<string, Supply>> = {
   'mutation.openBreakGlass': async (ask) => ({
     input: { reason: 'A proof of the walls', minutes: 5, code: codeFor((await confirm(ask)).secret, 30) },
   }),
+  'mutation.setAuditStream': () => ({ input: { url: 'https://siem.proof.invalid/' } }),
   'query.scimRulesPreview': () => ({ rules: [] }),
   'mutation.setScimRoleRules': () => ({ rules: [] }),
   'mutation.createScimConnection': () => ({ name: `proof ${newId()}` }),

@@ -27,6 +27,7 @@ const tables = {
   CareParty: 'care.party',
   CareLink: 'care.edge',
   Consent: 'care.consent',
+  DisclosureGrant: 'care.disclosure_grant',
   Membership: 'identity.membership',
   Identity: 'identity.identity',
   Session: 'identity.session',

@@ -1,5 +1,6 @@
 /** One guarded operation: how each role calls it within its reach and beyond. A judge that is given nothing to judge fails. */
 import { expect } from 'vitest'
+import type { Plane } from '../../src/kernel/scope.ts'
 import { scopeOf, type Permission, type Reach, type Role } from '../../src/modules/access/contract.ts'
 import type { RootKind } from '../../src/proof/graph-shape.ts'
 import type { Answer, Capability, Payload, Person, Variables, World } from './world.ts'
@@ -11,6 +12,8 @@ export interface Operation {
   /** The root field. */
   readonly field: string
   readonly document: string
+  /** The only plane that has it, where a permission reaches differently there; its other operations are absent from that plane. */
+  readonly only?: Plane
   /** Where the guarded field lies below the root field: the permission of the root field, which a role may lack too. */
   readonly below?: Permission
   /** Names a record that the role reaches; made for this call where the call uses it up. */

@@ -62,7 +62,7 @@ export function planter(house: TestHouse, tenant: TestTenant) {
       const { id, partyId } = await command(coordinator, (scope) => care.createRecipient(scope, planted))
       return { id: gid('CareRecipient', id), partyId: gid('CareParty', partyId) }
     },
-    async party(kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN', membershipId?: string): Promise<string> {
+    async party(kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN' | 'ORG', membershipId?: string): Promise<string> {
       const input = { kind, name: 'Somebody', phone: '01 234567', ...(membershipId ? { membershipId } : {}) }
       return gid('CareParty', (await command(coordinator, (scope) => care.createParty(scope, input))).id)
     },

@@ -75,7 +75,9 @@ export function createTenancy({ repo, clock }: { repo: TenancyRepo; clock: Clock
       const nowMs = clock.nowMs()
       const expiresAt = new Date(nowMs + hours * hourMs)
       const { id } = await repo.addApproval(scope, { reason, grantedBy, grantedAt: new Date(nowMs), expiresAt })
-      scope.unit.record({ action: 'operator.approved', resource: 'OperatorApproval', resourceId: id, outcome: 'done', detail: { hours } })
+      // It concerns everybody of the tenant: whoever accounts for one record finds it.
+      const about = { resource: 'OperatorApproval', resourceId: id, subjectId: scope.tenantId } as const
+      scope.unit.record({ action: 'operator.approved', ...about, outcome: 'done', detail: { hours } })
       return { id }
     },
 

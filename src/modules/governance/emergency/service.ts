@@ -100,8 +100,10 @@ export function createEmergency({ repo, care, identity, hitl, vault }: Emergency
     },
 
     async record(scope, { id }) {
-      const { recipientId } = await own(scope, id)
+      const grant = await own(scope, id)
+      const { recipientId } = grant
       if (!(await repo.isLive(scope, id))) throw accessOver()
+      note(scope, 'read', grant)
       const { fields } = await care.openRecord(scope, { recipientId, fields: [...phiFields] })
       return { recipientId, fields }
     },
