@@ -57,6 +57,13 @@ test('a trail is anchored, verified, exported, verified from its file and report
   expect(bent.document).toMatchObject({ ok: false, firstBad: { slug: 'cedar', seq: 2, problem: 'edited' } })
 })
 
+test('a tenant leaves by the command line only when it asked to, and is named in full', { timeout: 60_000 }, async () => {
+  const refused = await run(environment, ['tenant', 'offboard', '--confirm', 'cedar', '--out', join(directory, 'cedar.archive'), '--backups-until', 'none'])
+  expect([refused.code, refused.document['error'].code]).toEqual([1, 'OFFBOARDING_NOT_ASKED'])
+  const unnamed = await run(environment, ['tenant', 'offboard'])
+  expect([unnamed.code, unnamed.document['error'].code]).toEqual([2, 'USAGE'])
+})
+
 test('a period is whole years, months or days', () => {
   expect(periodOf('2026')).toEqual({ from: '2026-01-01T00:00:00.000Z', to: '2027-01-01T00:00:00.000Z' })
   expect(periodOf('2026-02')).toEqual({ from: '2026-02-01T00:00:00.000Z', to: '2026-03-01T00:00:00.000Z' })

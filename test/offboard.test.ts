@@ -5,11 +5,14 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { composeHouse } from '../src/app.ts'
 import type { Scope } from '../src/kernel/scope.ts'
 import { newId } from '../src/kernel/id.ts'
 import type { Custody } from '../src/modules/governance/custody/contract.ts'
 import type { createNotice } from '../src/modules/governance/custody/notice.ts'
 import type { Care } from '../src/modules/care/contract.ts'
+import type { Vault } from '../src/modules/vault/contract.ts'
+import type { Composed } from '../src/platform/compose.ts'
 import type { Tenancy } from '../src/modules/tenancy/contract.ts'
 import { auditOf, batchesOf } from '../src/operator/audit-batches.ts'
 import { certifyErasure } from '../src/operator/certify.ts'
@@ -42,6 +45,7 @@ let opened: Opened
 let cedar: TestTenant
 let other: TestTenant
 let custody: Custody
+let elsewhere: Composed
 let adminId: string
 let code: () => Promise<string>
 const recipients: string[] = []
@@ -95,6 +99,16 @@ const createRecipient = async (tenant: TestTenant, givenName: string): Promise<s
 const erase = (id: string) =>
   asOperator((scope) => eraseRecipient(house.composed.made['care']!.contract as Care, scope, { id, backupsUntil: null }), workerLogin)
 
+const sealedOf = async (id: string) => (await house.at.owner<{ phi: string }>('select phi from care.recipient where id = $1', [id]))[0]!.phi
+
+/** What a second process, with a key cache of its own, is refused of a person's record: null where it opens. */
+const openedElsewhere = async (subjectId: string, text: string): Promise<readonly unknown[]> => {
+  const unit = house.database.unit(cedar.member.care_coordinator.caller)
+  const item = { subjectId, model: 'CareRecipient', field: 'phi', rowId: subjectId, sealed: text }
+  const { refusals } = await unit.read(() => (elsewhere.made['vault']!.contract as Vault).open(unit.scope, { items: [item] }))
+  return refusals
+}
+
 beforeAll(async () => {
   house = await freshHouse()
   custody = house.composed.made['custody']!.contract as Custody
@@ -102,6 +116,8 @@ beforeAll(async () => {
     DATA_DIR: house.dataDir, DATABASE_URL: house.at.ownerUrl, DATABASE_LOGIN_SECRET: loginSecret(), KMS_PROVIDER: 'local',
   })
   const foundation = { database: house.database, databaseUrl: house.at.ownerUrl, loginSecret: loginSecret(), ownerUrl: house.at.ownerUrl, stop: async () => {} }
+  elsewhere = await composeHouse(config, foundation, createLog({ level: 'silent' }))
+  await elsewhere.boot()
   opened = { config, foundation, house: house.composed, log: createLog({ level: 'silent' }) }
   cedar = await house.tenant('cedar')
   other = await house.tenant('other')
@@ -112,8 +128,21 @@ beforeAll(async () => {
   await createRecipient(other, 'Noor')
 })
 afterAll(async () => {
+  elsewhere.release()
   await house.close()
   rmSync(directory, { recursive: true, force: true })
+})
+
+test('erasing a person takes her events along, and closes her to a process that had her key in memory', async () => {
+  const id = await createRecipient(cedar, 'Dalal')
+  const old = await sealedOf(id)
+  expect(await openedElsewhere(id, old)).toEqual([null])
+  const about = () => house.at.owner("select from outbox.event where aggregate_id = $1 or payload::text like '%' || $1::text || '%'", [id])
+  expect((await about()).length).toBeGreaterThan(0)
+  await erase(id)
+  expect(await about()).toEqual([])
+  expect(await openedElsewhere(id, old)).toEqual(['KEY_DESTROYED'])
+  expect(await openedElsewhere(recipients[2]!, await sealedOf(recipients[2]!))).toEqual([null])
 })
 
 describe('a legal hold', () => {
@@ -242,11 +271,14 @@ describe('leaving', () => {
 describe('carried out', () => {
   let before: Awaited<ReturnType<typeof hashes>>
   let text: string
+  let remembered: string
 
   test('cut off before every step and in the middle of sweeping, it goes on, and is done', { timeout: 60_000 }, async () => {
     await ask()
     await wait()
     before = await hashes(other)
+    remembered = await sealedOf(recipients[2]!)
+    expect(await openedElsewhere(recipients[2]!, remembered)).toEqual([null])
     const erased = await certifyErasure(opened, cedar.id, recipients[1]!)
     expect(await verifier(erased, { withTrail: true, tenantId: cedar.id })).toMatchObject({ ok: true, inTrail: true })
     const bearer = await house.signIn(cedar, 'care_coordinator')
@@ -278,6 +310,10 @@ describe('carried out', () => {
     const changed = (await hashes(other)).filter(({ table, sha256 }) => before.find((one) => one.table === table)!.sha256 !== sha256)
     // The trail of the other tenant was sealed and anchored meanwhile.
     expect(changed.map(({ table }) => table).filter((table) => !table.startsWith('audit.'))).toEqual([])
+  })
+
+  test('a process that had keys in memory opens nothing any more', async () => {
+    expect(await codeOf(openedElsewhere(recipients[2]!, remembered))).toBe('KEYS_UNAVAILABLE')
   })
 
   test('nobody gets in, and the tenant comes back by no way', async () => {

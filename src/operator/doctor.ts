@@ -83,6 +83,7 @@ async function examine(config: Config, check: Check): Promise<void> {
         await check('logins', () => loginProblems(client))
         await check('walls', async () => (await inspectCatalogue(client)).filter(({ rule }) => rule !== 'login-power').map((one) => one.message))
         await check('keys', () => lostKeys(client, config))
+        await check('leaving', () => stuckOffboardings(client))
         return clockProblems(client)
       })
     }),
@@ -146,6 +147,15 @@ async function clockProblems(client: pg.Client): Promise<string[]> {
   const skew = Math.abs(rows[0]!.now.getTime() - Date.now())
   if (skew <= mostClockSkewMs) return []
   return [`The database's clock is ${Math.round(skew / 1000)} s away from this machine's. Set both by NTP; tokens and locks depend on it.`]
+}
+
+/** Tenants whose leaving was begun and cut off: their door is shut and nobody is told. */
+async function stuckOffboardings(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ slug: string; state: string }>(
+    `select t.slug, o.state from custody.offboarding o join tenancy.tenant t on t.tenant_id = o.tenant_id
+     where o.state in ('CLOSED', 'EXPORTED', 'SHREDDING', 'SWEPT') and o.closed_at < now() - interval '1 day' order by t.slug`,
+  )
+  return rows.map(({ slug, state }) => `The leaving of ${slug} stopped at ${state}. Go on with it: maristan tenant offboard --confirm ${slug} --out <its export>`)
 }
 
 async function kmsProblems(kms: Extract<KmsConfig, { provider: 'aws' }>): Promise<string[]> {

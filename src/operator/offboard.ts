@@ -61,24 +61,26 @@ const shutDoor: Step = async (run, { isDue }) => {
   if (isDue && run.out === undefined) throw new Error('Name the file of the last export: --out <path>.')
   if (isDue && run.backupsUntil === undefined) throw new Error('Say until when backups made so far are kept: --backups-until <date>, or none.')
   const tenancy = run.opened.house.made['tenancy']!.contract as Tenancy
-  return unitOf(run).command(async (scope) => {
+  const shut = await unitOf(run).command(async (scope) => {
     const moved = await run.custody.advanceOffboarding(scope, { to: 'CLOSED', facts: { backupsUntil: run.backupsUntil ?? null } })
     await tenancy.setSuspended(scope, { suspended: true })
     return moved
   })
+  await asOwner(run, (client) => endSessions(client, run.tenantId))
+  return shut
 }
 
 const takeOut: Step = async (run, now) => {
   const { out, tenantId, slug, opened, progress } = run
   if (out === undefined) throw new Error('Name the file of the last export: --out <path>.')
   const sessions = await asOwner(run, async (client) => {
-    const ended = await endSessions(client, tenantId)
     const since = new Date(Date.parse(now.closedAt!) + (run.graceMs ?? doorMemoryMs))
     while (await isBusySince(client, since)) {
       progress('waiting for whoever is still at work')
       await pause(200)
     }
-    return ended + (await endSessions(client, tenantId))
+    // Whoever came in while a door still remembered it open is out too.
+    return endSessions(client, tenantId)
   })
   await unitOf(run).command(async (scope) =>
     scope.unit.record({ action: 'tenant.exported', resource: 'Tenant', resourceId: tenantId, outcome: 'done' }),

@@ -18,13 +18,17 @@ export const keptTables: Readonly<Record<string, string>> = {
   'audit.checkpoint': 'Its anchors.',
 }
 
-/** Ends every session at once: whoever is remembered as signed in is not any more. @returns how many */
+/** Ends every session at once: whoever is remembered as signed in is not any more. @returns how many were ended so, this time or before */
 export async function endSessions(client: pg.Client, tenantId: string): Promise<number> {
-  const { rowCount } = await client.query(
+  await client.query(
     "update identity.session set revoked_at = now(), revoked_reason = 'TENANT_LEFT' where tenant_id = $1 and revoked_at is null",
     [tenantId],
   )
-  return rowCount ?? 0
+  const { rows } = await client.query<{ ended: number }>(
+    "select count(*)::int as ended from identity.session where tenant_id = $1 and revoked_reason = 'TENANT_LEFT'",
+    [tenantId],
+  )
+  return rows[0]!.ended
 }
 
 /** Whether somebody who began before this moment, by the database's clock, is still at work in this database. */
