@@ -144,6 +144,13 @@ export const exceptions: readonly Exception[] = [
       ...granted('vault.lookup_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
     ],
   }),
+  ...except('Where a trail is streamed to, and how far, is a setting beside the trail and no line of it.', {
+    'append-only-trigger': ['audit.stream'],
+    'append-only-grant': [
+      ...granted('audit.stream', ['UPDATE', 'DELETE'], ['maristan_console']),
+      ...granted('audit.stream', ['UPDATE'], ['maristan_worker', 'maristan_operator']),
+    ],
+  }),
   ...except('A seller reads the envelopes that are disclosed to it, by a policy that ends with the grant, and unwraps their keys; and nothing beside.', {
     'secret-table': ['vault.tenant_key', 'vault.subject_key'].flatMap((table) => granted(table, ['SELECT'], ['maristan_seller_read'])),
     'column-grant': ['tenant_id', 'id', 'phi'].map((column) => `care.recipient.${column} maristan_seller_read`),
