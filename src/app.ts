@@ -12,13 +12,14 @@ import { care } from './modules/care/index.ts'
 import { custody } from './modules/governance/custody/index.ts'
 import { emergency } from './modules/governance/emergency/index.ts'
 import { hitl } from './modules/governance/hitl/index.ts'
-import { guessableFields, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
+import { guessableFields, letterPages, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
 import type { Scim } from './modules/federation/scim/contract.ts'
 import { scim } from './modules/federation/scim/index.ts'
 import { scimRoute } from './modules/federation/scim/routes.ts'
 import { identity } from './modules/identity/index.ts'
 import type { Saml } from './modules/federation/saml/contract.ts'
 import { saml, type buildSaml } from './modules/federation/saml/index.ts'
+import type { Tenancy } from './modules/tenancy/contract.ts'
 import { tenancy } from './modules/tenancy/index.ts'
 import { vault } from './modules/vault/index.ts'
 import { compose, type Composed } from './platform/compose.ts'
@@ -30,6 +31,7 @@ import type { Foundation } from './platform/db/foundation.ts'
 import { migrationNames } from './platform/db/migrate.ts'
 import { CompiledReads } from './platform/graphql/compiled/reads.ts'
 import { readTables } from './platform/graphql/compiled/tables.ts'
+import { createContext } from './platform/graphql/context.ts'
 import { createEndpoint, localeOf, type Endpoint } from './platform/graphql/endpoint.ts'
 import { healthRoutes } from './platform/http/health.ts'
 import { createLog, type Log } from './platform/http/log.ts'
@@ -119,6 +121,8 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
           schema: composed.schemas.plane[plane],
           tables,
           read: (read) => database.readConfirmed(read),
+          open: (caller, signal) =>
+            createContext({ unit: database.unit(caller, signal), plane, locale: 'en', answer: { setCookie() {} } }),
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
         watchers,
@@ -176,6 +180,11 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
       if (plane === null) throw unauthenticated()
       return database.unit(await edge.ask(plane, request, http), http.signal)
     }, identityContract, composed.made['saml']!.contract as Saml),
+    ...letterPages({
+      identity: identityContract,
+      tenancy: composed.made['tenancy']!.contract as Tenancy,
+      visit: async (request, http) => database.unit(await edge.visitHere(request, http), http.signal),
+    }),
     scimRoute({ ...(composed.made['scim'] as ReturnType<typeof scim.build>), ...scimEdge }),
     samlOf(composed).route({
       visit: async (slug, request, http) => database.unit(await edge.visit(slug, request, http), http.signal),

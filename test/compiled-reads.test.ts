@@ -37,6 +37,7 @@ const readsOf = (plane: Plane) => {
       schema,
       tables: readTables(house.database.storedModels),
       read: (read) => house.database.readConfirmed(read),
+      open: (caller, signal) => createContext({ unit: house.database.unit(caller, signal), plane, locale: 'en', answer: { setCookie() {} } }),
       failed: (error) => void mistakes.push(error),
     }),
   }

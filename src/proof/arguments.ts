@@ -104,6 +104,9 @@ const supplies: Readonly<Record<string, Supply>> = {
     return { kmsKey: row?.kekId, code: codeFor((await confirm(ask)).secret, 30) }
   },
   'mutation.requestOffboarding': async (ask) => {
+    // The tenant has one planted already, and one is all there is at a time.
+    const { tenantId } = ask.tenant.plot
+    await ask.database.asOwner(tenantId, (tx) => tx.offboarding.updateMany({ where: { tenantId, state: 'WAITING' }, data: { state: 'CANCELLED' } }))
     const exportKey = generateKeyPairSync('x25519').publicKey.export({ type: 'spki', format: 'pem' })
     return { input: { reason: 'A proof of the walls', exportKey, code: codeFor((await confirm(ask)).secret, 30) } }
   },

@@ -1,12 +1,15 @@
 /** The compiled form of an attacked query: what of it has a plan, executed with the settings that the caller's session would have. */
 import { getVariableValues, isObjectType, Kind, TypeInfo, visit, visitWithTypeInfo, getNamedType, type DocumentNode, type GraphQLSchema } from 'graphql'
+import { Fault } from '../kernel/fault.ts'
+import type { Caller } from '../kernel/scope.ts'
 import { isDoubtful } from '../platform/graphql/compiled/json-text.ts'
 import { markOf } from '../platform/graphql/compiled/marks.ts'
 import { planOf } from '../platform/graphql/compiled/plan.ts'
 import { exposedBy, modelOf, relationBy } from '../platform/graphql/compiled/schema-facts.ts'
+import { fillPlaces } from '../platform/graphql/compiled/sealed-places.ts'
 import { valuesOf } from '../platform/graphql/compiled/slots.ts'
 import type { Tables } from '../platform/graphql/compiled/tables.ts'
-import type { Caller } from '../kernel/scope.ts'
+import { createContext } from '../platform/graphql/context.ts'
 import type { Unit } from '../platform/db/unit.ts'
 
 /** The document without the fields that have no plan; null where nothing is left. */
@@ -47,7 +50,16 @@ export async function runCompiled(of: {
   const { coerced } = getVariableValues(of.schema, plan.operation.variableDefinitions ?? [], of.variables)
   const values = coerced && valuesOf(plan.slots, coerced)
   if (!values) return null
-  const rows = await of.unit.read(() => of.unit.db.$queryRawUnsafe<Record<string, string>[]>(plan.text, of.caller.tenantId, ...values))
-  const [text] = Object.values(rows[0] ?? {})
-  return text === undefined || isDoubtful(text) ? null : text
+  const { unit, caller } = of
+  const context = createContext({ unit, plane: caller.plane!, locale: 'en', answer: { setCookie() {} } })
+  return unit.read(async () => {
+    const rows = await unit.db.$queryRawUnsafe<Record<string, string>[]>(plan.text, caller.tenantId, ...values)
+    const [text] = Object.values(rows[0] ?? {})
+    if (text === undefined || isDoubtful(text)) return null
+    // A text that does not open leaves the whole answer to the ordinary path.
+    return fillPlaces(text, plan.sealed, context).catch((error: unknown) => {
+      if (error instanceof Fault) return null
+      throw error
+    })
+  })
 }

@@ -180,7 +180,9 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
       await plot.plantNamed('hitl.review_item', { requested_by: null, claimed_by: null, recipient_id: recipientId!, kind: role, subject_id: id })
     }
   }
-  // A directory without people, whose rules may be set, and one of the other's people who is nobody's member yet.
+  // A directory that has brought somebody; one without people, whose rules may be set, and one of its people who is nobody's member yet.
+  const directory = { connection_id: plot.rows.get('scim.connection')!['id'], source: 'SCIM' }
+  await plot.plantNamed('identity.directory_link', { ...directory, membership_id: membershipOf.get('clinician')! })
   for (const table of ['scim.connection', 'custody.legal_hold']) await plot.plantNamed(table, {})
   await plot.plantNamed('scim.user', { membership_id: null, standing: 'NO_ROLE' })
 
@@ -222,10 +224,7 @@ async function idsOf(database: BoundDatabase, tenantId: string): Promise<Map<str
         findMany(query: object): Promise<{ id: string }[]>
       }
       const rows = await delegate.findMany({ where: { tenantId }, select: { id: true }, orderBy: { id: 'asc' }, take: idsAModel })
-      ids.set(
-        model,
-        rows.map(({ id }) => id),
-      )
+      ids.set(model, rows.map(({ id }) => id))
     }
   })
   return ids

@@ -33,6 +33,11 @@ export async function plantMore({ at }: TestHouse, tenant: TestTenant, recipient
        values ($1, $2, $3, $4, 'planted', 'GET', '/Users', 200, 1, now())`,
       [tenant.id, newId(), connection, token],
     )
+    await at.owner(
+      `insert into identity.directory_link (tenant_id, connection_id, membership_id, source, origin)
+       select tenant_id, $2, id, 'SCIM', 'LINKED' from identity.membership where tenant_id = $1 and role = 'caregiver' limit 1`,
+      [tenant.id, connection],
+    )
     await at.owner("insert into saml.connection (tenant_id, id, name, state) values ($1, $2, 'Planted', 'DRAFT')", [tenant.id, newId()])
     await at.owner("insert into saml.attempt (tenant_id, id, purpose, result, reason) values ($1, $2, 'SIGN_IN', 'REFUSED', 'ISSUER')", [
       tenant.id, newId(),

@@ -1,5 +1,4 @@
 /** The life of a connection: who is let in as what, roll-over, refresh, enforcement, sign-out from the other end. */
-import { createPrivateKey } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Care } from '../../src/modules/care/contract.ts'
 import type { buildSaml } from '../../src/modules/federation/saml/index.ts'
@@ -9,7 +8,7 @@ import { authLogin } from '../../src/platform/module.ts'
 import { password, type TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { Browser, metadataOf, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
-import { makeProvider } from '../kit/saml-provider.ts'
+import { keysOf, makeProvider } from '../kit/saml-provider.ts'
 
 let house: SamlHouse
 let tenant: TestTenant
@@ -155,11 +154,7 @@ describe('a session', () => {
     const slug = `${house.url}/saml/${tenant.slug}`
     const addresses = { entityId: idp.provider.entityId, metadataUrl: '', acsUrl: '', loginUrl: '', logoutUrl: `${idp.url}/slo` }
     const sent = (by = idp.provider) => {
-      const keys = {
-        signing: { privateKeyPem: createPrivateKey(by.key.export({ type: 'pkcs8', format: 'pem' })).export({ type: 'pkcs8', format: 'pem' }).toString(), certificatePem: by.certificate },
-        signingCertificates: [by.certificate],
-        encryptionCertificates: [],
-      }
+      const keys = keysOf(by)
       const subject = { nameId: 'short@hospital.example', nameIdFormat: 'urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress', sessionIndex: '_s1' }
       const to = logoutRequest({ id: '_logout-1', addresses, keys, idp: { entityId: slug, slo: { url: `${slug}/logout`, binding: 'redirect' } }, subject })
       return to.kind === 'REDIRECT' ? to.url : ''

@@ -97,6 +97,9 @@ create function custody.moves_on() returns trigger language plpgsql set search_p
 declare
   asked constant text[] := array['tenant_id', 'id', 'reason', 'export_key', 'asked_by', 'asked_at', 'due_at'];
 begin
+  if new is not distinct from old then
+    return new;
+  end if;
   if (select jsonb_object_agg(key, value) from jsonb_each(to_jsonb(new)) where key = any(asked))
       <> (select jsonb_object_agg(key, value) from jsonb_each(to_jsonb(old)) where key = any(asked))
     or (old.state, new.state) not in (('WAITING', 'CLOSED'), ('CLOSED', 'EXPORTED'), ('EXPORTED', 'SHREDDING'), ('SHREDDING', 'SWEPT'),

@@ -6,6 +6,7 @@ import { reads } from '../../platform/graphql/compiled/marks.ts'
 import type { Context } from '../../platform/graphql/context.ts'
 import { idArgument } from '../../platform/graphql/id-argument.ts'
 import { withoutNulls } from '../../platform/graphql/input.ts'
+import type { SealedRow } from '../../platform/graphql/sealed.ts'
 import { planesOf } from '../access/contract.ts'
 import { circleGraph, type CareGraphParts } from './circle/graph.ts'
 import { disclosureGraph, type DisclosureGraphParts } from './disclosure/graph.ts'
@@ -18,14 +19,17 @@ export function careGraph(builder: Builder, made: CareGraphParts & DisclosureGra
   const RecipientState = builder.enumType('RecipientState', { values: ['ACTIVE', 'ARCHIVED'] as const, subGraphs })
   const Sex = builder.enumType('Sex', { values: sexes, subGraphs })
 
-  const phi = (name: PhiField, description?: string) => ({
-    nullable: true as const,
-    access: { permission: 'phi:read' },
-    select: { id: true, phi: true } as const,
-    ...(description ? { description } : {}),
-    resolve: async (row: { id: string; phi: string }, _: object, context: Context) =>
-      textOf((await seals.readRecipient(context, row, [name]))[name]),
-  })
+  const phi = (name: PhiField, description?: string) => {
+    const read = async (context: Context, row: SealedRow) => textOf((await seals.readRecipient(context, row, [name]))[name])
+    return {
+      nullable: true as const,
+      access: { permission: 'phi:read' },
+      select: { id: true, phi: true } as const,
+      extensions: reads({ kind: 'sealed', column: 'phi', read }),
+      ...(description ? { description } : {}),
+      resolve: (row: SealedRow, _: object, context: Context) => read(context, row),
+    }
+  }
 
   const Recipient = builder.prismaNode('CareRecipient', {
     description: 'A person who is cared for. Protected fields are null, with a code, where the caller may not open them.',
@@ -49,6 +53,7 @@ export function careGraph(builder: Builder, made: CareGraphParts & DisclosureGra
       sex: t.field({
         type: Sex,
         ...phi('sex'),
+        extensions: {},
         resolve: async (row, _, context) => {
           const value = (await seals.readRecipient(context, row, ['sex'])).sex
           return sexes.find((one) => one === value) ?? null

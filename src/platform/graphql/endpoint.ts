@@ -100,7 +100,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     multipart: false,
     batching: false,
     maskedErrors: { maskError: (error) => mask(error, options.log) },
-    plugins: [useLimits(limits), useUnitOfWork(contextOf), useResult()],
+    plugins: [useLimits(limits), useQuietValidation(), useUnitOfWork(contextOf), useResult()],
     context: contextOf,
   })
 
@@ -196,8 +196,26 @@ function withoutQuote(error: GraphQLError): GraphQLError {
   return new GraphQLError(error.message, { extensions: { ...extensions, http: { status: 400 } } })
 }
 
-/** A complaint as it leaves: none without a code. */
+/** graphql-js quotes the value that it refuses, and whoever collects errors would keep health data: the place says enough. */
+function withoutValue(message: string): string {
+  const variable = /^Variable "\$\w+" got invalid value /.exec(message)
+  if (variable === null) return message.replace(/( cannot represent [\w -]*value): [^]*$/, '$1.')
+  const [place = ''] = [...message.matchAll(/ at "[\w.[\]]+";/g)].at(-1) ?? []
+  return `${variable[0].replace('got invalid value ', 'got an invalid value')}${place.slice(0, -1)}.`
+}
+
+/** Complaints about a document do not pass the mask. */
+function useQuietValidation(): Plugin<Context> {
+  return {
+    onValidate: () => ({ result }) => {
+      for (const error of result as readonly GraphQLError[]) error.message = withoutValue(error.message)
+    },
+  }
+}
+
+/** A complaint as it leaves: none without a code, and none with a value. */
 function complaintOf(error: GraphQLError): GraphQLError {
+  error.message = withoutValue(error.message)
   if ('originalError' in error.extensions) return withoutQuote(error)
   error.extensions['code'] ??= 'BAD_REQUEST'
   if (!error.path) error.extensions['http'] ??= { status: 400, spec: true }

@@ -71,8 +71,10 @@ export function sealedReader<Row extends SealedRow>(column: SealedColumn<Row>): 
   return async (context, row, fields) => {
     let loader = loaders.get(context)
     if (!loader) {
-      // Keyed by the sealed value, not the id: a mutation later in the same operation seals the row anew.
-      loader = new DataLoader((rows) => load(context.scope, rows), { cacheKeyFn: (one) => one.phi, maxBatchSize: batchSize })
+      // By the sealed value too: a mutation later in the same operation seals the row anew. And by the id: a value that somebody moved here
+      // from another row must not be answered as that row's was.
+      const cacheKeyFn = ({ id, phi }: Row) => `${id} ${phi}`
+      loader = new DataLoader((rows) => load(context.scope, rows), { cacheKeyFn, maxBatchSize: batchSize })
       loaders.set(context, loader)
     }
     const read = await loader.load(row)

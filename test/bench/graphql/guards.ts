@@ -2,11 +2,14 @@
 const policies = 'row level security on every table, with tenant, membership and role set for exactly the statement or transaction'
 const token = 'Ed25519 token: signature (remembered while the token lives), issuer, audience, times'
 
+const session = 'session, membership and person looked up at every request'
+const mutations = `in mutations also: ${session}; an audit row and an outbox row in the change’s own transaction`
+
 export const guards: Readonly<Record<string, string>> = {
   ours: [
     policies,
     token,
-    'session, membership and person looked up at every request',
+    session,
     'tenant known and not suspended (remembered for two seconds)',
     'permission of every field',
     'limits on body, tokens, depth, aliases, directives, root fields, repeats and cost',
@@ -14,9 +17,10 @@ export const guards: Readonly<Record<string, string>> = {
     'errors masked',
     'a log line and metrics a request',
     'statement, lock and transaction time limits',
+    'in mutations an audit row and an outbox row in the change’s own transaction; the audit row sealed into its chain, the event delivered',
   ].join('; '),
   postgraphile: `${policies}; ${token}`,
-  mercurius: `${policies}; ${token}`,
-  'yoga-prisma': `${policies}; ${token}`,
-  limit: `${policies}; ${token}`,
+  mercurius: `${policies}; ${token}; ${mutations}`,
+  'yoga-prisma': `${policies}; ${token}; ${mutations}`,
+  limit: `${policies}; ${token}; ${mutations}`,
 }

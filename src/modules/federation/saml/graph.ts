@@ -45,7 +45,8 @@ export function samlGraph(builder: Builder, saml: Saml) {
         args: { connectionId: id, input: t.arg({ type: ChangeInput, required: true }) },
         resolve: (_, { connectionId, input }, context) => {
           const { name, vendor, allowUnsolicited, jitAllowed, directoryId, ...nullable } = input
-          const directory = directoryId ? { directoryId: idArgument('ScimConnection', directoryId) } : directoryId === null ? { directoryId } : {}
+          const named = typeof directoryId === 'string' ? idArgument('ScimConnection', directoryId) : directoryId
+          const directory = named === undefined ? {} : { directoryId: named }
           const given = Object.entries({ name, vendor, allowUnsolicited, jitAllowed }).filter(([, value]) => value !== null && value !== undefined)
           return inCommand(
             context,

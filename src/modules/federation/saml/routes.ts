@@ -12,10 +12,10 @@ import { answerRefusal, statusOf } from '../../../platform/http/answer.ts'
 import type { RequestContext, Route } from '../../../platform/http/router.ts'
 import { cookieNameOf } from '../../identity/contract.ts'
 import type { Saml } from './contract.ts'
-import { cookieIn, onlyOwnForm, readForm } from './forms.ts'
+import { cookieIn, onlyOwnForm, readForm } from '../../../platform/http/forms.ts'
 import type { Outgoing } from './messages.ts'
-import { answerPage } from './page.ts'
-import { absentPage, askPage, postPage, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
+import { answerPage } from '../../../platform/http/page.ts'
+import { absentPage, askPage, postPage, postScript, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
 import { setupCookie } from './parts.ts'
 import { samlPlanes } from './rules.ts'
 import type { SetupPages } from './setup/pages.ts'
@@ -49,7 +49,8 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
   const send = ({ response, locale }: Visit, to: Outgoing, cookies: readonly string[]): void => {
     if (cookies.length > 0) response.setHeader('set-cookie', [...cookies])
     if (to.kind === 'REDIRECT') return void response.writeHead(302, { location: to.url }).end()
-    answerPage(response, 200, postPage(locale, to.action, to.fields), null)
+    response.setHeader('cache-control', 'no-store')
+    answerPage(response, 200, postPage(locale, to.action, to.fields), null, postScript)
   }
   const refused = (visit: Visit, attemptId: string): void =>
     answerPage(visit.response, 403, refusedPage(visit.locale, attemptId, loginPath(visit)))
@@ -118,7 +119,7 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     const finished = await unit.read(() => saml.finish(unit.scope, { ticket, browser: browser?.slice(0, 100) ?? null }))
     if (finished.kind === 'REFUSED' && finished.purpose !== 'TEST') return refused(visit, finished.attemptId)
     if (finished.kind === 'REFUSED' || finished.kind === 'TESTED') {
-      return answerPage(response, finished.kind === 'TESTED' ? 200 : 403, await setup.tested(unit, visit.locale, slug, finished.attemptId))
+      return answerPage(response, finished.kind === 'TESTED' ? 200 : 403, await setup.tested(unit, visit, finished.attemptId))
     }
     response.setHeader('set-cookie', finished.setCookies)
     response.writeHead(303, { location: finished.returnTo }).end()

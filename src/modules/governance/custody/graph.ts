@@ -17,7 +17,6 @@ interface Parts {
 export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { contract: custody, repo }: Parts): void {
   const subGraphs: Plane[] = ['console']
   const hold = { permission: 'audit:export' } as const
-  const seeHolds = { permission: 'audit:read' } as const
   const read = { permission: 'tenant:read' } as const
   const decide = { permission: 'tenant:update' } as const
 
@@ -28,8 +27,8 @@ export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { cont
     findUnique: (id, { caller: { tenantId } }) => ({ tenantId_id: { tenantId, id } }),
     nullable: true,
     select: { id: true },
-    extensions: { nodePermission: 'audit:read' },
-    fieldAccess: seeHolds,
+    extensions: { nodePermission: 'audit:export' },
+    fieldAccess: hold,
     subGraphs,
     fields: (t) => ({
       recipientId: t.id({
@@ -50,10 +49,10 @@ export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { cont
       {
         type: Hold,
         cursor: 'tenantId_id',
-        access: seeHolds,
+        access: hold,
         subGraphs,
         resolve: (query, _, __, { scope }) => {
-          need(scope, 'audit:read')
+          need(scope, 'audit:export')
           return repo.graphHolds(scope, query)
         },
       },

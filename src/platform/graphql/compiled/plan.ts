@@ -4,6 +4,7 @@
  */
 import {
   getNamedType,
+  GraphQLString,
   isObjectType,
   Kind,
   OperationTypeNode,
@@ -18,9 +19,10 @@ import type { Access } from '../access.ts'
 import { connectionSql, edgesShape, type PageParts } from './connection.ts'
 import { collect, type Selected } from './collect.ts'
 import { columnValue, doubt, globalId, join, literal, type Part } from './json-text.ts'
-import { markOf } from './marks.ts'
+import { markOf, type SealedRead } from './marks.ts'
 import { isPageInOrderOfIds, isWholeRelation, onlyOf } from './prisma-queries.ts'
 import { exposedBy, extensionOf, hasDecisiveOptions, modelOf, relationBy } from './schema-facts.ts'
+import { sealedPlace } from './sealed-places.ts'
 import type { Slot } from './slots.ts'
 import { quoted, type Relation, type Table, type Tables } from './tables.ts'
 
@@ -31,6 +33,8 @@ export interface Plan {
   /** What a caller must hold, all of it; a signed-in caller it must be in any case. */
   readonly permissions: ReadonlySet<string>
   readonly operation: OperationDefinitionNode
+  /** How the sealed texts are opened whose places the answer holds. */
+  readonly sealed: readonly SealedRead[]
 }
 
 const pageArguments = ['first', 'after', 'last', 'before'] as const
@@ -63,6 +67,7 @@ class Planner {
   readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>
   readonly #slots: Slot[] = []
   readonly #permissions = new Set<string>()
+  readonly #sealed: SealedRead[] = []
   #aliases = 0
 
   constructor(tables: Tables, fragments: ReadonlyMap<string, FragmentDefinitionNode>) {
@@ -73,7 +78,7 @@ class Planner {
   plan(operation: OperationDefinitionNode, root: GraphQLObjectType): Plan {
     if ((operation.directives ?? []).length > 0) return unplanned()
     const answer = this.#object(root, this.#fields(root, [operation]), (selected) => this.#rootField(root, selected))
-    return { text: `select ${join(answer)}`, slots: this.#slots, permissions: this.#permissions, operation }
+    return { text: `select ${join(answer)}`, slots: this.#slots, permissions: this.#permissions, operation, sealed: this.#sealed }
   }
 
   #fields(type: GraphQLObjectType, nodes: Parameters<typeof collect>[1]): readonly Selected[] {
@@ -105,7 +110,7 @@ class Planner {
   #rootField(root: GraphQLObjectType, selected: Selected): Part[] {
     const field = this.#guarded(root, selected)
     const mark = markOf(field)
-    if (!mark || mark.kind === 'only') return unplanned()
+    if (!mark || mark.kind === 'only' || mark.kind === 'sealed') return unplanned()
     const table = this.#tables.get(mark.model) ?? unplanned()
     const [tenantColumn, idColumn] = table.key
     if (table.key.length !== 2 || tenantColumn !== 'tenant_id' || idColumn !== 'id') return unplanned()
@@ -147,6 +152,11 @@ class Planner {
       return [{ sql: columnValue(field.type, column, `${row}.${quoted(column.name)}`) ?? unplanned() }]
     }
     const mark = markOf(field)
+    if (mark?.kind === 'sealed') {
+      const column = table.columns.get(mark.column) ?? unplanned()
+      if (field.type !== GraphQLString || table.key.at(-1) !== 'id' || !column.isRequired || column.type !== 'String') return unplanned()
+      return [{ sql: sealedPlace(this.#sealed.push(mark.read) - 1, table.name, `${row}.id`, `${row}.${quoted(column.name)}`) }]
+    }
     const name = relationBy(field) ?? (mark?.kind === 'only' ? mark.relation : unplanned())
     const relation = table.relations.get(name) ?? unplanned()
     const target = this.#tables.get(relation.to) ?? unplanned()

@@ -3,12 +3,14 @@
  * confirmation of who asks. Everything else, and every doubt, is the ordinary path's: no answer here is ever an error.
  */
 import type { GraphQLSchema } from 'graphql'
-import { Fault } from '../../../kernel/fault.ts'
+import { Fault, overloaded, timedOut } from '../../../kernel/fault.ts'
 import type { Caller } from '../../../kernel/scope.ts'
 import type { ConfirmedBy, ConfirmedRead } from '../../db/confirm.ts'
+import type { Context } from '../context.ts'
 import type { KnownDocument, Variables } from '../documents.ts'
 import { isDoubtful } from './json-text.ts'
 import { planOf, type Plan } from './plan.ts'
+import { fillPlaces } from './sealed-places.ts'
 import { valuesOf } from './slots.ts'
 import type { Tables } from './tables.ts'
 
@@ -22,6 +24,8 @@ export interface CompiledReadsOptions {
   readonly schema: GraphQLSchema
   readonly tables: Tables
   read(read: ConfirmedRead): Promise<string | null>
+  /** The context in which sealed fields are opened for a caller who was confirmed. */
+  open(caller: Caller, signal: AbortSignal): Context
   /** A plan's statement was wrong: its document takes the ordinary path from now on. */
   failed(error: unknown): void
 }
@@ -55,7 +59,21 @@ export class CompiledReads {
       this.#options.failed(error)
       return null
     })
-    return text === null || isDoubtful(text) ? null : `{"data":${text}}`
+    if (text === null || isDoubtful(text)) return null
+    const data = plan.sealed.length === 0 ? text : await this.#opened(text, plan, caller, signal)
+    return data === null ? null : `{"data":${data}}`
+  }
+
+  /** Opens what is sealed in an answer, in a unit of work whose audit rows are written before it resolves; null where a field fails. */
+  async #opened(text: string, { sealed }: Plan, caller: Caller, signal: AbortSignal): Promise<string | null> {
+    const context = this.#options.open(caller, signal)
+    try {
+      return await context.unit.read(() => fillPlaces(text, sealed, context))
+    } catch (error) {
+      // Nothing was answered, and of the reads nothing was written down: the ordinary path does both.
+      if (error instanceof Fault && (overloaded.is(error) || timedOut.is(error))) throw error
+      return null
+    }
   }
 
   #planOf(known: KnownDocument): Plan | null {

@@ -5,6 +5,7 @@
 import { createServer } from 'node:http'
 import { ReadLane } from '../../../../src/platform/db/read-lane.ts'
 import { announce, callerOf } from './caller.mjs'
+import { liveMember } from './queries.mjs'
 
 const limits = { connections: 2, queue: 512, connectTimeoutMs: 5_000, statements: { named: true, limit: 100 } }
 const reading = new ReadLane(process.env.READ_URL, limits)
@@ -51,17 +52,21 @@ const cases = {
     text: `with made as (
         insert into care.consent (tenant_id, id, recipient_id, grantee_id, purpose, field_set, created_by)
         select $1::uuid, gen_random_uuid(), r.id, p.id, 'TREATMENT', array['phone'], $4::uuid
-        from care.recipient r, care.party p
-        where r.tenant_id = $1::uuid and r.id = $2::uuid and r.state = 'ACTIVE' and p.tenant_id = $1::uuid and p.id = $3::uuid
+        from care.recipient r, care.party p, (${liveMember.replace('$2', '$4')}) live
+        where live.role = $5 and r.tenant_id = $1::uuid and r.id = $2::uuid and r.state = 'ACTIVE' and p.tenant_id = $1::uuid and p.id = $3::uuid
         returning *
       ), trail as (
         insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
           request_id, detail)
         select $1::uuid, gen_random_uuid(), 'member', $4::uuid, 'console', 'consent.granted', 'Consent', id, recipient_id, 'done',
           'OPERATIONS', 'bench', '{}' from made
+      ), told as (
+        insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
+        select $1::uuid, gen_random_uuid(), 'care.consent.changed', id, jsonb_build_object('consentId', id, 'state', 'GRANTED'), $4::uuid, 'bench'
+        from made
       )
       select json_build_object('purpose', purpose, 'fieldSet', field_set, 'validTo', valid_to, 'version', version)::text from made`,
-    values: ({ tenantId, membershipId }, { recipientId, granteeId }) => [tenantId, recipientId, granteeId, membershipId],
+    values: ({ tenantId, membershipId, role }, { recipientId, granteeId }) => [tenantId, recipientId, granteeId, membershipId, role],
   },
 }
 

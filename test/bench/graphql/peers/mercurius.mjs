@@ -67,10 +67,13 @@ app.register(mercurius, {
     Mutation: {
       grantConsent: async (_, { recipientId, granteeId }, context) => {
         const { tenantId, membershipId } = context.caller
+        const [member] = await ask(context, 'liveMember', [tenantId, membershipId])
+        if (member?.role !== context.caller.role) throw new Error('Not signed in.')
         const [found] = await ask(context, 'existing', [tenantId, recipientId, granteeId])
         if (found.state !== 'ACTIVE' || found.grantee === null) throw new Error('Not found.')
         const [row] = await ask(context, 'addConsent', [tenantId, recipientId, granteeId, membershipId])
         await ask(context, 'auditConsent', [tenantId, membershipId, row.id, recipientId])
+        await ask(context, 'publishConsent', [tenantId, membershipId, row.id])
         return row
       },
     },

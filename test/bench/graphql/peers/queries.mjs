@@ -39,8 +39,21 @@ export const addConsent = `
   values ($1::uuid, gen_random_uuid(), $2::uuid, $3::uuid, 'TREATMENT', array['phone'], $4::uuid)
   returning id, purpose, field_set as "fieldSet", valid_to as "validTo", version`
 
+/** The member as a session of hers that has not ended says: its role now, or no row. */
+export const liveMember = `
+  select m.role from identity.session s
+  join identity.membership m on m.tenant_id = s.tenant_id and m.id = s.membership_id
+  join identity.identity i on i.tenant_id = m.tenant_id and i.id = m.identity_id
+  where s.tenant_id = $1::uuid and s.membership_id = $2::uuid and s.plane = 'console' and m.plane = s.plane and s.revoked_at is null
+    and s.expires_at > now() and m.status = 'ACTIVE' and i.status = 'ACTIVE' limit 1`
+
 export const auditConsent = `
   insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
     request_id, detail)
   values ($1::uuid, gen_random_uuid(), 'member', $2::uuid, 'console', 'consent.granted', 'Consent', $3::uuid, $4::uuid, 'done',
     'OPERATIONS', 'bench', '{}')`
+
+export const publishConsent = `
+  insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
+  values ($1::uuid, gen_random_uuid(), 'care.consent.changed', $3::uuid,
+    jsonb_build_object('consentId', $3::uuid, 'state', 'GRANTED'), $2::uuid, 'bench')`

@@ -4,6 +4,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { createSchema, createYoga } from 'graphql-yoga'
 import { PrismaClient } from '../../../../src/platform/db/generated/client.ts'
 import { announce, callerOf } from './caller.mjs'
+import { auditConsent, liveMember, publishConsent } from './queries.mjs'
 
 const clientOf = (connectionString) => new PrismaClient({ adapter: new PrismaPg({ connectionString, max: 16 }) })
 const clients = { query: clientOf(process.env.READ_URL), mutation: clientOf(process.env.WRITE_URL) }
@@ -59,18 +60,17 @@ const resolvers = {
       }),
   },
   Mutation: {
-    async grantConsent(_, { recipientId, granteeId }, { tx, caller: { tenantId, membershipId } }) {
+    async grantConsent(_, { recipientId, granteeId }, { tx, caller: { tenantId, membershipId, role } }) {
+      const [member] = await tx.$queryRawUnsafe(liveMember, tenantId, membershipId)
+      if (member?.role !== role) throw new Error('Not signed in.')
       const recipient = await tx.careRecipient.findUnique({ where: { tenantId_id: { tenantId, id: recipientId } } })
       const grantee = await tx.careParty.findUnique({ where: { tenantId_id: { tenantId, id: granteeId } } })
       if (recipient?.state !== 'ACTIVE' || !grantee) throw new Error('Not found.')
       const made = await tx.consent.create({
         data: { tenantId, recipientId, granteeId, purpose: 'TREATMENT', fieldSet: ['phone'], createdBy: membershipId },
       })
-      await tx.$executeRaw`
-        insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
-          request_id, detail)
-        values (${tenantId}::uuid, gen_random_uuid(), 'member', ${membershipId}::uuid, 'console', 'consent.granted', 'Consent',
-          ${made.id}::uuid, ${recipientId}::uuid, 'done', 'OPERATIONS', 'bench', '{}')`
+      await tx.$executeRawUnsafe(auditConsent, tenantId, membershipId, made.id, recipientId)
+      await tx.$executeRawUnsafe(publishConsent, tenantId, membershipId, made.id)
       return made
     },
   },

@@ -12,8 +12,8 @@ import type { RequestContext } from '../../../../platform/http/router.ts'
 import type { Connections } from '../connections.ts'
 import { setupLinkDead } from '../contract.ts'
 import { administrationMethods as shapes } from '../contract-administration.ts'
-import { cookieIn, onlyOwnForm, readForm, type Form } from '../forms.ts'
-import { answerPage } from '../page.ts'
+import { cookieIn, onlyOwnForm, readForm, type Form } from '../../../../platform/http/forms.ts'
+import { answerPage } from '../../../../platform/http/page.ts'
 import { addressesOf, cookieOf, hashOf, newSecret, setupCookie, type Parts } from '../parts.ts'
 import { reasonSentence } from '../reasons.ts'
 import { inAuthCommand } from '../repo.ts'
@@ -36,7 +36,7 @@ interface Visit {
 export interface SetupPages {
   handle(open: () => Promise<Unit>, visit: Visit): Promise<void>
   /** The end of a test sign-in: the assertion, redacted, with the role it would give; or why it was refused. */
-  tested(unit: Unit, locale: Locale, slug: string, attemptId: string): Promise<string>
+  tested(unit: Unit, visit: Visit, attemptId: string): Promise<string>
 }
 
 export function createSetupPages(parts: Parts, connections: Connections): SetupPages {
@@ -156,10 +156,10 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
       response.writeHead(303, { location: `${pathOf(slug)}?lang=${locale}&done=1` }).end()
     },
 
-    async tested(unit, locale, slug, attemptId) {
-      const attempt = await unit.read(() => traffic.findAttempt(unit.scope, attemptId))
+    async tested(unit, { locale, slug, request }, attemptId) {
+      const [attempt, setup] = await unit.read(() => Promise.all([traffic.findAttempt(unit.scope, attemptId), setupOf(unit.scope, request)]))
       if (!attempt) throw setupLinkDead()
-      return testedPage(locale, pathOf(slug), attempt)
+      return testedPage(locale, setup === null ? null : pathOf(slug), attempt)
     },
   }
 }
