@@ -54,6 +54,15 @@ const options = (more: Partial<RetireOptions> = {}): RetireOptions => ({
   held: async () => false,
   ...more,
 })
+/** A hold as an officer places it, and lifts it. */
+async function placeHold(tenant: string) {
+  const [by, id] = [newId(), newId()]
+  await house.at.owner(
+    `insert into custody.legal_hold (tenant_id, id, basis, reference, placed_by) values ($1, $2, 'LITIGATION', 'File 7', $3)`,
+    [tenant, id, by],
+  )
+  return { lift: () => house.at.owner('update custody.legal_hold set lifted_at = now(), lifted_by = $2 where id = $1', [id, by]) }
+}
 const months = async () =>
   (await house.at.owner<{ name: string }>(
     "select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent in ('audit.event'::regclass, 'audit.link'::regclass) and c.relname like '%2019%' order by 1",
@@ -71,7 +80,12 @@ test('a month stays while a line of it is unsealed or unanchored, a hold is in f
   await ledger.sealer.sealAll()
   // A checkpoint of that time, not of today: it stands for lines of the month alone.
   await ledger.checkpoints.anchor()
-  await expect(retireMonths(options({ held: async () => true }))).rejects.toThrow('legal hold')
+  // One hold, of a tenant that has no line there: a month is everybody's.
+  expect(await house.database.gate.holdInForce()).toBe(false)
+  const hold = await placeHold(newId())
+  expect(await house.database.gate.holdInForce()).toBe(true)
+  await expect(retireMonths(options({ held: () => house.database.gate.holdInForce() }))).rejects.toThrow('legal hold')
+  await hold.lift()
   await expect(retireMonths(options({ ownerUrl: null }))).rejects.toThrow('connection of the owner')
   expect(await retireMonths(options({ years: 20 }))).toEqual([])
   expect(await retireMonths(options({ now: () => new Date('2025-03-31T23:00:00Z') }))).toEqual([])
@@ -143,4 +157,25 @@ test('without the signed end, or with one that is forged, for other lines or too
   })
   const younger = { checkpoint: far, key: signer.keyId, signature: signer.sign(Buffer.from(far)).toString('base64url') }
   expect(await judge(last, younger)).toBe('deleted')
+})
+
+test('readiness fails over HTTP once a line has waited five seconds for its place, and stands again when it has it', async () => {
+  // The house of a test never ends its start; what else fails is told beside that.
+  const failing = async () => {
+    const answer = await fetch(`${house.url}/readyz`)
+    const { failing: names } = (await answer.json()) as { failing: string[] }
+    return { status: answer.status, names: names.filter((name) => name !== 'starting') }
+  }
+  await ledger.sealer.sealAll()
+  expect((await failing()).names).toEqual([])
+  await leave()
+  await bend(house.at.ownerUrl, async (client) => {
+    await client.query(
+      `update audit.event e set at = at - interval '6 seconds'
+       where not exists (select from audit.link l where l.tenant_id = e.tenant_id and l.event_id = e.id)`,
+    )
+  })
+  expect(await failing()).toEqual({ status: 503, names: ['audit'] })
+  await ledger.sealer.sealAll()
+  expect((await failing()).names).toEqual([])
 })

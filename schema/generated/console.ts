@@ -233,9 +233,12 @@ export type OpenBreakGlassInput = {
   code?: InputMaybe<Scalars['String']['input']>;
   /** 1 to 60. */
   minutes: Scalars['Int']['input'];
+  /** The medical record number on the wristband, where the tenant is searched by it. */
+  mrn?: InputMaybe<Scalars['String']['input']>;
   /** A sentence. It is sealed, and read by whoever reviews this. */
   reason: Scalars['String']['input'];
-  recipientId: Scalars['ID']['input'];
+  /** This, or mrn. */
+  recipientId?: InputMaybe<Scalars['ID']['input']>;
 };
 
 export type OpenDisclosureInput = {

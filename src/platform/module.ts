@@ -62,8 +62,6 @@ export interface Platform<Models extends ModelName> extends Services {
 /** What a module's `build` makes: its contract, and whatever its own graph and routes share (its repo). */
 export interface Built {
   readonly contract: object
-  /** Whether a legal hold of any tenant is in force; asked before anything is removed for good. Of the module that keeps holds. */
-  readonly legalHold?: () => Promise<boolean>
 }
 
 /** A handler of another module's (or one's own) event. At least once: it recognises an `eventId` it has seen. */

@@ -112,7 +112,12 @@ const supplies: Readonly<Record<string, Supply>> = {
   },
   'mutation.placeLegalHold': () => ({ input: { basis: 'REGULATOR', reference: 'proof' } }),
   'mutation.openBreakGlass': async (ask) => ({
-    input: { reason: 'A proof of the walls', minutes: 5, code: codeFor((await confirm(ask)).secret, 30) },
+    input: {
+      recipientId: encodeGlobalId('CareRecipient', ask.tenant.ids.get('CareRecipient')![0]!),
+      reason: 'A proof of the walls',
+      minutes: 5,
+      code: codeFor((await confirm(ask)).secret, 30),
+    },
   }),
   'mutation.setAuditStream': () => ({ input: { url: 'https://siem.proof.invalid/' } }),
   'query.scimRulesPreview': () => ({ rules: [] }),

@@ -40,7 +40,7 @@ export const exceptions: readonly Exception[] = [
     'unique-index': ['tenancy.tenant tenant_slug_key'],
   }),
   ...except('The owner of the pre-tenant functions sees ids and states of all tenants, and nobody can sign in as it.', {
-    'other-policy': ['tenancy.tenant', 'outbox.event', 'audit.event', 'audit.link', 'audit.checkpoint', 'audit.stream', 'audit.retired'].map((table) => `${table} gate to maristan_gate`),
+    'other-policy': ['tenancy.tenant', 'outbox.event', 'audit.event', 'audit.link', 'audit.checkpoint', 'audit.stream', 'audit.retired', 'custody.legal_hold'].map((table) => `${table} gate to maristan_gate`),
   }),
   ...except('Asked before a tenant is known: answers ids and states alone.', {
     'definer-function': [
@@ -53,7 +53,7 @@ export const exceptions: readonly Exception[] = [
     ],
   }),
   ...except('Answers two numbers over the whole building and names no tenant.', {
-    'definer-function': ['gate.outbox_state()', 'gate.seal_state()', 'gate.stream_state(integer)'],
+    'definer-function': ['gate.outbox_state()', 'gate.seal_state()', 'gate.stream_state(integer)', 'gate.hold_in_force()'],
   }),
   ...except('Subscriptions wait for ids that changed, of every tenant somebody of this process watches; each is told its own alone.', {
     'definer-function': ['gate.changes(pg_snapshot,uuid[])'],
@@ -73,7 +73,7 @@ export const exceptions: readonly Exception[] = [
     'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.my_emergencies()', 'gate.my_disclosures(text)', 'gate.may_invite_for(uuid)'],
   }),
   ...except("Says whether a recipient is there whom the caller cannot see; the login that checks second factors asks, and the officer who holds a record.", {
-    'definer-function': ['gate.recipient_exists(uuid)'],
+    'definer-function': ['gate.found_by_mrn(integer,text[])', 'gate.recipient_exists(uuid)'],
   }),
   ...except('Says what a line is as text, and a number: neither reads a table.', {
     'gate-reach': ['audit.canonical(audit.event) EXECUTE', 'audit.epoch() EXECUTE'],
@@ -142,6 +142,13 @@ export const exceptions: readonly Exception[] = [
       ...granted('vault.subject_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
       ...granted('vault.subject_key', ['INSERT'], ['maristan_console', 'maristan_clinician', 'maristan_consumer']),
       ...granted('vault.lookup_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
+    ],
+  }),
+  ...except('Where a trail is streamed to, and how far, is a setting beside the trail and no line of it.', {
+    'append-only-trigger': ['audit.stream'],
+    'append-only-grant': [
+      ...granted('audit.stream', ['UPDATE', 'DELETE'], ['maristan_console']),
+      ...granted('audit.stream', ['UPDATE'], ['maristan_worker', 'maristan_operator']),
     ],
   }),
   ...except('A seller reads the envelopes that are disclosed to it, by a policy that ends with the grant, and unwraps their keys; and nothing beside.', {

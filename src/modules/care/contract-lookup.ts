@@ -27,6 +27,8 @@ export const lookupNotMeasured = fault<{ field: string }>(
 )
 export const indexRunning = fault('conflict', 'INDEX_RUNNING', 'An index run is under way. Let it finish first: maristan keys index.')
 
+export const mrnNotUnique = fault('conflict', 'MRN_NOT_UNIQUE', 'Several records have this number. Name the record by its id.')
+
 /** Recipients that one lookup answers at most. */
 export const maxFound = 100
 
@@ -58,6 +60,11 @@ export const lookupMethods = {
     input: z.partialRecord(field, z.string().trim().min(1).max(300)).refine((by) => Object.keys(by).length === 1, 'give exactly one field'),
     output: z.object({ recipientIds: z.array(uuid) }),
   },
+  /**
+   * The one recipient with this medical record number, wherever she is: for an emergency, on the login that has just taken a second factor.
+   * Asks for no permission; the line about the emergency is the caller's to leave. @throws LOOKUP_OFF, NOT_FOUND, MRN_NOT_UNIQUE
+   */
+  recipientByMrn: { input: z.object({ mrn: z.string().trim().min(1).max(64) }), output: z.object({ recipientId: uuid }) },
   /** Measures what an index of each field would give away, and writes it down. The operator. */
   measureLeakage: { input: z.object({}), output: z.object({ fields: z.array(leakage) }) },
   /** Begins to index these fields. The operator. @throws LOOKUP_NOT_MEASURED, INDEX_RUNNING */

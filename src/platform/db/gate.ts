@@ -87,6 +87,12 @@ export class Gate {
     return rows.map(({ tenantId }) => tenantId)
   }
 
+  /** Whether a legal hold of any tenant is in force. */
+  async holdInForce(): Promise<boolean> {
+    const rows = await this.#pool(workerLogin).bare<{ held: boolean }>('select gate.hold_in_force() as held', [])
+    return rows[0]!.held
+  }
+
   /** How many trails are streamed, and how many of those streams have failed `alarm` times or more in a row. */
   async streamState(alarm: number): Promise<{ readonly streams: number; readonly failing: number }> {
     const rows = await this.#pool(workerLogin).bare<{ streams: number; failing: number }>('select streams, failing from gate.stream_state($1)', [alarm])

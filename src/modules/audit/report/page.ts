@@ -32,7 +32,7 @@ const style = `
 export function reportPage({ scope, madeAt, head, lines }: AuditReport, locale: Locale): string {
   const say = words[locale]
   const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23', timeZone: 'UTC' })
-  const moment = (iso: string): string => `<time datetime="${escaped(iso)}">${escaped(format.format(new Date(iso)))}</time>`
+  const moment = (iso: string): string => `<time datetime="${escaped(iso)}">${escaped(format.format(new Date(iso)))}</time> <bdi>UTC</bdi>`
   const number = new Intl.NumberFormat(locale)
   const facts: [string, string][] = [
     ...(scope.recipient === null ? [] : [[say.recipient, code(scope.recipient)] as [string, string]]),

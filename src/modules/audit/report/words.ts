@@ -36,7 +36,7 @@ export const words: Readonly<Record<Locale, Words>> = {
     unsealed: 'not yet',
     columns: ['No.', 'When', 'Who', 'What', 'Record', 'Outcome', 'Purpose', 'From where'],
     outcome: { done: 'done', denied: 'denied', failed: 'failed' },
-    kind: { member: 'member', integration: 'program', system: 'the system', operator: 'operator', anonymous: 'nobody signed in' },
+    kind: { member: 'member', integration: 'program', directory: 'directory', system: 'the system', operator: 'operator', anonymous: 'nobody signed in' },
     purpose: { TREATMENT: 'treatment', PAYMENT: 'payment', OPERATIONS: 'operations', PATIENT_REQUEST: 'patient’s request' },
   },
   ar: {
@@ -54,7 +54,7 @@ export const words: Readonly<Record<Locale, Words>> = {
     unsealed: 'ليس بعد',
     columns: ['الرقم', 'الوقت', 'مَن', 'ماذا', 'السجل', 'النتيجة', 'الغرض', 'من أين'],
     outcome: { done: 'تمّ', denied: 'رُفض', failed: 'فشل' },
-    kind: { member: 'عضو', integration: 'برنامج', system: 'النظام', operator: 'المشغّل', anonymous: 'من دون تسجيل دخول' },
+    kind: { member: 'عضو', integration: 'برنامج', directory: 'الدليل', system: 'النظام', operator: 'المشغّل', anonymous: 'من دون تسجيل دخول' },
     purpose: { TREATMENT: 'علاج', PAYMENT: 'دفع', OPERATIONS: 'تشغيل', PATIENT_REQUEST: 'طلب المريض' },
   },
 }

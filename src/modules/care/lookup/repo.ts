@@ -68,6 +68,13 @@ export function createLookupRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
       return parties.map(({ recipientId }) => recipientId!)
     },
 
+    /** Whoever has this number, past what the caller sees; at most two. Only the login that checks second factors may ask. */
+    async foundByMrn(scope: Scope, generation: number, tokens: readonly string[]): Promise<{ isOn: boolean; recipientIds: string[] }> {
+      const rows = await sql(scope).$queryRaw<{ isOn: boolean; recipientId: string | null }[]>`
+        select is_on as "isOn", recipient_id as "recipientId" from gate.found_by_mrn(${generation}::int, ${[...tokens]}::text[])`
+      return { isOn: rows[0]!.isOn, recipientIds: rows.flatMap(({ recipientId }) => recipientId ?? []) }
+    },
+
     async partyOfRecipient(scope: Scope, recipientId: string): Promise<string | null> {
       const party = await db(scope).careParty.findFirst({ where: { ...tenant(scope), recipientId }, select: { id: true } })
       return party?.id ?? null

@@ -1,11 +1,11 @@
 /** Lookup's use cases: finding, measuring, switching on, keying anew while everybody works, and erasing. */
-import { forbidden } from '../../../kernel/fault.ts'
+import { forbidden, notFound } from '../../../kernel/fault.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { need } from '../../../platform/authorise.ts'
 import type { ServiceOf } from '../../../platform/contract.ts'
 import type { IndexRun, LookupField as LookupFieldRow } from '../../../platform/db/generated/client.ts'
 import { normalised, type Vault } from '../../vault/contract.ts'
-import { indexRunning, lookupNotMeasured, lookupOff, maxFound, type Leakage, type lookupMethods } from '../contract-lookup.ts'
+import { indexRunning, lookupNotMeasured, lookupOff, maxFound, mrnNotUnique, type Leakage, type lookupMethods } from '../contract-lookup.ts'
 import type { CareReach } from '../reach.ts'
 import type { IndexWriter } from './index-writer.ts'
 import type { LookupRepo } from './repo.ts'
@@ -89,6 +89,17 @@ export function lookupUseCases({ repo, writer, vault, reach, settleMs: settling 
         scope.unit.record({ action: 'phi.found', resource: 'CareRecipient', resourceId: id, subjectId: id, outcome: 'done', detail })
       }
       return { recipientIds }
+    },
+
+    async recipientByMrn(scope, { mrn: value }) {
+      const { answers, generations } = await vault.blind(scope, { values: [{ field: 'mrn', kind: kindOf.mrn, value }] })
+      const tokens = generations.find(({ generation }) => generation === answers)?.tokens[0] ?? []
+      const found = await repo.foundByMrn(scope, answers ?? 0, tokens)
+      if (!found.isOn) throw lookupOff({ field: 'mrn' })
+      const [recipientId, ...others] = found.recipientIds
+      if (recipientId === undefined) throw notFound()
+      if (others.length > 0) throw mrnNotUnique()
+      return { recipientId }
     },
 
     async measureLeakage(scope) {

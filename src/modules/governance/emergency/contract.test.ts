@@ -8,10 +8,12 @@ import { loginSecret } from '../../../../test/kit/postgres.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { DeliveredEvent } from '../../../kernel/event.ts'
 import type { Caller, Scope } from '../../../kernel/scope.ts'
-import { urlFor } from '../../../platform/db/logins.ts'
+import { urlFor, workerLogin } from '../../../platform/db/logins.ts'
 import { encodeGlobalId } from '../../../platform/graphql/global-id.ts'
 import { systemCaller } from '../../../platform/jobs/system.ts'
 import type { Care } from '../../care/contract.ts'
+import type { Vault } from '../../vault/contract.ts'
+import { operatorCaller } from '../../../operator/operator-scope.ts'
 import { accessOpened } from './contract.ts'
 import { emergency as manifest } from './index.ts'
 
@@ -159,5 +161,50 @@ describe('a compliance officer', () => {
     const own = await open(id, await officerCode(), asOfficer() as never)
     expect((await house.ask<Done>(asOfficer(), claim, { id: own['reviewItemId'] })).data!.done).toEqual({ code: 'OWN_REQUEST' })
     expect((await house.ask<Done>(asClinician(), claim, { id: own['reviewItemId'] })).data!.done).toEqual({ code: 'OFFICERS_ONLY' })
+  })
+})
+
+describe('a person of whom only the wristband’s number is known', () => {
+  const opening = `mutation ($input: OpenBreakGlassInput!) { done: openBreakGlass(input: $input) { __typename
+    ... on BreakGlassGrant { id isLive } ... on Fault { code } } }`
+  const openBy = async (given: object): Promise<Done['done']> => {
+    const input = { reason: 'Found unconscious, nobody to ask', minutes: 30, ...given }
+    const { data, errors } = await house.ask<Done>(asClinician(), opening, { input })
+    expect(errors ?? []).toEqual([])
+    return data!.done
+  }
+
+  it('is found by it with a fresh code, where the tenant is searched by it, and only when it is one person', async () => {
+    const vault = house.composed.made['vault']!.contract as Vault
+    expect(await openBy({ mrn: 'W-17', code: await clinicianCode() })).toEqual({ __typename: 'ConflictFault', code: 'LOOKUP_OFF' })
+    await house.database.unit(operatorCaller(tenant.id)).command(async (scope) => {
+      await vault.addLookupGeneration(scope, {})
+      await vault.turnLookupGeneration(scope, {})
+    }, workerLogin)
+    await house.at.owner(
+      `insert into care.lookup_field (tenant_id, field, state, records, filled, distinct_values, top_count) values ($1, 'mrn', 'ON', 1, 1, 1, 1)`,
+      [tenant.id],
+    )
+    const care = house.composed.made['care']!.contract as Care
+    const make = (mrn: string) => as(tenant.member.care_coordinator.caller, (scope) => care.createRecipient(scope, { givenName: 'Nadia', mrn }))
+    const { id } = await make('W-17')
+    await make('W-18')
+    await make('W-18')
+    expect((await read(id)).errors[0]!.extensions.code).toBe('NOT_FOUND')
+    // However it is written; and the code comes first: who has none learns nothing.
+    expect(await openBy({ mrn: ' w-17 ', code: '000000' })).toMatchObject({ code: 'CODE_REFUSED' })
+    expect(await openBy({ mrn: ' w-17 ', code: await clinicianCode() })).toMatchObject({ isLive: true })
+    expect((await read(id)).data).toEqual({ recipient: { givenName: 'Nadia', mrn: 'W-17' } })
+    expect(await openBy({ mrn: 'W-99', code: await clinicianCode() })).toMatchObject({ code: 'NOT_FOUND' })
+    expect(await openBy({ mrn: 'W-18', code: await clinicianCode() })).toMatchObject({ code: 'MRN_NOT_UNIQUE' })
+    for (const neither of [{}, { mrn: 'W-17', recipientId: encodeGlobalId('CareRecipient', id) }]) {
+      expect(await openBy({ ...neither, code: '000000' })).toMatchObject({ code: 'INVALID_INPUT' })
+    }
+    const trail = await house.at.owner<{ detail: object }>(
+      `select detail from audit.event where tenant_id = $1 and subject_id = $2 and action = 'break_glass.opened'`, [tenant.id, id],
+    )
+    expect(trail).toEqual([{ detail: { minutes: 30, byMrn: 1 } }])
+    const wrote = JSON.stringify(await house.at.owner('select * from audit.event where tenant_id = $1', [tenant.id]))
+    expect(wrote).not.toContain('W-17')
   })
 })

@@ -32,15 +32,19 @@ export const emergencyMethods = {
   /**
    * Opens one recipient's record to the caller. `code`: a current code of her authenticator; without it a fresh step-up sign-in is used up.
    * Needs `phi:break_glass`. Commits by itself.
-   * @throws NOT_FOUND, CODE_REFUSED, FACTOR_NEEDED, TOTP_NOT_ENROLLED, TOO_MANY_REQUESTS
+   * @throws NOT_FOUND, LOOKUP_OFF, MRN_NOT_UNIQUE, CODE_REFUSED, FACTOR_NEEDED, TOTP_NOT_ENROLLED, TOO_MANY_REQUESTS
    */
   openAccess: {
-    input: z.object({
-      recipientId: uuid,
-      reason: line(500).refine((text) => text.length >= 10, 'says in a sentence why, in at least 10 characters'),
-      minutes: z.int().min(1).max(mostMinutes),
-      code: z.string().min(1).max(64).optional(),
-    }),
+    input: z
+      .object({
+        /** Either the record, or the number on the wristband of the person in front of one. */
+        recipientId: uuid.optional(),
+        mrn: line(64).optional(),
+        reason: line(500).refine((text) => text.length >= 10, 'says in a sentence why, in at least 10 characters'),
+        minutes: z.int().min(1).max(mostMinutes),
+        code: z.string().min(1).max(64).optional(),
+      })
+      .refine(({ recipientId, mrn }) => (recipientId === undefined) !== (mrn === undefined), { path: ['recipientId'], message: 'give it or mrn' }),
     output: z.object({ id: uuid, reviewItemId: uuid, expiresAt: z.iso.datetime() }),
   },
   /** Gives one's own grant back before its time. Needs `phi:break_glass`. @throws NOT_FOUND, EMERGENCY_OVER */

@@ -112,7 +112,8 @@ export function emergencyGraph(builder: Builder, { contract: emergency, repo, va
   const OpenBreakGlassInput = builder.inputType('OpenBreakGlassInput', {
     subGraphs,
     fields: (t) => ({
-      recipientId: t.id({ required: true }),
+      recipientId: t.id({ description: 'This, or mrn.' }),
+      mrn: t.string({ description: 'The medical record number on the wristband, where the tenant is searched by it.' }),
       reason: t.string({ required: true, description: 'A sentence. It is sealed, and read by whoever reviews this.' }),
       minutes: t.int({ required: true, description: `1 to ${mostMinutes}.` }),
       code: t.string({ description: 'A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up.' }),
@@ -126,9 +127,10 @@ export function emergencyGraph(builder: Builder, { contract: emergency, repo, va
       errors: mayFail,
       args: { input: t.arg({ type: OpenBreakGlassInput, required: true }) },
       resolve: async (query, _, { input }, context) => {
+        const { recipientId, ...rest } = withoutNulls(input)
         const { id } = await emergency.openAccess(context.scope, {
-          ...withoutNulls(input),
-          recipientId: idArgument('CareRecipient', input.recipientId),
+          ...rest,
+          ...(recipientId === undefined ? {} : { recipientId: idArgument('CareRecipient', recipientId) }),
         })
         return (await repo.graphGrant(context.scope, query, id))!
       },

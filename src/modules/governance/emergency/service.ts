@@ -1,5 +1,5 @@
 /** Emergency's use cases. The second factor, the grant and its review are one transaction: none is there without the others. */
-import { notFound, tooMany, unauthenticated, type Fault } from '../../../kernel/fault.ts'
+import { Fault, notFound, tooMany, unauthenticated } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import { memberIdOf, type Scope } from '../../../kernel/scope.ts'
 import { need } from '../../../platform/authorise.ts'
@@ -15,7 +15,7 @@ import type { EmergencyRepo } from './repo.ts'
 
 export interface EmergencyParts {
   readonly repo: EmergencyRepo
-  readonly care: Pick<Care, 'openRecord'>
+  readonly care: Pick<Care, 'openRecord' | 'recipientByMrn'>
   readonly identity: Pick<Identity, 'useFactor'>
   readonly hitl: Pick<Hitl, 'open'>
   readonly vault: Vault
@@ -60,15 +60,28 @@ export function createEmergency({ repo, care, identity, hitl, vault }: Emergency
       detail,
     })
 
+  /** The recipient's id, or why there is none: committed as a refusal, for the code is used up. */
+  const whoIs = async (inside: Scope, known: string | undefined, mrn: string | undefined): Promise<string | Fault> => {
+    if (known !== undefined) return (await repo.recipientExists(inside, known)) ? known : notFound()
+    try {
+      return (await care.recipientByMrn(inside, { mrn: mrn! })).recipientId
+    } catch (error) {
+      if (error instanceof Fault) return error
+      throw error
+    }
+  }
+
   return checked(emergencyMethods, {
-    async openAccess(scope, { recipientId, reason, minutes, code }) {
+    async openAccess(scope, { recipientId: known, mrn, reason, minutes, code }) {
       const membershipId = me(scope)
       const id = newId()
       const ending = await repo.inAuthCommand(scope, async (inside) => {
         const { outcome } = await identity.useFactor(inside, code === undefined ? {} : { code })
         // A refusal commits: the code was tried, and that it was stays counted.
         if (outcome !== 'PROVEN') return refuse(inside, refusals[outcome]())
-        if (!(await repo.recipientExists(inside, recipientId))) return refuse(inside, notFound())
+        const found = await whoIs(inside, known, mrn)
+        if (typeof found !== 'string') return refuse(inside, found)
+        const recipientId = found
         const { id: reviewItemId } = await hitl.open(inside, {
           kind: 'BREAK_GLASS',
           subjectType: 'BreakGlassGrant',
@@ -82,7 +95,7 @@ export function createEmergency({ repo, care, identity, hitl, vault }: Emergency
         })
         const { sealed } = await vault.seal(inside, { items: [{ subjectId: recipientId, ...grantPlace(id), record: { reason } }] })
         const expiresAt = await repo.add(inside, { id, recipientId, membershipId, phi: sealed[0]!, reviewItemId, minutes })
-        note(inside, 'opened', { id, recipientId }, { minutes })
+        note(inside, 'opened', { id, recipientId }, { minutes, byMrn: mrn === undefined ? 0 : 1 })
         inside.unit.publish(accessOpened, id, { grantId: id })
         return { reviewItemId, expiresAt }
       })
