@@ -9,15 +9,17 @@ import { planes, type Caller, type Plane } from './kernel/scope.ts'
 import { planesOf, type Permission } from './modules/access/contract.ts'
 import { audit } from './modules/audit/index.ts'
 import { care } from './modules/care/index.ts'
+import { custody } from './modules/governance/custody/index.ts'
 import { emergency } from './modules/governance/emergency/index.ts'
 import { hitl } from './modules/governance/hitl/index.ts'
-import { guessableFields, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
+import { guessableFields, letterPages, sessionRoute, type BearerMemory, type Identity } from './modules/identity/contract.ts'
 import type { Scim } from './modules/federation/scim/contract.ts'
 import { scim } from './modules/federation/scim/index.ts'
 import { scimRoute } from './modules/federation/scim/routes.ts'
 import { identity } from './modules/identity/index.ts'
 import type { Saml } from './modules/federation/saml/contract.ts'
 import { saml, type buildSaml } from './modules/federation/saml/index.ts'
+import type { Tenancy } from './modules/tenancy/contract.ts'
 import { tenancy } from './modules/tenancy/index.ts'
 import { vault } from './modules/vault/index.ts'
 import { compose, type Composed } from './platform/compose.ts'
@@ -39,12 +41,13 @@ import { createHttpServer, type HttpServer } from './platform/http/server.ts'
 import { createTenantDoor } from './platform/http/tenant.ts'
 import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
+import { Watchers } from './platform/watch/watchers.ts'
 
 /** A line of the audit trail that waits longer for its place in the chain makes the server not ready. */
 const mostSealLagSeconds = 5
 
 /** Every module of the building. A new one is one line here. */
-export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, scim, saml]
+export const modules: readonly AnyModule[] = [tenancy, vault, audit, identity, hitl, care, emergency, custody, scim, saml]
 
 /** Composes the modules over a database, without listening anywhere: what the command line and tests use too. */
 export async function composeHouse(config: Config, foundation: Pick<Foundation, 'database'>, log: Log): Promise<Composed> {
@@ -103,6 +106,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
   const { contract: identityContract, memory } = composed.made['identity'] as { contract: Identity; memory: BearerMemory }
   const edge = createEdge({ database, door, identity: identityContract, memory })
   const tables = readTables(database.storedModels)
+  const watchers = new Watchers({ changes: (since, tenantIds) => database.gate.changes(since, tenantIds), log })
 
   const endpoints = Object.fromEntries(
     planes.map((plane) => [
@@ -121,6 +125,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
             createContext({ unit: database.unit(caller, signal), plane, locale: 'en', answer: { setCookie() {} } }),
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
+        watchers,
         open: (caller, signal) => database.unit(caller, signal),
       }),
     ]),
@@ -175,6 +180,11 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
       if (plane === null) throw unauthenticated()
       return database.unit(await edge.ask(plane, request, http), http.signal)
     }, identityContract, composed.made['saml']!.contract as Saml),
+    ...letterPages({
+      identity: identityContract,
+      tenancy: composed.made['tenancy']!.contract as Tenancy,
+      visit: async (request, http) => database.unit(await edge.visitHere(request, http), http.signal),
+    }),
     scimRoute({ ...(composed.made['scim'] as ReturnType<typeof scim.build>), ...scimEdge }),
     samlOf(composed).route({
       visit: async (slug, request, http) => database.unit(await edge.visit(slug, request, http), http.signal),

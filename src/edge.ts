@@ -39,6 +39,8 @@ export interface Edge {
   expect(plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Expected | null>
   /** Somebody without credentials at a tenant that the path names. @throws UNKNOWN_TENANT, TENANT_SUSPENDED, WRONG_HOST */
   visit(slug: string, request: IncomingMessage, http: RequestContext): Promise<Caller>
+  /** Somebody without credentials at the tenant that the host or the header names. @throws UNKNOWN_TENANT, TENANT_SUSPENDED */
+  visitHere(request: IncomingMessage, http: RequestContext): Promise<Caller>
   /** The caller on one plane, at the tenant that the path names. @throws as visit and ask; WRONG_HOST for a credential of another one */
   askAt(slug: string, plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller>
   /** The plane whose schema a bearer opens at `/graphql`. @throws UNAUTHENTICATED */
@@ -89,14 +91,18 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
       const { tenantId } = await door.bySlug(slug)
       const named = await door.named(request, http.client)
       if (named !== null && named.tenantId !== tenantId) throw wrongHost()
-      return { ...baseOf(null, request, http), purpose: null, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
+      return nobody(tenantId, null, request, http)
+    },
+
+    async visitHere(request, http) {
+      const named = await door.named(request, http.client)
+      if (named === null) throw unknownTenant()
+      return nobody(named.tenantId, null, request, http)
     },
 
     async askAt(slug, plane, request, http) {
       const { tenantId } = await edge.visit(slug, request, http)
-      if (presentedOn(plane, request) === null) {
-        return { ...baseOf(plane, request, http), tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
-      }
+      if (presentedOn(plane, request) === null) return nobody(tenantId, plane, request, http)
       const caller = await edge.ask(plane, request, http)
       if (caller.tenantId !== tenantId) throw wrongHost()
       return caller
@@ -113,16 +119,15 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
       if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
       const named = await door.named(request, http.client)
       const base = baseOf(plane, request, http)
-      const nobody = (tenantId: string): Caller => ({ ...base, tenantId, actor: { kind: 'anonymous' }, permissions: new Set() })
       if (presented === null) {
         if (named === null) throw unknownTenant()
-        return nobody(named.tenantId)
+        return nobody(named.tenantId, plane, request, http)
       }
       const { tenantId, bearer, cookie } = presented
       if (named !== null && named.tenantId !== tenantId) throw wrongHost()
       await door.byId(tenantId)
 
-      const unit = database.unit(nobody(tenantId), http.signal)
+      const unit = database.unit(nobody(tenantId, plane, request, http), http.signal)
       const found = await unit
         .read(() => identity.identify(unit.scope, { bearer, cookie, plane }))
         .catch((error: unknown) => {
@@ -130,7 +135,7 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
           if (cookie !== undefined && sessionEnded.is(error)) return null
           throw error
         })
-      if (found === null) return nobody(tenantId)
+      if (found === null) return nobody(tenantId, plane, request, http)
       if (found.kind === 'integration') {
         const actor: Actor = { kind: 'integration', tokenId: found.tokenId, role: found.role }
         return { ...base, tenantId, actor, permissions: new Set(found.permissions) }
@@ -156,6 +161,10 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
     },
   }
   return edge
+}
+
+function nobody(tenantId: string, plane: Plane | null, request: IncomingMessage, http: RequestContext): Caller {
+  return { ...baseOf(plane, request, http), tenantId, actor: { kind: 'anonymous' }, permissions: new Set() }
 }
 
 /** What is known of a caller whoever she is. */

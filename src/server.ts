@@ -4,10 +4,12 @@ import { layFoundation } from './platform/db/foundation.ts'
 import { createLog } from './platform/http/log.ts'
 import type { HttpServer } from './platform/http/server.ts'
 import { createCheckpoints, type Checkpoints, type Signer } from './platform/ledger/checkpoint.ts'
-import { createLedgerMetrics } from './platform/ledger/metrics.ts'
+import { createLedgerMetrics, streamAlarm } from './platform/ledger/metrics.ts'
 import { monthsJob } from './platform/ledger/months.ts'
 import { openSink } from './platform/ledger/open-sink.ts'
 import { createSealer, type Sealer } from './platform/ledger/sealer.ts'
+import { retireJob } from './platform/ledger/retire.ts'
+import { createStreams, type Streams, type StreamSender } from './platform/ledger/streams.ts'
 import { createJobs, type Jobs } from './platform/jobs/jobs.ts'
 import { createOutbox, type Outbox } from './platform/outbox/deliver.ts'
 import { purgeJob } from './platform/outbox/purge.ts'
@@ -36,6 +38,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
   let outbox: Outbox | null = null
   let sealer: Sealer | null = null
   let checkpoints: Checkpoints | null = null
+  let streams: Streams | null = null
   let settle = async () => {}
   let release = () => {}
   const stop = async () => {
@@ -43,6 +46,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     await settle()
     await jobs?.stop({ drainMs })
     await outbox?.stop()
+    await streams?.stop()
     // What was written up to here is sealed, and what is sealed is anchored.
     await sealer?.stop()
     await checkpoints?.stop()
@@ -59,14 +63,17 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     const house = createHouse(config, foundation, composed, log)
     const { database, databaseUrl, loginSecret } = foundation
     const { modules, made } = composed
-    const ledgerMetrics = createLedgerMetrics(house.metrics.registry, () => database.gate.sealState())
+    const ledgerMetrics = createLedgerMetrics(house.metrics.registry, () => database.gate.sealState(), () => database.gate.streamState(streamAlarm))
     sealer = createSealer({ databaseUrl, loginSecret, log, sealed: ledgerMetrics.sealed })
     database.onWrite(sealer.ring)
     sealer.start()
-    const { signer } = made['audit'] as unknown as { readonly signer: { current(): Signer } }
+    const { signer, sender } = made['audit'] as unknown as { readonly signer: { current(): Signer }; readonly sender: StreamSender }
+    streams = createStreams({ database, databaseUrl, loginSecret, sender, log })
     checkpoints = createCheckpoints({ databaseUrl, loginSecret, log, sink: openSink(config), signer: () => signer.current(), metrics: ledgerMetrics })
     outbox = createOutbox({ database, databaseUrl, loginSecret, modules, made, log, registry: house.metrics.registry })
-    const platformJobs = [purgeJob(database), monthsJob(foundation)]
+    const held = async () => (await Promise.all(Object.values(made).map((one) => one.legalHold?.() ?? false))).includes(true)
+    const retiring = { ...foundation, years: config.auditRetentionYears, signer: () => signer.current(), sink: openSink(config), held }
+    const platformJobs = [purgeJob(database), monthsJob(foundation), retireJob(retiring)]
     jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs, log })
     server = house.server
     const { port } = await server.listen({ port: config.port, host: config.host })
@@ -76,6 +83,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     outbox.start()
     await jobs.start()
     checkpoints.start()
+    streams.start()
     house.started()
     return { port, stop }
   } catch (error) {

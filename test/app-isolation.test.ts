@@ -11,7 +11,8 @@ import type { Access } from '../src/platform/graphql/access.ts'
 import { cookieNameOf } from '../src/modules/identity/contract.ts'
 import { permissionsOf, rolesOf, type Role } from '../src/modules/access/contract.ts'
 import { clientPairs, consolePairs, planeChecks, planeTestCounts, structuralChecks, type PlaneCheck, type PlanePair } from '../src/proof/planes.ts'
-import { freshHouse, password, type TestHouse, type TestTenant } from './kit/house.ts'
+import { subscribe } from './kit/stream.ts'
+import { freshHouse, password, type Asking, type TestHouse, type TestTenant } from './kit/house.ts'
 
 let house: TestHouse
 let tenant: TestTenant
@@ -79,7 +80,7 @@ function strangeFields(plane: Plane): string[] {
 const guardedOf = (role: Role): Set<string> => (permissionsOf(role) as ReadonlySet<string>).intersection(house.composed.schemas.guarded)
 const guardedOfPlane = (plane: Plane): Set<string> => new Set(rolesOf(plane).flatMap((role) => [...guardedOf(role)]))
 
-const checks: Record<Exclude<PlaneCheck, 'subscription' | 'persisted operation' | 'signed link'>, (pair: PlanePair) => Promise<void>> = {
+const checks: Record<Exclude<PlaneCheck, 'persisted operation' | 'signed link'>, (pair: PlanePair) => Promise<void>> = {
   'access token': async ({ from, to }) => {
     const reply = await house.ask({ plane: to, bearer: given.get(from)!.access }, viewer)
     expect(reply.errors[0]?.extensions.code).toBe('TOKEN_WRONG_PLANE')
@@ -110,6 +111,17 @@ const checks: Record<Exclude<PlaneCheck, 'subscription' | 'persisted operation' 
     const reply = await house.ask({ plane: to, bearer: given.get(to)!.access }, `${lacking.kind} { ${lacking.field} { __typename } }`)
     expect(reply.errors[0]?.message).toContain(`Cannot query field "${lacking.field}"`)
   },
+  subscription: async ({ from, to }) => {
+    const by = async (asking: Omit<Asking, 'plane'>) => {
+      const stream = await subscribe(house, { plane: to, ...asking }, 'subscription { viewerChanges { email } }')
+      const { data, errors } = (await stream.next())!
+      expect(data).toBeNull()
+      expect(await stream.next()).toBeNull()
+      return errors[0]?.extensions.code
+    }
+    expect(await by({ bearer: given.get(from)!.access })).toBe('TOKEN_WRONG_PLANE')
+    expect(await by({ tenant: tenant.slug, cookie: given.get(from)!.cookie })).toBe('UNAUTHENTICATED')
+  },
   import: async ({ from, to }) => {
     const path = join(import.meta.dirname, '../schema/generated', `${from}.ts`)
     expect(existsSync(path), `schema/generated/${from}.ts`).toBe(true)
@@ -127,8 +139,13 @@ describe.each(consolePairs)('what $from gives out is nothing on $to', (pair) => 
 })
 
 describe('positive controls', () => {
-  test.each(clientPlanes)('on its own plane %s is at home: access token, cookie and refresh token', async (plane) => {
+  test.each(clientPlanes)('on its own plane %s is at home: access token, cookie, subscription and refresh token', async (plane) => {
     const mine = given.get(plane)!
+    for (const asking of [{ bearer: mine.access }, { tenant: tenant.slug, cookie: mine.cookie }]) {
+      const stream = await subscribe<{ viewerChanges: { email: string } }>(house, { plane, ...asking }, 'subscription { viewerChanges { email } }')
+      expect((await stream.next())!.data?.viewerChanges.email).toContain('@')
+      stream.leave()
+    }
     const bearer = await house.ask<{ viewer: { membership: { plane: string } } }>({ plane, bearer: mine.access }, viewer)
     expect(bearer.data?.viewer.membership.plane).toBe(plane)
     const browser = await house.ask<{ viewer: { membership: { plane: string } } }>({ plane, tenant: tenant.slug, cookie: mine.cookie }, viewer)

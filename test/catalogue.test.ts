@@ -2,6 +2,7 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { withClient } from '../src/platform/db/provision.ts'
+import { schemaDiff } from '../src/platform/db/schema-engine.ts'
 import { inspectCatalogue } from '../src/proof/catalogue.ts'
 import { rules } from '../src/proof/catalogue-rules.ts'
 import { exceptions } from '../src/proof/exceptions.ts'
@@ -29,6 +30,10 @@ async function withPlanted(sql: string): Promise<string[]> {
 test('a migrated database breaks no rule', async () => {
   const violations = await withClient(at.ownerUrl, (client) => inspectCatalogue(client))
   expect(violations.map(({ message }) => message)).toEqual([])
+})
+
+test('the migrations give the datamodel: nothing of it is missing, and nothing is there beside it', async () => {
+  expect(await schemaDiff({ ownerUrl: at.ownerUrl })).toBe('')
 })
 
 test('every exception says why', () => {

@@ -17,6 +17,8 @@ export default async function setup(): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), 'maristan-test-'))
   // Postgres refuses root and runs as another account, which must be able to pass through.
   chmodSync(directory, 0o711)
+  // What Postgres itself logs: a test looks for what must not be in it.
+  process.env['TEST_DATABASE_LOG'] = join(directory, 'postgres.log')
   const lines: string[] = []
   const postgres = await startEmbedded({ dataDir: directory, durable: false, log: (line) => lines.push(line) })
   try {

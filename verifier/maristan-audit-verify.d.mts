@@ -33,3 +33,24 @@ export function verify(given: {
   readonly to?: 'end' | 'anywhere'
 }): Promise<Report>
 export function describe(report: Report): string
+
+export interface CertificateReport {
+  readonly ok: boolean
+  /** The signed body; null when it was not even signed. */
+  readonly certificate: { readonly id: string; readonly about: 'recipient' | 'tenant'; readonly audit: { readonly seq: number } } | null
+  /** An export was given, and the act stands in it. */
+  readonly inTrail: boolean
+  readonly problem: 'certificate' | 'trail' | 'head' | 'act' | null
+  readonly sentence: string | null
+  readonly trail: Report | null
+}
+
+export function verifyCertificate(given: {
+  readonly text: string
+  readonly keys: ReadonlyMap<string, KeyObject>
+  readonly lines?: AsyncIterable<string> | Iterable<string>
+  readonly checkpoints?: Iterable<string>
+  readonly from?: 'start' | 'anywhere'
+  readonly to?: 'end' | 'anywhere'
+}): Promise<CertificateReport>
+export function describeCertificate(report: CertificateReport): string

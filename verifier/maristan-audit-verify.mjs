@@ -5,6 +5,7 @@
  * kept where whoever runs the server's database cannot write.
  *
  *     node maristan-audit-verify.mjs --export FILE... --checkpoints FILE|DIRECTORY... --key FILE... [--partial] [--json]
+ *     node maristan-audit-verify.mjs --certificate FILE --key FILE... [--export FILE... --checkpoints FILE|DIRECTORY...] [--json]
  *
  * What is proven: every line's hash covers the line, its number and the hash before it (SHA-256); checkpoints are signed (Ed25519) and
  * hold marks of those hashes, so that a chain computed anew, cut or forked after it was signed differs from them.
@@ -68,6 +69,29 @@ export function readKeys(texts) {
 
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0
 
+/** The shortest time for which lines are kept, and how long after a month's end a checkpoint may still stand for a line of it. */
+const retentionYears = 6
+const lateMs = 31 * 86_400_000
+
+/** The signed end of months that were removed because their time was over. @throws Error saying why it is none. */
+function readRetired({ version, tenant, seq, hash, before, at }) {
+  const [ended, signedAt] = [new Date(before), new Date(at)]
+  const wellFormed = typeof tenant === 'string' && isCount(seq) && seq > 0 && hashShape.test(hash) && version === 1
+  if (!wellFormed || Number.isNaN(ended.getTime()) || Number.isNaN(signedAt.getTime())) throw new Error('says nothing that can be checked')
+  ended.setUTCFullYear(ended.getUTCFullYear() + retentionYears)
+  if (ended > signedAt) throw new Error(`removes lines that are younger than ${retentionYears} years`)
+  return { retired: true, tenant, seq, hash, before, at }
+}
+
+/** The retirement by which a chain may begin after line `seq`: null when there is none that says so. */
+function retirementFor(seq, prev, retirements, checkpoints) {
+  const found = retirements.find((one) => one.seq === seq && one.hash === prev)
+  if (!found) return null
+  // A line that was signed for long after the month was not of that month.
+  const younger = checkpoints.some((one) => one.seq <= seq && new Date(one.at).getTime() > new Date(found.before).getTime() + lateMs)
+  return younger ? null : found
+}
+
 /** One signed checkpoint out of its line. @throws Error saying why it is none. */
 function readCheckpoint(text, keys) {
   const { checkpoint, key, signature } = JSON.parse(text)
@@ -76,6 +100,7 @@ function readCheckpoint(text, keys) {
   if (!publicKey) throw new Error('is signed with a key that was not given')
   if (!verifySignature(null, Buffer.from(checkpoint), publicKey, Buffer.from(signature, 'base64url'))) throw new Error('has a wrong signature')
   const body = JSON.parse(checkpoint)
+  if (body.kind === 'maristan.audit.retired') return readRetired(body)
   const { kind, version, tenant, seq, hash, at, after, stride, marks } = body
   if (kind !== 'maristan.audit.checkpoint' || version !== 1) throw new Error('is of a kind that this verifier does not read')
   const wellFormed =
@@ -146,7 +171,8 @@ export async function verify({ lines, checkpoints, keys, from: begins = 'start',
     seq = head.after
     from = seq + 1
     hash = Buffer.from(head.prev, 'hex')
-    mine = signed.filter((one) => one.tenant === tenant).sort((a, b) => a.seq - b.seq || a.after - b.after)
+    const retirements = signed.filter((one) => one.tenant === tenant && one.retired)
+    mine = signed.filter((one) => one.tenant === tenant && !one.retired).sort((a, b) => a.seq - b.seq || a.after - b.after)
     for (const [i, one] of mine.entries()) {
       const before = mine[i - 1]
       if (one.after > (before?.seq ?? 0)) notes.push(`No checkpoint says anything of lines ${(before?.seq ?? 0) + 1} to ${one.after}.`)
@@ -155,7 +181,11 @@ export async function verify({ lines, checkpoints, keys, from: begins = 'start',
       }
     }
     if (seq === 0 && !hash.equals(genesis(tenant))) bad(1, 'forked', 'The chain does not begin as the chain of this tenant begins.')
-    if (seq > 0 && begins === 'start') bad(1, 'deleted', `Lines 1 to ${seq} are not in the export.`)
+    if (seq > 0 && begins === 'start') {
+      const retired = retirementFor(seq, head.prev, retirements, mine)
+      if (retired) notes.push(`Lines 1 to ${seq} were written before ${retired.before} and removed after their time, as signed at ${retired.at}.`)
+      else bad(1, 'deleted', `Lines 1 to ${seq} are not in the export.`)
+    }
     if (seq > 0 && mine.some((one) => agrees(one, seq, hash) === false)) bad(seq, 'recomputed', `The export goes on from a line ${seq} that is not the one that was signed.`)
   }
 
@@ -300,6 +330,75 @@ export function describe(report) {
   return said.join('\n')
 }
 
+/**
+ * Verifies a certificate of destroyed keys: its signature, and with an export that the act stands in a whole trail, at or before the
+ * head that the certificate names. Without an export only the signature is proven, and that is said.
+ * @param {{ text: string, keys: Map<string, unknown>, lines?: AsyncIterable<string> | Iterable<string>, checkpoints?: Iterable<string>,
+ *   from?: 'start' | 'anywhere', to?: 'end' | 'anywhere' }} given
+ */
+export async function verifyCertificate({ text, keys, lines, checkpoints = [], from = 'start', to = 'end' }) {
+  const refused = (problem, sentence, body = null, trail = null) => ({ ok: false, certificate: body, inTrail: false, problem, sentence, trail })
+  let body
+  try {
+    body = readCertificate(text, keys)
+  } catch (error) {
+    return refused('certificate', `The certificate ${error instanceof SyntaxError ? 'is no JSON' : error.message}.`)
+  }
+  if (lines === undefined) return { ok: true, certificate: body, inTrail: false, problem: null, sentence: null, trail: null }
+  const seen = { head: null, act: null }
+  const trail = await verify({ lines: watching(lines, body, seen), checkpoints, keys, from, to })
+  if (!trail.ok) return refused('trail', 'The trail that came with the certificate is bent.', body, trail)
+  if (trail.tenant !== body.tenant) return refused('trail', 'The trail is another tenant\'s.', body, trail)
+  if (seen.head !== body.audit.hash) return refused('head', `Line ${body.audit.seq} of the trail is not the one that the certificate names.`, body, trail)
+  if (seen.act === null) return refused('act', `The trail says nothing of this act up to line ${body.audit.seq}.`, body, trail)
+  return { ok: true, certificate: body, inTrail: true, problem: null, sentence: null, trail }
+}
+
+/** The body of a signed certificate. @throws Error saying why it is none. */
+function readCertificate(text, keys) {
+  const { certificate, key, signature } = JSON.parse(text)
+  if (typeof certificate !== 'string' || typeof signature !== 'string') throw new Error('is not a signed certificate')
+  const publicKey = keys.get(key)
+  if (!publicKey) throw new Error('is signed with a key that was not given')
+  if (!verifySignature(null, Buffer.from(certificate), publicKey, Buffer.from(signature, 'base64url'))) throw new Error('has a wrong signature')
+  const body = JSON.parse(certificate)
+  const { kind, version, about, id, tenant, audit, backups } = body
+  if (kind !== 'maristan.certificate' || version !== 1) throw new Error('is of a kind that this verifier does not read')
+  const wellFormed = ['recipient', 'tenant'].includes(about) && typeof id === 'string' && typeof tenant === 'string' && typeof backups === 'object'
+  if (!wellFormed || !isCount(audit?.seq) || !hashShape.test(audit.hash)) throw new Error('says nothing that can be checked')
+  return body
+}
+
+/** The same lines; notes the hash of the head that a certificate names, and the line of its act. What is noted counts once they verified. */
+async function* watching(lines, { id, about, audit }, seen) {
+  const action = about === 'tenant' ? 'offboarding.swept' : 'subject.erased'
+  for await (const text of lines) {
+    try {
+      const { seq, hash, event } = JSON.parse(text)
+      if (seq === audit.seq) seen.head = hash
+      const isAct = isCount(seq) && seq <= audit.seq && event?.action === action && event.outcome === 'done'
+      if (isAct && JSON.parse(event.detail).certificateId === id) seen.act = seq
+    } catch {
+      // A line that is none is named by whoever verifies it.
+    }
+    yield text
+  }
+}
+
+/** What was found of a certificate, in sentences. */
+export function describeCertificate({ ok, certificate: body, inTrail, sentence, trail }) {
+  if (!ok) return [`REFUSED: ${sentence}`, ...(trail === null ? [] : [describe(trail)])].join('\n')
+  const { about, tenant, subject, slug, destroyedAt, keys, audit, backups, id } = body
+  const until = backups.openUntil === null ? 'nobody said until when they are kept' : `they are kept until ${backups.openUntil}`
+  return [
+    `GENUINE: certificate ${id}`,
+    `${about === 'tenant' ? `tenant ${slug ?? tenant}` : `recipient ${subject} of tenant ${tenant}`}: ${keys.length} keys destroyed at ${destroyedAt}`,
+    inTrail ? `in the trail, at or before line ${audit.seq}` : `the trail was not given: only the signature is proven (line ${audit.seq} is named)`,
+    `backups made before ${backups.madeBefore} hold wrapped keys: ${until}`,
+    ...(trail === null ? [] : [describe(trail)]),
+  ].join('\n')
+}
+
 async function* linesOf(paths) {
   for (const path of paths) yield* createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })
 }
@@ -313,13 +412,16 @@ function filesOf(path) {
 }
 
 async function main() {
-  const usage = 'Usage: node maristan-audit-verify.mjs --export FILE... --checkpoints FILE|DIRECTORY... --key FILE... [--partial] [--json]'
+  const trailUsage = '--export FILE... --checkpoints FILE|DIRECTORY...'
+  const usage = `Usage: node maristan-audit-verify.mjs [--certificate FILE] ${trailUsage} --key FILE... [--partial] [--json]`
   const many = { type: 'string', multiple: true, default: [] }
   let values
   try {
-    const options = { export: many, checkpoints: many, key: many, partial: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } }
+    const flag = { type: 'boolean', default: false }
+    const options = { export: many, checkpoints: many, key: many, certificate: { type: 'string' }, partial: flag, json: flag }
     values = parseArgs({ options }).values
-    if (values.export.length === 0 || values.checkpoints.length === 0 || values.key.length === 0) throw new Error('Something is not given.')
+    const withoutTrail = values.export.length === 0 || values.checkpoints.length === 0
+    if (values.key.length === 0 || (withoutTrail && (values.certificate === undefined || values.export.length > 0))) throw new Error('Something is not given.')
   } catch (error) {
     console.error(`${error.message}\n${usage}`)
     return 2
@@ -328,6 +430,12 @@ async function main() {
     const keys = readKeys(values.key.map((path) => readFileSync(path, 'utf8')))
     const checkpoints = values.checkpoints.flatMap(filesOf).flatMap((path) => readFileSync(path, 'utf8').split('\n'))
     const part = values.partial ? { from: 'anywhere', to: 'anywhere' } : {}
+    if (values.certificate !== undefined) {
+      const trail = values.export.length === 0 ? {} : { lines: linesOf(values.export), checkpoints, ...part }
+      const report = await verifyCertificate({ text: readFileSync(values.certificate, 'utf8'), keys, ...trail })
+      console.log(values.json ? JSON.stringify(report, null, 2) : describeCertificate(report))
+      return report.ok ? 0 : 1
+    }
     const report = await verify({ lines: linesOf(values.export), checkpoints, keys, ...part })
     console.log(values.json ? JSON.stringify(report, null, 2) : describe(report))
     return report.ok ? 0 : 1

@@ -84,8 +84,8 @@ export type MembershipStatus =
   | 'SUSPENDED';
 
 export type OpenBreakGlassInput = {
-  /** A current code of your authenticator. */
-  code: Scalars['String']['input'];
+  /** A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up. */
+  code?: InputMaybe<Scalars['String']['input']>;
   /** 1 to 60. */
   minutes: Scalars['Int']['input'];
   /** A sentence. It is sealed, and read by whoever reviews this. */

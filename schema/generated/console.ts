@@ -43,6 +43,13 @@ export type AuditOutcome =
   | 'DONE'
   | 'FAILED';
 
+/** WAITING: nothing was taken yet. RETRYING: the last batch was not taken. FAILING: five in a row were not. */
+export type AuditStreamStanding =
+  | 'FAILING'
+  | 'FLOWING'
+  | 'RETRYING'
+  | 'WAITING';
+
 export type Capability =
   | 'EDIT'
   | 'MANAGE'
@@ -57,6 +64,8 @@ export type ChangePasswordInput = {
 
 export type ChangeSsoConnectionInput = {
   allowUnsolicited?: InputMaybe<Scalars['Boolean']['input']>;
+  /** A directory (SCIM connection) that has brought somebody. Null: none. */
+  directoryId?: InputMaybe<Scalars['ID']['input']>;
   emailAttribute?: InputMaybe<Scalars['String']['input']>;
   idAttribute?: InputMaybe<Scalars['String']['input']>;
   jitAllowed?: InputMaybe<Scalars['Boolean']['input']>;
@@ -136,6 +145,14 @@ export type DirectoryRole =
   | 'compliance_officer'
   | 'tenant_admin';
 
+export type DisclosureKind =
+  | 'EMERGENCY'
+  | 'EXPORT'
+  | 'MODEL'
+  | 'OPERATOR'
+  | 'READ'
+  | 'SHARED';
+
 export type ExportAuditInput = {
   actorId?: InputMaybe<Scalars['ID']['input']>;
   /** Number of the last line of the batch before; 0 for the first. */
@@ -154,6 +171,11 @@ export type GrantConsentInput = {
   recipientId: Scalars['ID']['input'];
   validTo?: InputMaybe<Scalars['DateTime']['input']>;
 };
+
+export type HoldBasis =
+  | 'INVESTIGATION'
+  | 'LITIGATION'
+  | 'REGULATOR';
 
 export type InvitationState =
   | 'ACCEPTED'
@@ -197,13 +219,31 @@ export type MembershipStatus =
   | 'PENDING'
   | 'SUSPENDED';
 
+export type OffboardingState =
+  | 'CANCELLED'
+  | 'CLOSED'
+  | 'DONE'
+  | 'EXPORTED'
+  | 'SHREDDING'
+  | 'SWEPT'
+  | 'WAITING';
+
 export type OpenBreakGlassInput = {
-  /** A current code of your authenticator. */
-  code: Scalars['String']['input'];
+  /** A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up. */
+  code?: InputMaybe<Scalars['String']['input']>;
   /** 1 to 60. */
   minutes: Scalars['Int']['input'];
   /** A sentence. It is sealed, and read by whoever reviews this. */
   reason: Scalars['String']['input'];
+  recipientId: Scalars['ID']['input'];
+};
+
+export type OpenDisclosureInput = {
+  expiresAt: Scalars['DateTime']['input'];
+  /** What no live consent covers is left out. */
+  fields: Array<PhiField>;
+  /** The party that is the member who may read. */
+  granteeId: Scalars['ID']['input'];
   recipientId: Scalars['ID']['input'];
 };
 
@@ -229,6 +269,14 @@ export type PhiField =
   | 'nationalId'
   | 'phone'
   | 'sex';
+
+export type PlaceLegalHoldInput = {
+  basis: HoldBasis;
+  /** Left out: the whole organisation. */
+  recipientId?: InputMaybe<Scalars['ID']['input']>;
+  /** A file number, at most 64 characters; no sentence and no name. */
+  reference: Scalars['String']['input'];
+};
 
 /** Exactly one of them: a whole value, however it is written, or whole words of a name. Needs phi:read. */
 export type RecipientLookup = {
@@ -258,6 +306,15 @@ export type Relation =
   | 'SPOUSE'
   | 'SUPPLIER'
   | 'THERAPIST';
+
+export type RequestOffboardingInput = {
+  /** A current code of your authenticator. */
+  code: Scalars['String']['input'];
+  /** A public X25519 key in PEM: the last export is sealed to it. Keep the private one. */
+  exportKey: Scalars['String']['input'];
+  /** At most 500 characters. */
+  reason: Scalars['String']['input'];
+};
 
 export type ReviewRisk =
   | 'HIGH'
@@ -309,6 +366,17 @@ export type ScimRuleMatch =
 export type SessionTransport =
   | 'BEARER'
   | 'COOKIE';
+
+export type SetAuditStreamInput = {
+  /** Certificates in PEM that count beside the public ones. */
+  authorities?: InputMaybe<Scalars['String']['input']>;
+  /** Without what was sealed before. */
+  fromNow?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Sent as a bearer token. */
+  token?: InputMaybe<Scalars['String']['input']>;
+  /** By https. */
+  url: Scalars['String']['input'];
+};
 
 export type Sex =
   | 'FEMALE'

@@ -90,6 +90,14 @@ export type Direction =
   | 'LTR'
   | 'RTL';
 
+export type DisclosureKind =
+  | 'EMERGENCY'
+  | 'EXPORT'
+  | 'MODEL'
+  | 'OPERATOR'
+  | 'READ'
+  | 'SHARED';
+
 export type GrantConsentInput = {
   fieldSet: Array<PhiField>;
   /** The party that may use the fields. */
@@ -140,6 +148,15 @@ export type MembershipStatus =
   | 'ENDED'
   | 'PENDING'
   | 'SUSPENDED';
+
+export type OpenDisclosureInput = {
+  expiresAt: Scalars['DateTime']['input'];
+  /** What no live consent covers is left out. */
+  fields: Array<PhiField>;
+  /** The party that is the member who may read. */
+  granteeId: Scalars['ID']['input'];
+  recipientId: Scalars['ID']['input'];
+};
 
 export type OtherPartyKind =
   | 'CAREGIVER'

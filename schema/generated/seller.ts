@@ -62,6 +62,16 @@ export type MembershipStatus =
   | 'PENDING'
   | 'SUSPENDED';
 
+export type PhiField =
+  | 'address'
+  | 'birthDate'
+  | 'familyName'
+  | 'givenName'
+  | 'mrn'
+  | 'nationalId'
+  | 'phone'
+  | 'sex';
+
 export type Role =
   | 'care_coordinator'
   | 'caregiver'

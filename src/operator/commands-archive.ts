@@ -25,7 +25,7 @@ export function voucherOf({ house, foundation }: Pick<Opened, 'house' | 'foundat
   }
 }
 
-function ownerOf({ foundation }: Pick<Opened, 'foundation'>): string {
+export function ownerOf({ foundation }: Pick<Opened, 'foundation'>): string {
   if (foundation.ownerUrl === null) throw new Error('Set DATABASE_OWNER_URL: this needs the owner of the database.')
   return foundation.ownerUrl
 }
@@ -48,7 +48,7 @@ export function archiveCommands(program: Command, terminal: Terminal): void {
         const tenantId = await tenantIdOf(database, options.slug)
         // Recorded first, so that no export leaves without a trace, and so that the export itself tells of it.
         await database.unit(operatorCaller(tenantId)).command(async (scope) =>
-          scope.unit.record({ action: 'tenant.exported', resource: 'Tenant', resourceId: tenantId, outcome: 'done' }),
+          scope.unit.record({ action: 'tenant.exported', resource: 'Tenant', resourceId: tenantId, subjectId: tenantId, outcome: 'done' }),
         )
         const report = await exportTenant({
           ownerUrl: ownerOf(opened), file: options.out, voucher: voucherOf(opened), progress: terminal.progress,

@@ -1,4 +1,4 @@
-/** `audit verify|export|report|checkpoint|key`: the trail proven, handed out and anchored. The proof is the verifier's own file. */
+/** `audit verify|export|report|stream|checkpoint|key`: the trail proven, handed out and anchored. The proof is the verifier's own file. */
 import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -12,6 +12,7 @@ import { directorySink } from '../platform/ledger/sink.ts'
 import { openSink } from '../platform/ledger/open-sink.ts'
 import { auditOf, batchesOf, sealPending } from './audit-batches.ts'
 import { reportCommand } from './commands-report.ts'
+import { streamCommands } from './commands-audit-stream.ts'
 import { withHouse } from './open.ts'
 import { tenantIdOf } from './operator-scope.ts'
 import type { Terminal } from './terminal.ts'
@@ -111,6 +112,7 @@ export function auditCommands(program: Command, terminal: Terminal): void {
     )
 
   reportCommand(audit, terminal)
+  streamCommands(audit, terminal)
 
   audit
     .command('checkpoint')

@@ -4,7 +4,10 @@ import { Option, type Command } from 'commander'
 import type { Scope } from '../kernel/scope.ts'
 import { lookupFields, type Care, type LookupField } from '../modules/care/contract.ts'
 import { workerLogin } from '../platform/db/logins.ts'
-import { withHouse } from './open.ts'
+import { certifyErasure } from './certify.ts'
+import { withHouse, type Opened } from './open.ts'
+import { forgetEventsAbout } from '../platform/outbox/store.ts'
+import { unitOf } from '../platform/db/unit.ts'
 import { operatorCaller, tenantIdOf } from './operator-scope.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -13,11 +16,13 @@ const batchSize = 100
 type Run = <T>(work: (care: Care, scope: Scope) => Promise<T>) => Promise<T>
 
 /** Runs `work` with a way to run commands in a tenant. */
-function inTenant(slug: string, work: (run: Run) => Promise<void>): Promise<void> {
-  return withHouse(async ({ foundation, house }) => {
-    const unit = foundation.database.unit(operatorCaller(await tenantIdOf(foundation.database, slug)))
+function inTenant(slug: string, work: (run: Run, opened: Opened, tenantId: string) => Promise<void>): Promise<void> {
+  return withHouse(async (opened) => {
+    const { foundation, house } = opened
+    const tenantId = await tenantIdOf(foundation.database, slug)
+    const unit = foundation.database.unit(operatorCaller(tenantId))
     const care = house.made['care']!.contract as Care
-    await work((command) => unit.command((scope) => command(care, scope), workerLogin))
+    await work((command) => unit.command((scope) => command(care, scope), workerLogin), opened, tenantId)
   })
 }
 
@@ -69,11 +74,11 @@ export function lookupCommands(program: Command, terminal: Terminal): void {
       }),
     )
 
-  program
-    .command('recipient')
-    .description('the people a tenant cares for')
+  const recipient = program.command('recipient').description('the people a tenant cares for')
+
+  recipient
     .command('erase')
-    .description('destroy a person\'s key, so that nothing of her opens ever again')
+    .description('destroy a person\'s key, so that nothing of her opens ever again, and certify it')
     .requiredOption('--tenant <slug>')
     .requiredOption('--recipient <uuid>', 'her id')
     .requiredOption('--confirm <uuid>', 'her id again')
@@ -81,9 +86,31 @@ export function lookupCommands(program: Command, terminal: Terminal): void {
     .action((options: { tenant: string; recipient: string; confirm: string; backupsUntil?: string }, command: Command) => {
       if (options.confirm !== options.recipient) command.error('error: --confirm is not the id given with --recipient')
       const backupsUntil = options.backupsUntil === undefined ? null : new Date(options.backupsUntil).toISOString()
-      return inTenant(options.tenant, async (run) => {
-        const { certificateId, keyIds } = await run((care, scope) => care.eraseRecipient(scope, { id: options.recipient, backupsUntil }))
-        terminal.done({ certificateId, keyIds, backupsUntil }, `Erased. Certificate ${certificateId}.`)
+      return inTenant(options.tenant, async (run, opened, tenantId) => {
+        const { certificateId, keyIds } = await run((care, scope) => eraseRecipient(care, scope, { id: options.recipient, backupsUntil }))
+        const certificate = await certifyErasure(opened, tenantId, options.recipient)
+        const document = JSON.parse(certificate) as object
+        terminal.done({ certificateId, keyIds, backupsUntil, certificate: document }, `Erased. Certificate ${certificateId}.\n${certificate}`)
       })
     })
+
+  recipient
+    .command('certificate')
+    .description('the signed certificate of a person\'s erasure, for the verifier; signed now if that was cut off')
+    .requiredOption('--tenant <slug>')
+    .requiredOption('--recipient <uuid>', 'her id')
+    .action(({ tenant, recipient: id }: { tenant: string; recipient: string }) =>
+      inTenant(tenant, async (_, opened, tenantId) => {
+        const certificate = await certifyErasure(opened, tenantId, id)
+        terminal.done(JSON.parse(certificate) as object, certificate)
+      }),
+    )
+}
+
+/** Her key, her record, and every event that names her, in one transaction. */
+export async function eraseRecipient(care: Care, scope: Scope, input: { id: string; backupsUntil: string | null }) {
+  const erased = await care.eraseRecipient(scope, input)
+  const events = await forgetEventsAbout(unitOf(scope).db, input.id)
+  scope.unit.record({ action: 'outbox.swept', resource: 'OutboxEvent', subjectId: input.id, outcome: 'done', detail: { events } })
+  return erased
 }

@@ -1,16 +1,15 @@
-/** `saml connect`, `saml attempt`. */
+/** `saml connect`, `saml attempt`, and the steps of a set-up (`commands-saml-setup.ts`). */
 import { readFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
-import type { Saml } from '../modules/federation/saml/contract.ts'
 import { newcomerRoles } from '../modules/federation/saml/rules.ts'
 import { createEgress } from '../platform/http/egress.ts'
 import { authLogin } from '../platform/module.ts'
-import { withHouse, type Opened } from './open.ts'
+import { samlOf, samlSetupCommands } from './commands-saml-setup.ts'
+import { withHouse } from './open.ts'
 import { operatorCaller, tenantIdOf } from './operator-scope.ts'
 import type { Terminal } from './terminal.ts'
 
 const metadataBounds = { maxBytes: 512 * 1024, timeoutMs: 10_000 } as const
-const samlOf = ({ house }: Opened): Saml => house.made['saml']!.contract as Saml
 
 /** The document at an address, or in a file. The operator vouches for the address, whatever kind it is. */
 async function metadataAt(place: string): Promise<{ xml: string; metadataUrl: string | null }> {
@@ -34,8 +33,10 @@ interface ConnectOptions {
   readonly domain?: string
 }
 
-export function samlCommands(program: Command, terminal: Terminal): void {
+/** @param open how the house is opened that the commands work in. */
+export function samlCommands(program: Command, terminal: Terminal, open: typeof withHouse = withHouse): void {
   const saml = program.command('saml').description('single sign-on through a tenant\'s own identity provider')
+  samlSetupCommands(saml, terminal, open)
 
   saml
     .command('connect')
@@ -47,7 +48,7 @@ export function samlCommands(program: Command, terminal: Terminal): void {
     .option('--allow-idp-initiated', 'take sign-ins that begin at the identity provider')
     .option('--domain <domain>', 'the mail domain of its people')
     .action(async (options: ConnectOptions) =>
-      withHouse(async (opened) => {
+      open(async (opened) => {
         const contract = samlOf(opened)
         const { database } = opened.foundation
         const unit = database.unit(operatorCaller(await tenantIdOf(database, options.tenant)))
@@ -73,7 +74,7 @@ export function samlCommands(program: Command, terminal: Terminal): void {
     .description('what became of a sign-in, by the number that the person was given')
     .requiredOption('--tenant <slug>')
     .action(async (id: string, options: { tenant: string }) =>
-      withHouse(async (opened) => {
+      open(async (opened) => {
         const { database } = opened.foundation
         const unit = database.unit(operatorCaller(await tenantIdOf(database, options.tenant)))
         const attempt = await unit.command((scope) => samlOf(opened).operatorAttempt(scope, { id }), authLogin)

@@ -9,6 +9,7 @@ import { databaseCommands } from './commands-database.ts'
 import { doctorCommand } from './commands-doctor.ts'
 import { keysCommands } from './commands-keys.ts'
 import { lookupCommands } from './commands-lookup.ts'
+import { offboardCommand } from './commands-offboard.ts'
 import { samlCommands } from './commands-saml.ts'
 import { scimCommands } from './commands-scim.ts'
 import { tenantCommands } from './commands-tenant.ts'
@@ -29,7 +30,7 @@ program
 
 const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
 const groups = [
-  databaseCommands, doctorCommand, tenantCommands, archiveCommands, keysCommands, lookupCommands, tokenCommands, samlCommands,
+  databaseCommands, doctorCommand, tenantCommands, archiveCommands, offboardCommand, keysCommands, lookupCommands, tokenCommands, samlCommands,
   scimCommands, auditCommands, benchCommand,
 ]
 for (const add of groups) add(program, terminal)

@@ -1,6 +1,6 @@
 /**
  * A stream sealed to somebody's public key: a fresh X25519 pair a file (RFC 7748), HKDF-SHA256 over the shared secret and both public
- * keys (RFC 5869), and the chunks of sealed-stream.ts. Whoever sealed it cannot open it again. Refuses keys of any other kind.
+ * keys (RFC 5869), and the chunks of sealed-stream.ts. Once the sealing process forgets the file's key, only the recipient opens it. Refuses keys of any other kind.
  */
 import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto'
 import { DamagedFile, openStream, sealStream } from './sealed-stream.ts'
@@ -49,16 +49,40 @@ function agreedKey(privateKey: KeyObject, publicKey: KeyObject, ephemeral: Buffe
   return key
 }
 
-/** The magic line, the file's own public key, then sealed chunks. */
-export async function* sealToKey(source: AsyncIterable<Uint8Array>, recipient: KeyObject): AsyncGenerator<Buffer> {
+/** What opens one file that this process is writing, kept in memory to read it back; {@link forget} it then. */
+export interface FileKey {
+  readonly key: Buffer
+  forget(): void
+}
+
+/**
+ * The magic line, the file's own public key, then sealed chunks.
+ * @param keep is given what opens this one file again.
+ */
+export async function* sealToKey(
+  source: AsyncIterable<Uint8Array>,
+  recipient: KeyObject,
+  keep: (file: FileKey) => void = () => {},
+): AsyncGenerator<Buffer> {
   const own = generateKeyPairSync('x25519')
   const ephemeral = rawOf(own.publicKey)
+  const key = agreedKey(own.privateKey, recipient, ephemeral, rawOf(recipient))
+  keep({ key, forget: () => void key.fill(0) })
   yield Buffer.concat([magic, ephemeral])
-  yield* sealStream(source, agreedKey(own.privateKey, recipient, ephemeral, rawOf(recipient)))
+  yield* sealStream(source, key)
 }
 
 /** The plaintext, chunk by chunk, each only after it proved whole. @throws {DamagedFile} also for another recipient's file */
 export async function* openWithKey(source: AsyncIterable<Uint8Array>, privateKey: KeyObject): AsyncGenerator<Buffer> {
+  yield* openAfterHead(source, (ephemeral) => keyFor(privateKey, ephemeral))
+}
+
+/** {@link openWithKey} for the one who has just sealed it. @throws {DamagedFile} */
+export function openAgain(source: AsyncIterable<Uint8Array>, file: FileKey): AsyncGenerator<Buffer> {
+  return openAfterHead(source, () => file.key)
+}
+
+async function* openAfterHead(source: AsyncIterable<Uint8Array>, keyOf: (ephemeral: Buffer) => Buffer): AsyncGenerator<Buffer> {
   const input = source[Symbol.asyncIterator]()
   const wanted = magic.length + publicBytes
   let head: Buffer = Buffer.alloc(0)
@@ -73,7 +97,7 @@ export async function* openWithKey(source: AsyncIterable<Uint8Array>, privateKey
     yield head.subarray(wanted)
     yield* { [Symbol.asyncIterator]: () => input }
   })()
-  yield* openStream(rest, keyFor(privateKey, ephemeral))
+  yield* openStream(rest, keyOf(ephemeral))
 }
 
 function keyFor(privateKey: KeyObject, ephemeral: Buffer): Buffer {

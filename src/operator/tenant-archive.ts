@@ -5,7 +5,7 @@
  */
 import { createHash, type KeyObject } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
@@ -16,7 +16,8 @@ import { newId } from '../kernel/id.ts'
 import { migrationNames } from '../platform/db/migrate.ts'
 import { withClient } from '../platform/db/provision.ts'
 import { dataFrames, frame, frames, type Frame } from './frames.ts'
-import { openWithKey, sealToKey } from './sealed-to-key.ts'
+import { sumOf } from './file-sum.ts'
+import { openAgain, openWithKey, sealToKey, type FileKey } from './sealed-to-key.ts'
 import { columnsSql, hashTenantRows, settle, tenantRows, tenantTables, type TableHash, type TenantTable } from './tenant-tables.ts'
 
 /** The building's word that a digest is of an archive it wrote, and the check of that word. */
@@ -61,16 +62,17 @@ const digestOf = (header: Header, tables: readonly TableHash[]): string =>
 const archiveBroken = (): Error => new Error('This is not a whole export of a tenant.')
 
 /**
- * Writes a tenant's export; the file appears only when it is complete.
+ * Writes a tenant's export; the file appears only when it is complete, and was read back from the disk, opened and found the same.
  * @throws when the file exists, or the owner's connection is bound by Row Level Security.
  */
 export async function exportTenant(
   options: Common & { readonly tenantId: string; readonly slug: string; readonly recipient: KeyObject },
-): Promise<ArchiveReport & { readonly file: string; readonly bytes: number }> {
+): Promise<ArchiveReport & { readonly file: string; readonly bytes: number; readonly sha256: string }> {
   const { ownerUrl, file, tenantId, slug, voucher, progress } = options
   if (existsSync(file)) throw new Error(`${file} exists. An export never replaces another: name a new file.`)
   const part = `${file}.part`
   const hashes: TableHash[] = []
+  const kept: FileKey[] = []
   async function* rows(client: pg.Client): AsyncGenerator<Buffer> {
     const tables = await tenantTables(client)
     const header: Header = {
@@ -101,17 +103,21 @@ export async function exportTenant(
       await pipeline(
         rows(client),
         createGzip(),
-        (zipped: AsyncIterable<Buffer>) => sealToKey(zipped, options.recipient),
+        (zipped: AsyncIterable<Buffer>) => sealToKey(zipped, options.recipient, (own) => void kept.push(own)),
         createWriteStream(part, { mode: 0o600, flags: 'wx', flush: true }),
       )
       await client.query('commit')
     })
+    progress('reading the export back')
+    await proveWhole(part, (sealed) => openAgain(sealed, kept[0]!), voucher)
     await rename(part, file)
+    return { tenantId, slug, tables: hashes, file, ...(await sumOf(file)) }
   } catch (error) {
     await rm(part, { force: true })
     throw rowSecurity(error)
+  } finally {
+    kept[0]?.forget()
   }
-  return { tenantId, slug, tables: hashes, file, bytes: (await stat(file)).size }
 }
 
 function rowSecurity(error: unknown): unknown {
@@ -120,11 +126,13 @@ function rowSecurity(error: unknown): unknown {
   return new Error('This owner connection is bound by Row Level Security. Use one that is not: alter role <owner> bypassrls.')
 }
 
+type Unseal = (sealed: AsyncIterable<Buffer>) => AsyncGenerator<Buffer>
+
 /** The frames of a file, opened anew: it is read twice, once to be proven and once to be restored. */
-function framesOf<T>(file: string, privateKey: KeyObject, work: (parts: AsyncGenerator<Frame>) => Promise<T>): Promise<T> {
+function framesOf<T>(file: string, unseal: Unseal, work: (parts: AsyncGenerator<Frame>) => Promise<T>): Promise<T> {
   return pipeline(
     createReadStream(file),
-    (sealed: AsyncIterable<Buffer>) => openWithKey(sealed, privateKey),
+    unseal,
     createGunzip(),
     (plain: AsyncIterable<Buffer>) => work(frames(plain)),
   )
@@ -156,8 +164,8 @@ async function* tableData(parts: AsyncGenerator<Frame>): AsyncGenerator<Buffer> 
 }
 
 /** Reads the whole file and writes nothing. @throws unless every table has its hash and the building vouches for them */
-function proveWhole(options: Common & { readonly privateKey: KeyObject }): Promise<{ header: Header; tables: readonly TableHash[] }> {
-  return framesOf(options.file, options.privateKey, async (parts) => {
+function proveWhole(file: string, unseal: Unseal, voucher: Voucher): Promise<{ header: Header; tables: readonly TableHash[] }> {
+  return framesOf(file, unseal, async (parts) => {
     const header = await headerFrom(parts)
     const found: string[] = []
     for (const _table of header.tables) {
@@ -167,10 +175,10 @@ function proveWhole(options: Common & { readonly privateKey: KeyObject }): Promi
     }
     const { value, done } = await parts.next()
     if (done || value.kind !== 'M') throw archiveBroken()
-    const { tables, voucher } = parsed(manifestShape, value.payload)
+    const { tables, voucher: word } = parsed(manifestShape, value.payload)
     const isListed = ({ table, sha256 }: TableHash, k: number) => table === header.tables[k]?.table && sha256 === found[k]
     if (tables.length !== found.length || !tables.every(isListed) || !(await parts.next()).done) throw archiveBroken()
-    await options.voucher.check(header.tenantId, digestOf(header, tables), voucher)
+    await voucher.check(header.tenantId, digestOf(header, tables), word)
     return { header, tables }
   })
 }
@@ -185,7 +193,8 @@ export async function restoreTenant(
 ): Promise<ArchiveReport> {
   const { ownerUrl, file, privateKey, progress } = options
   progress('reading the whole export')
-  const { header, tables: wanted } = await proveWhole(options)
+  const unseal: Unseal = (sealed) => openWithKey(sealed, privateKey)
+  const { header, tables: wanted } = await proveWhole(file, unseal, options.voucher)
   return withClient(ownerUrl, async (client) => {
     await settle(client)
     await client.query('begin')
@@ -200,7 +209,7 @@ export async function restoreTenant(
       const { rows } = await client.query<{ there: boolean }>(sql, [header.tenantId])
       if (rows[0]!.there) throw new Error(`Rows of this tenant exist (${table}). A tenant is restored only where none of it is left.`)
     }
-    await framesOf(file, privateKey, async (parts) => {
+    await framesOf(file, unseal, async (parts) => {
       if (JSON.stringify(await headerFrom(parts)) !== JSON.stringify(header)) throw archiveBroken()
       for (const table of tables) {
         progress(`restoring ${table.table}`)

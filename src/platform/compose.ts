@@ -1,5 +1,5 @@
 /** Puts modules together: contracts and graphs in the order of `needs`, then the schemas of all planes. Knows no module. */
-import { permissionGap, type AnyModule, type Built, type Services, inOrder, platformFor } from './module.ts'
+import { permissionGap, type AnyModule, type Built, type Services, disclosuresOf, inOrder, platformFor } from './module.ts'
 import type { Database } from './db/database.ts'
 import { assertDeclared } from './outbox/declared.ts'
 import { createBuilder } from './graphql/builder.ts'
@@ -37,13 +37,14 @@ const pick = (from: Readonly<Record<string, unknown>>, names: readonly string[])
 export function compose({ modules, services, database, planesOf }: ComposeOptions): Composed {
   const ordered = inOrder(modules)
   assertDeclared(ordered)
+  const disclosures = disclosuresOf(ordered)
   const made: Record<string, Built> = {}
   const contracts: Record<string, unknown> = {}
   const graphs: Record<string, unknown> = {}
   const routes: Route[] = []
   const builder = createBuilder({ planesOf })
   for (const module of ordered) {
-    const platform = platformFor(module, services)
+    const platform = platformFor(module, services, disclosures)
     const needs = pick(contracts, module.needs)
     const built = module.build(platform, needs)
     made[module.name] = built

@@ -45,6 +45,8 @@ const variables = z.object({
     .optional(),
   /** How long the audit trail, and what anchors it, must be kept. */
   AUDIT_RETENTION_YEARS: wholeNumber(6, 100).default(6),
+  /** Hours between the request that a tenant leaves and the first step of it; 30 days unless told, never below a day. */
+  OFFBOARDING_WAIT_HOURS: wholeNumber(0, 8_760).default(720),
   AWS_ENDPOINT_URL_S3: z.url().optional(),
   /** How the outside reaches us; links in mails and token issuers are made of it. */
   PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
@@ -75,6 +77,7 @@ export interface Config {
   readonly auditCheckpoints: string
   /** At least six. */
   readonly auditRetentionYears: number
+  readonly offboardingWaitHours: number
   readonly awsRegion: string | null
   readonly s3Endpoint: string | null
   readonly publicUrl: string | null
@@ -125,6 +128,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (demo && !isLoopbackHost(data.HOST)) {
     problems.push('HOST: demo mode has published passwords and listens on a loopback address only; write 127.0.0.1, or MARISTAN_DEMO=0')
   }
+  if (!demo && data.OFFBOARDING_WAIT_HOURS < 24) {
+    problems.push('OFFBOARDING_WAIT_HOURS: write at least 24; less is for demo mode alone')
+  }
   if (problems.length > 0) throw new BadConfiguration(problems)
   return {
     port: data.PORT,
@@ -141,6 +147,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       : { provider: 'local' },
     auditCheckpoints: checkpointsIn(data.AUDIT_CHECKPOINTS, resolve(data.DATA_DIR)),
     auditRetentionYears: data.AUDIT_RETENTION_YEARS,
+    offboardingWaitHours: data.OFFBOARDING_WAIT_HOURS,
     awsRegion: data.AWS_REGION ?? null,
     s3Endpoint: data.AWS_ENDPOINT_URL_S3 ?? null,
     publicUrl: data.PUBLIC_URL ?? null,

@@ -29,6 +29,19 @@ export type ModuleDb<Models extends ModelName> = (scope: Scope) => Only<Models>
 /** Raw SQL in the scope's transaction, for the modules that declare it. */
 export type ModuleSql = (scope: Scope) => Pick<Tx, '$queryRaw' | '$executeRaw'>
 
+/** What happened to a record, for the person whom it is about. */
+export const disclosureKinds = ['READ', 'EMERGENCY', 'SHARED', 'EXPORT', 'OPERATOR', 'MODEL'] as const
+export type DisclosureKind = (typeof disclosureKinds)[number]
+
+/**
+ * A module's hook into the accounting of disclosures: lines of the trail with this action tell that somebody got to see a record. The
+ * line names the recipient as its subject; or the tenant's own id, where it is about every recipient of the tenant.
+ */
+export interface Disclosure {
+  readonly action: string
+  readonly kind: DisclosureKind
+}
+
 /** What the building gives every module. */
 export interface Services {
   readonly clock: Clock
@@ -42,11 +55,15 @@ export interface Platform<Models extends ModelName> extends Services {
   readonly db: ModuleDb<Models>
   /** Refuses unless the manifest says `rawSql`. */
   readonly sql: ModuleSql
+  /** What all modules of the building declared to be a disclosure, by action. */
+  readonly disclosures: ReadonlyMap<string, DisclosureKind>
 }
 
 /** What a module's `build` makes: its contract, and whatever its own graph and routes share (its repo). */
 export interface Built {
   readonly contract: object
+  /** Whether a legal hold of any tenant is in force; asked before anything is removed for good. Of the module that keeps holds. */
+  readonly legalHold?: () => Promise<boolean>
 }
 
 /** A handler of another module's (or one's own) event. At least once: it recognises an `eventId` it has seen. */
@@ -92,6 +109,8 @@ export interface Module<
   readonly events: readonly EventType[]
   readonly handles: readonly EventHandler<Made>[]
   readonly jobs: readonly ScheduledJob<Made>[]
+  /** Its actions that count in a recipient's accounting of disclosures. */
+  readonly disclosures: readonly Disclosure[]
   /** True when its repo needs SQL that the client cannot say. */
   readonly rawSql: boolean
   /** The methods that may travel over a wire; only extractable modules have them. */
@@ -110,7 +129,7 @@ export interface Module<
   routes?(platform: Platform<Models>, made: Made, needs: Pick<Contracts, Needs>): readonly Route[]
 }
 
-type Optional = 'permissions' | 'events' | 'handles' | 'jobs' | 'rawSql' | 'wire'
+type Optional = 'permissions' | 'events' | 'handles' | 'jobs' | 'disclosures' | 'rawSql' | 'wire'
 
 /** Declares a module. What is left out is empty. */
 export function defineModule<
@@ -122,7 +141,7 @@ export function defineModule<
 >(
   manifest: Omit<Module<Name, Needs, Models, Made, Graph>, Optional> & Partial<Pick<Module<Name, Needs, Models, Made, Graph>, Optional>>,
 ): Module<Name, Needs, Models, Made, Graph> {
-  return { permissions: [], events: [], handles: [], jobs: [], rawSql: false, wire: null, ...manifest }
+  return { permissions: [], events: [], handles: [], jobs: [], disclosures: [], rawSql: false, wire: null, ...manifest }
 }
 
 /** Any module, its types erased: what the composition root walks over. */
@@ -132,9 +151,11 @@ export type AnyModule = Module<string, keyof Contracts, ModelName, Built, unknow
 export function platformFor<Models extends ModelName>(
   module: { readonly name: string; readonly owns: readonly Models[]; readonly rawSql: boolean },
   services: Services,
+  disclosures: ReadonlyMap<string, DisclosureKind> = new Map(),
 ): Platform<Models> {
   return {
     ...services,
+    disclosures,
     db: (scope) => unitOf(scope).only(module.owns),
     sql: (scope) => {
       if (!module.rawSql) throw new Error(`Module ${module.name} did not declare rawSql.`)
@@ -164,6 +185,18 @@ export function inOrder(modules: readonly AnyModule[]): AnyModule[] {
   }
   for (const module of modules) visit(module, [])
   return ordered
+}
+
+/** What the modules declared to be a disclosure. @throws when two of them declare one action. */
+export function disclosuresOf(modules: readonly Pick<AnyModule, 'name' | 'disclosures'>[]): ReadonlyMap<string, DisclosureKind> {
+  const declared = new Map<string, DisclosureKind>()
+  for (const { name, disclosures } of modules) {
+    for (const { action, kind } of disclosures) {
+      if (declared.has(action)) throw new Error(`Module ${name} declares the disclosure ${action}, which another declares too.`)
+      declared.set(action, kind)
+    }
+  }
+  return declared
 }
 
 /** Sentences on what declarations and marks disagree about: a declared permission without a guard, a guard not declared. */

@@ -1,4 +1,5 @@
 /** Arguments that no schema tells: for each field that needs one, what its rightful caller would give. */
+import { generateKeyPairSync } from 'node:crypto'
 import { Secret, TOTP } from 'otpauth'
 import { newId } from '../kernel/id.ts'
 import type { Caller } from '../kernel/scope.ts'
@@ -96,14 +97,24 @@ const supplies: Readonly<Record<string, Supply>> = {
   },
   'mutation.chooseMembership': async (ask) => ({ input: { choiceToken: await oneTimeToken(ask, 'MEMBERSHIP_CHOICE') } }),
   // The key that wraps its keys already: the only one a proof may know.
-  'mutation.useOwnKey': async ({ tenant, database }) => {
+  'mutation.useOwnKey': async (ask) => {
+    const { tenant, database } = ask
     const { tenantId } = tenant.plot
     const row = await database.asOwner(tenantId, (tx) => tx.tenantKey.findFirst({ where: { tenantId, state: 'ACTIVE' } }))
-    return { kmsKey: row?.kekId }
+    return { kmsKey: row?.kekId, code: codeFor((await confirm(ask)).secret, 30) }
   },
+  'mutation.requestOffboarding': async (ask) => {
+    // The tenant has one planted already, and one is all there is at a time.
+    const { tenantId } = ask.tenant.plot
+    await ask.database.asOwner(tenantId, (tx) => tx.offboarding.updateMany({ where: { tenantId, state: 'WAITING' }, data: { state: 'CANCELLED' } }))
+    const exportKey = generateKeyPairSync('x25519').publicKey.export({ type: 'spki', format: 'pem' })
+    return { input: { reason: 'A proof of the walls', exportKey, code: codeFor((await confirm(ask)).secret, 30) } }
+  },
+  'mutation.placeLegalHold': () => ({ input: { basis: 'REGULATOR', reference: 'proof' } }),
   'mutation.openBreakGlass': async (ask) => ({
     input: { reason: 'A proof of the walls', minutes: 5, code: codeFor((await confirm(ask)).secret, 30) },
   }),
+  'mutation.setAuditStream': () => ({ input: { url: 'https://siem.proof.invalid/' } }),
   'query.scimRulesPreview': () => ({ rules: [] }),
   'mutation.setScimRoleRules': () => ({ rules: [] }),
   'mutation.createScimConnection': () => ({ name: `proof ${newId()}` }),

@@ -40,7 +40,7 @@ export const exceptions: readonly Exception[] = [
     'unique-index': ['tenancy.tenant tenant_slug_key'],
   }),
   ...except('The owner of the pre-tenant functions sees ids and states of all tenants, and nobody can sign in as it.', {
-    'other-policy': ['tenancy.tenant', 'outbox.event', 'audit.event', 'audit.link', 'audit.checkpoint'].map((table) => `${table} gate to maristan_gate`),
+    'other-policy': ['tenancy.tenant', 'outbox.event', 'audit.event', 'audit.link', 'audit.checkpoint', 'audit.stream', 'audit.retired'].map((table) => `${table} gate to maristan_gate`),
   }),
   ...except('Asked before a tenant is known: answers ids and states alone.', {
     'definer-function': [
@@ -49,10 +49,14 @@ export const exceptions: readonly Exception[] = [
       'gate.tenants()',
       'gate.tenants_with_due_events(integer)',
       'gate.active_tenants(uuid,integer)',
+      'gate.streams_due(integer)',
     ],
   }),
   ...except('Answers two numbers over the whole building and names no tenant.', {
-    'definer-function': ['gate.outbox_state()', 'gate.seal_state()'],
+    'definer-function': ['gate.outbox_state()', 'gate.seal_state()', 'gate.stream_state(integer)'],
+  }),
+  ...except('Subscriptions wait for ids that changed, of every tenant somebody of this process watches; each is told its own alone.', {
+    'definer-function': ['gate.changes(pg_snapshot,uuid[])'],
   }),
   ...except('The sealer sees ids, numbers and hashes of the lines of all tenants, and no line.', {
     'definer-function': [
@@ -61,12 +65,14 @@ export const exceptions: readonly Exception[] = [
       'gate.unsealed(integer,xid8,uuid,xid8)',
       'gate.chain_heads(uuid[])',
       'gate.checkpoints_due()',
+      'gate.oldest_month()',
+      'gate.retirement(timestamp with time zone,timestamp with time zone)',
     ],
   }),
   ...except("Tells an actor policy whom the caller may reach; reads inside the caller's tenant only.", {
-    'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.my_emergencies()', 'gate.may_invite_for(uuid)'],
+    'definer-function': ['gate.my_recipients()', 'gate.my_parties()', 'gate.my_emergencies()', 'gate.my_disclosures(text)', 'gate.may_invite_for(uuid)'],
   }),
-  ...except("Says whether a recipient is there whom the caller cannot see yet; only the login that checks second factors asks.", {
+  ...except("Says whether a recipient is there whom the caller cannot see; the login that checks second factors asks, and the officer who holds a record.", {
     'definer-function': ['gate.recipient_exists(uuid)'],
   }),
   ...except('Says what a line is as text, and a number: neither reads a table.', {
@@ -75,8 +81,10 @@ export const exceptions: readonly Exception[] = [
   ...except('The hashes of the chain are no secrets: they sign nobody in, and every export carries them.', {
     'secret-table': [
       ...granted('audit.link', ['SELECT', 'INSERT'], ['maristan_worker']),
-      ...granted('audit.checkpoint', ['SELECT', 'INSERT'], ['maristan_worker']),
-      ...granted('audit.link', ['SELECT'], ['maristan_operator', 'maristan_console']),
+      ...['audit.checkpoint', 'audit.retired'].flatMap((table) => granted(table, ['SELECT', 'INSERT'], ['maristan_worker'])),
+      ...granted('audit.retired', ['SELECT'], ['maristan_operator', ...both('console')]),
+      'audit.retired.row_hash SELECT maristan_gate',
+      ...granted('audit.link', ['SELECT'], ['maristan_operator', ...both('console')]),
       ...granted('audit.checkpoint', ['SELECT'], ['maristan_operator']),
       'audit.link.row_hash SELECT maristan_gate',
     ],
@@ -101,6 +109,12 @@ export const exceptions: readonly Exception[] = [
   }),
   ...except("An administrator withdraws an approval of the operator's and changes nothing else of it.", {
     'column-grant': ['withdrawn_by', 'withdrawn_at'].map((column) => `tenancy.operator_approval.${column} maristan_console`),
+  }),
+  ...except('A compliance officer lifts a legal hold and changes nothing else of it; an administrator takes an offboarding back.', {
+    'column-grant': [
+      ...['lifted_by', 'lifted_at'].map((column) => `custody.legal_hold.${column} maristan_console`),
+      ...['state', 'ended_by', 'ended_at'].map((column) => `custody.offboarding.${column} maristan_console`),
+    ],
   }),
   ...except('A directory ends sessions, invitations and flags tokens: it sees when they end and never what signs anybody in.', {
     'column-grant': [
@@ -129,6 +143,10 @@ export const exceptions: readonly Exception[] = [
       ...granted('vault.subject_key', ['INSERT'], ['maristan_console', 'maristan_clinician', 'maristan_consumer']),
       ...granted('vault.lookup_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
     ],
+  }),
+  ...except('A seller reads the envelopes that are disclosed to it, by a policy that ends with the grant, and unwraps their keys; and nothing beside.', {
+    'secret-table': ['vault.tenant_key', 'vault.subject_key'].flatMap((table) => granted(table, ['SELECT'], ['maristan_seller_read'])),
+    'column-grant': ['tenant_id', 'id', 'phi'].map((column) => `care.recipient.${column} maristan_seller_read`),
   }),
   ...except('Keys turn, are watched and are destroyed in the background; no plane changes one.', {
     'secret-table': [

@@ -9,7 +9,7 @@ import { exemptPlaces, suppliedSecrets } from './arguments.ts'
 import type { BoundDatabase } from './bound-database.ts'
 import { GraphRunner, neighbourOf, written, type Answer, type Control, type GraphSide, type Target } from './graph-runner.ts'
 import { ControlSearch } from './graph-search.ts'
-import { documentOf, placesOf, type Place } from './graph-shape.ts'
+import { documentOf, placesOf, rootFields, type Place } from './graph-shape.ts'
 import { newFindings } from './table-attacks.ts'
 
 export class GraphAttacks {
@@ -32,18 +32,13 @@ export class GraphAttacks {
   /** Attacks every root field of one plane. */
   async attackPlane(plane: Plane, progress: (name: string) => void): Promise<void> {
     const schema = this.#house.schemas.plane[plane]
-    for (const [kind, root] of [
-      ['query', schema.getQueryType()],
-      ['mutation', schema.getMutationType()],
-    ] as const) {
-      for (const field of Object.values(root?.getFields() ?? {})) {
-        const name = `${root!.name}.${field.name} on ${plane}`
-        progress(name)
-        this.fields++
-        const target: Target = { plane, kind, field, name, document: parse(documentOf(schema, kind, field, 3)) }
-        if (kind === 'query' && field.name === 'node') await this.#nodes(target)
-        else await this.#field(target)
-      }
+    for (const { kind, field, name: called } of rootFields(schema)) {
+      const name = `${called} on ${plane}`
+      progress(name)
+      this.fields++
+      const target: Target = { plane, kind, field, name, document: parse(documentOf(schema, kind, field, 3)) }
+      if (kind === 'query' && field.name === 'node') await this.#nodes(target)
+      else await this.#field(target)
     }
   }
 

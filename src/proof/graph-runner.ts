@@ -10,7 +10,7 @@ import { readTables, type Tables } from '../platform/graphql/compiled/tables.ts'
 import { suppliedArguments } from './arguments.ts'
 import type { BoundDatabase } from './bound-database.ts'
 import { runCompiled } from './compiled-attacks.ts'
-import { argumentsOf, type Place } from './graph-shape.ts'
+import { argumentsOf, type Place, type RootKind } from './graph-shape.ts'
 import { encodeCursor, type ThrowawayTenant } from './throwaway-tenant.ts'
 
 /** A row of either tenant, by model and by its place among that model's rows. */
@@ -22,7 +22,7 @@ export interface Choice {
 
 export interface Target {
   readonly plane: Plane
-  readonly kind: 'query' | 'mutation'
+  readonly kind: RootKind
   readonly field: GraphQLField<unknown, unknown>
   readonly document: DocumentNode
   readonly name: string
@@ -91,7 +91,7 @@ export class GraphRunner {
     return [...this.victim.tenant.marks].some(([mark, id]) => !brought.has(id) && answer.text.includes(mark))
   }
 
-  /** Executes the field once, undoes it, and tells what came and whether the victim's rows changed. */
+  /** Executes the field once (a subscription's: one answer), undoes it, and tells what came and whether the victim's rows changed. */
   run(
     target: Target,
     side: GraphSide,

@@ -29,6 +29,16 @@ export interface Place {
 
 type Field = GraphQLField<unknown, unknown>
 
+export type RootKind = 'query' | 'mutation' | 'subscription'
+
+/** Every root field of a schema, by `Type.field`. */
+export function rootFields(schema: GraphQLSchema): { readonly kind: RootKind; readonly field: Field; readonly name: string }[] {
+  const roots = [['query', schema.getQueryType()], ['mutation', schema.getMutationType()], ['subscription', schema.getSubscriptionType()]] as const
+  return roots.flatMap(([kind, root]) =>
+    Object.values(root?.getFields() ?? {}).map((field) => ({ kind, field, name: `${root!.name}.${field.name}` })),
+  )
+}
+
 const cursorNames = new Set(['after', 'before'])
 
 /** Every place of a field that takes an id or a cursor, in input objects too. A text named `recipientId` counts like an ID. */
@@ -107,7 +117,7 @@ function madeUp(input: GraphQLArgument | GraphQLInputField): unknown {
 }
 
 /** A document that asks one root field for everything within reach of `depth` objects. */
-export function documentOf(schema: GraphQLSchema, kind: 'query' | 'mutation', field: Field, depth = 4): string {
+export function documentOf(schema: GraphQLSchema, kind: RootKind, field: Field, depth = 4): string {
   const variables = field.args.map((argument) => `$${argument.name}: ${String(argument.type)}`).join(', ')
   const passed = field.args.map((argument) => `${argument.name}: $${argument.name}`).join(', ')
   const head = `${kind} Proof${variables ? `(${variables})` : ''}`

@@ -10,7 +10,7 @@ export const planeChecks = [
   { check: 'refresh token', built: true },
   { check: 'cookie', built: true },
   { check: 'absent field', built: true },
-  { check: 'subscription', built: false },
+  { check: 'subscription', built: true },
   { check: 'persisted operation', built: false },
   { check: 'signed link', built: false },
   { check: 'import', built: true },

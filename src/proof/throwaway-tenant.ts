@@ -47,12 +47,8 @@ const caller = (tenantId: string, plane: Plane | null, actor: Caller['actor'], h
 
 export async function makeThrowawayTenant(database: BoundDatabase, house: Composed, plot: Plot): Promise<ThrowawayTenant> {
   const contract = <Contract>(name: string) => house.made[name]!.contract as Contract
-  const [tenancy, vault, identity, care] = [
-    contract<Tenancy>('tenancy'),
-    contract<Vault>('vault'),
-    contract<Identity>('identity'),
-    contract<Care>('care'),
-  ]
+  const [tenancy, vault] = [contract<Tenancy>('tenancy'), contract<Vault>('vault')]
+  const [identity, care] = [contract<Identity>('identity'), contract<Care>('care')]
   const { tenantId } = plot
   const slug = `x${tenantId.replaceAll('-', '').slice(-16)}`
   const emailOf = (role: Role) => `${role}@${slug}.invalid`
@@ -117,7 +113,11 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
         await care.grantConsent(scope, { recipientId: id, granteeId: party.id, purpose: 'TREATMENT', fieldSet: ['givenName'] })
       }
     }
-    for (const { partyId } of recipients) {
+    const seller = await care.createParty(scope, { kind: 'ORG', name: slug, membershipId: membershipOf.get('provider_manager')! })
+    for (const { id, partyId } of recipients) {
+      const disclosed = { recipientId: id, granteeId: seller.id }
+      await care.grantConsent(scope, { ...disclosed, purpose: 'OPERATIONS', fieldSet: ['givenName'] })
+      await care.openDisclosure(scope, { ...disclosed, fields: ['givenName'], expiresAt: new Date(Date.now() + 3_600_000).toISOString() })
       const relative = await care.createParty(scope, { kind: 'FAMILY', name: slug, membershipId: membershipOf.get('family')! })
       await care.linkParty(scope, {
         fromPartyId: relative.id,
@@ -180,8 +180,10 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
       await plot.plantNamed('hitl.review_item', { requested_by: null, claimed_by: null, recipient_id: recipientId!, kind: role, subject_id: id })
     }
   }
-  // A directory without people, whose rules may be set, and one of the other's people who is nobody's member yet.
-  await plot.plantNamed('scim.connection', {})
+  // A directory that has brought somebody; one without people, whose rules may be set, and one of its people who is nobody's member yet.
+  const directory = { connection_id: plot.rows.get('scim.connection')!['id'], source: 'SCIM' }
+  await plot.plantNamed('identity.directory_link', { ...directory, membership_id: membershipOf.get('clinician')! })
+  for (const table of ['scim.connection', 'custody.legal_hold']) await plot.plantNamed(table, {})
   await plot.plantNamed('scim.user', { membership_id: null, standing: 'NO_ROLE' })
 
   const integration = caller(
@@ -222,10 +224,7 @@ async function idsOf(database: BoundDatabase, tenantId: string): Promise<Map<str
         findMany(query: object): Promise<{ id: string }[]>
       }
       const rows = await delegate.findMany({ where: { tenantId }, select: { id: true }, orderBy: { id: 'asc' }, take: idsAModel })
-      ids.set(
-        model,
-        rows.map(({ id }) => id),
-      )
+      ids.set(model, rows.map(({ id }) => id))
     }
   })
   return ids

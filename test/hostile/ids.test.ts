@@ -17,8 +17,9 @@ import { planes, type Plane } from '../../src/kernel/scope.ts'
 import { permissionsOf, rolesOf } from '../../src/modules/access/contract.ts'
 import type { Access } from '../../src/platform/graphql/access.ts'
 import { decodeGlobalId, encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
-import { argumentsOf, placesOf, type Place } from '../../src/proof/graph-shape.ts'
+import { argumentsOf, placesOf, rootFields, type Place, type RootKind } from '../../src/proof/graph-shape.ts'
 import { freshHouse, password, type TestHouse, type TestTenant } from '../kit/house.ts'
+import { subscribe } from '../kit/stream.ts'
 import { json, send } from './arena.ts'
 import { plant, type Planted } from './planted.ts'
 
@@ -27,7 +28,7 @@ type Field = GraphQLField<unknown, unknown>
 interface Target {
   readonly name: string
   readonly plane: Plane
-  readonly kind: 'query' | 'mutation'
+  readonly kind: RootKind
   readonly field: Field
   readonly places: readonly Place[]
   readonly document: string
@@ -90,21 +91,19 @@ const unlike = new Set(['exportAudit'])
 function targetsOf(plane: Plane): Target[] {
   const schema = house.composed.schemas.plane[plane]
   const targets: Target[] = []
-  for (const [kind, root] of [['query', schema.getQueryType()], ['mutation', schema.getMutationType()]] as const) {
-    for (const field of Object.values(root?.getFields() ?? {})) {
-      const places = placesOf(schema, field)
-      if (places.length === 0 || unlike.has(field.name)) continue
-      const head = `${kind} (${field.args.map((one) => `$${one.name}: ${String(one.type)}`).join(', ')})`
-      const call = `${field.name}(${field.args.map((one) => `${one.name}: $${one.name}`).join(', ')})`
-      const document = `${head} { ${call} ${selection(field.type, 2)} }`
-      const target = { plane, kind, field, places, name: `${kind}.${field.name}`, document }
-      const node = schema.getType('Node')
-      if (field.name !== 'node' || !isInterfaceType(node)) targets.push(target)
-      else {
-        for (const type of schema.getPossibleTypes(node)) {
-          const body = `{ __typename id ... on ${type.name} ${selection(type, 0)} }`
-          targets.push({ ...target, type: type.name, name: `node of ${type.name}`, document: `${head} { ${call} ${body} }` })
-        }
+  for (const { kind, field } of rootFields(schema)) {
+    const places = placesOf(schema, field)
+    if (places.length === 0 || unlike.has(field.name)) continue
+    const head = `${kind} (${field.args.map((one) => `$${one.name}: ${String(one.type)}`).join(', ')})`
+    const call = `${field.name}(${field.args.map((one) => `${one.name}: $${one.name}`).join(', ')})`
+    const document = `${head} { ${call} ${selection(field.type, 2)} }`
+    const target = { plane, kind, field, places, name: `${kind}.${field.name}`, document }
+    const node = schema.getType('Node')
+    if (field.name !== 'node' || !isInterfaceType(node)) targets.push(target)
+    else {
+      for (const type of schema.getPossibleTypes(node)) {
+        const body = `{ __typename id ... on ${type.name} ${selection(type, 0)} }`
+        targets.push({ ...target, type: type.name, name: `node of ${type.name}`, document: `${head} { ${call} ${body} }` })
       }
     }
   }
@@ -130,6 +129,7 @@ type Chosen = readonly (readonly [Place, string])[]
 /** Asks and answers the whole of what came back, with what was asked and the request's id taken out. */
 async function answerTo(target: Target, asker: Asker, chosen: Chosen): Promise<string> {
   const variables = argumentsOf(target.field, await supplied(target), chosen)
+  if (target.kind === 'subscription') return firstOf(target, asker, variables, chosen)
   const path = target.plane === 'integrator' ? '/graphql' : `/graphql/${target.plane}`
   const body = JSON.stringify({ query: target.document, variables })
   const { status, headers, text } = await send(house, { path, headers: { ...json, ...asker.headers }, body })
@@ -137,6 +137,15 @@ async function answerTo(target: Target, asker: Asker, chosen: Chosen): Promise<s
   if (unfit) throw new Error(`${target.name} asks badly: ${text.slice(0, 300)}`)
   const { date: _date, 'x-request-id': requestId, 'content-length': _length, ...rest } = headers
   let shown = JSON.stringify({ status, headers: rest, text }).replaceAll(String(requestId), '<request>')
+  for (const [, value] of chosen) if (value !== '') shown = shown.replaceAll(value, '<asked>')
+  return shown
+}
+
+/** The first answer of a subscription; who began it goes away after it. */
+async function firstOf({ plane, document }: Target, { headers }: Asker, variables: Record<string, unknown>, chosen: Chosen): Promise<string> {
+  const stream = await subscribe(house, { plane, headers }, document, variables)
+  let shown = JSON.stringify({ status: stream.status, answer: await stream.next() })
+  stream.leave()
   for (const [, value] of chosen) if (value !== '') shown = shown.replaceAll(value, '<asked>')
   return shown
 }

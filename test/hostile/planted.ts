@@ -27,6 +27,7 @@ const tables = {
   CareParty: 'care.party',
   CareLink: 'care.edge',
   Consent: 'care.consent',
+  DisclosureGrant: 'care.disclosure_grant',
   Membership: 'identity.membership',
   Identity: 'identity.identity',
   Session: 'identity.session',
@@ -43,6 +44,7 @@ const tables = {
   ReviewDecision: 'hitl.review_decision',
   BreakGlassGrant: 'emergency.break_glass_grant',
   OperatorApproval: 'tenancy.operator_approval',
+  LegalHold: 'custody.legal_hold',
 } as const
 
 export interface Planted {

@@ -3,9 +3,12 @@
  * form to post. And a browser that keeps cookies as browsers do: an answer posted from another site carries none that is Lax.
  */
 import { createPublicKey, randomUUID, verify, X509Certificate } from 'node:crypto'
+import { text } from 'node:stream/consumers'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inflateRawSync } from 'node:zlib'
+import { DOMParser } from '@xmldom/xmldom'
+import { SignedXml } from 'xml-crypto'
 import { encryptAssertion, makeProvider, signElement, type Provider } from './saml-provider.ts'
 
 export interface Person {
@@ -71,25 +74,47 @@ export interface IdpDouble {
   person: Person
   /** Who signs from now on. */
   signsWith: Provider
+  /** As whom it answers from now on. */
+  issuer: string
   /** How many requests it has verified. */
   readonly seen: { id: string; forceAuthn: boolean; relayState: string | null }[]
   readonly logouts: string[]
   close(): Promise<void>
 }
 
-export function metadataOf(entityId: string, url: string, certificates: readonly string[]): string {
+export function metadataOf(entityId: string, url: string, certificates: readonly string[], binding: 'Redirect' | 'POST' = 'Redirect'): string {
   const bare = (pem: string) => pem.replace(/-----[^-]+-----|\s/g, '')
   const keys = certificates.map(
     (pem) =>
       `<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data><ds:X509Certificate>${bare(pem)}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>`,
   )
   const service = (name: string, path: string) =>
-    `<md:${name} Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="${url}${path}"/>`
+    `<md:${name} Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-${binding}" Location="${url}${path}"/>`
   return (
     `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${entityId}">` +
     `<md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">${keys.join('')}` +
     `${service('SingleLogoutService', '/slo')}${service('SingleSignOnService', '/sso')}</md:IDPSSODescriptor></md:EntityDescriptor>`
   )
+}
+
+const pemOf = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`
+/** The certificates that a service provider's metadata, at its issuer's address, says it signs with. */
+async function certificatesOf(issuer: string): Promise<string[]> {
+  const ours = await (await fetch(issuer)).text()
+  return [...ours.matchAll(/use="signing".*?X509Certificate>([^<]+)</gs)].map(([, text]) => pemOf(text!))
+}
+
+/** A message that came by POST, if its own signature covers all of it and is its issuer's. @throws otherwise */
+export async function readPosted(message: string): Promise<string> {
+  const xml = Buffer.from(message, 'base64').toString()
+  const root = new DOMParser().parseFromString(xml, 'text/xml').documentElement!
+  const signature = root.getElementsByTagNameNS('http://www.w3.org/2000/09/xmldsig#', 'Signature')[0]
+  for (const publicCert of await certificatesOf(/<saml:Issuer[^>]*>([^<]+)</.exec(xml)?.[1] ?? '')) {
+    const signed = new SignedXml({ publicCert, getCertFromKeyInfo: () => null })
+    signed.loadSignature(signature as never)
+    if (signed.checkSignature(xml) && signed.getReferences()[0]?.uri === `#${root.getAttribute('ID')}`) return xml
+  }
+  throw new Error('The message is not signed by its issuer.')
 }
 
 /** Starts one. It fetches our metadata at the issuer's address to verify requests with. */
@@ -103,8 +128,7 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     const field = raw.startsWith('SAMLResponse') ? 'SAMLResponse' : 'SAMLRequest'
     const xml = inflateRawSync(Buffer.from(url.searchParams.get(field) ?? '', 'base64')).toString()
     const issuer = /<saml:Issuer[^>]*>([^<]+)</.exec(xml)?.[1] ?? ''
-    const ours = await (await fetch(issuer)).text()
-    const certificates = [...ours.matchAll(/use="signing".*?X509Certificate>([^<]+)</gs)].map(([, text]) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`)
+    const certificates = await certificatesOf(issuer)
     const signed = Buffer.from(raw.slice(0, raw.indexOf('&Signature=')))
     const signature = Buffer.from(url.searchParams.get('Signature') ?? '', 'base64')
     if (!certificates.some((pem) => verify('sha256', signed, createPublicKey(pem), signature))) throw new Error('The request is not signed by its issuer.')
@@ -115,17 +139,18 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', idp.url)
     if (url.pathname === '/metadata') return void response.end(idp.metadata)
-    const xml = await verified(url)
+    const form = request.method === 'POST' ? new URLSearchParams(await text(request)) : url.searchParams
+    const xml = request.method === 'POST' ? await readPosted(form.get('SAMLRequest') ?? form.get('SAMLResponse') ?? '') : await verified(url)
     if (url.pathname === '/slo') {
       logouts.push(xml)
       return void response.end('signed out')
     }
     const inResponseTo = attribute(xml, 'ID')!
-    const relayState = url.searchParams.get('RelayState')
+    const relayState = form.get('RelayState')
     seen.push({ id: inResponseTo, forceAuthn: attribute(xml, 'ForceAuthn') === 'true', relayState })
     const acsUrl = attribute(xml, 'AssertionConsumerServiceURL')!
     const audience = /<saml:Issuer[^>]*>([^<]+)</.exec(xml)![1]!
-    const answer = answerOf(provider, { acsUrl, audience, inResponseTo, person: idp.person, by: idp.signsWith })
+    const answer = answerOf(provider, { acsUrl, audience, inResponseTo, person: idp.person, by: idp.signsWith, issuer: idp.issuer })
     const relay = relayState === null ? '' : `<input type="hidden" name="RelayState" value="${sign(relayState)}">`
     response.setHeader('content-type', 'text/html')
     response.end(`<form method="post" action="${acsUrl}"><input type="hidden" name="SAMLResponse" value="${answer}">${relay}<button id="go">go</button></form>`)
@@ -141,6 +166,7 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     metadata: metadataOf(entityId, url, [provider.certificate]),
     person: { nameId: 'noor@hospital.example' },
     signsWith: provider,
+    issuer: entityId,
     seen,
     logouts,
     close: () => new Promise((resolve) => void server.close(() => resolve())),

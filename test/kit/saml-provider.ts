@@ -15,6 +15,7 @@ import {
 } from 'node:crypto'
 import { DOMParser } from '@xmldom/xmldom'
 import { ExclusiveCanonicalization, SignedXml } from 'xml-crypto'
+import type { OwnKeys } from '../../src/modules/federation/saml/messages.ts'
 import { selfSigned } from './certificate.ts'
 
 export interface Provider {
@@ -37,6 +38,13 @@ export function makeProvider(entityId: string, kind: 'rsa' | 'ec' | 'weak rsa' =
       : generateKeyPairSync('rsa', { modulusLength: kind === 'rsa' ? 2048 : 1024 }).privateKey
   return { entityId, key, certificate: selfSigned(key, entityId, certified.from, certified.until) }
 }
+
+/** A provider's key as our own messages are signed with one. */
+export const keysOf = ({ key, certificate }: Provider): OwnKeys => ({
+  signing: { privateKeyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString(), certificatePem: certificate },
+  signingCertificates: [certificate],
+  encryptionCertificates: [],
+})
 
 /** ECDSA as XML Signature writes it; xml-crypto lets callers bring algorithms of their own. */
 class EcdsaSha256 {

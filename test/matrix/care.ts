@@ -1,8 +1,9 @@
 /** Recipients, their sealed fields, the people around them, consents, and the trail of who looked. */
 import { expect } from 'vitest'
+import { newId } from '../../src/kernel/id.ts'
 import type { Reach, Role } from '../../src/modules/access/contract.ts'
-import { expectList, mutation, nodeIds, onRecipient, query, reachIn, type Operations } from './operation.ts'
-import { planted, rawId, type Variables, type World } from './world.ts'
+import { expectList, mutation, nodeIds, onRecipient, query, reachIn, subscription, type Operations } from './operation.ts'
+import { gid, planted, rawId, type Person, type Variables, type World } from './world.ts'
 
 const createParty = mutation('createParty', 'CreatePartyInput', 'CareParty { id }')
 const newParty = { input: { kind: 'FAMILY', name: 'Somebody' } }
@@ -21,6 +22,31 @@ const consenting = (world: World, recipientId: string, granteeId = world.mine.cl
   input: { recipientId, granteeId, purpose: 'TREATMENT', fieldSet: ['phone'] },
 })
 
+const soon = (): string => new Date(Date.now() + 3_600_000).toISOString()
+
+/** The party that the seller's member is, made visible by a link to the recipient, who consents to it. */
+async function sellersParty({ house, here, plant, foreign }: World, person: Person, fieldSet: readonly string[] = ['phone']): Promise<string> {
+  const party = await plant.party('ORG', here.member.provider_manager.membershipId)
+  if (person === foreign) return party
+  await plant.link(party, person.partyId, ['VIEW'])
+  await house.at.owner(
+    `insert into care.consent (tenant_id, id, recipient_id, grantee_id, purpose, field_set) values ($1, $2, $3, $4, 'OPERATIONS', $5)`,
+    [here.id, newId(), rawId(person.id), rawId(party), fieldSet],
+  )
+  return party
+}
+
+/** A live grant to the seller's member. */
+async function disclosure({ house, here }: World, person: Person, tenant: { readonly id: string } = here, fields: readonly string[] = ['phone']): Promise<string> {
+  const id = newId()
+  await house.at.owner(
+    `insert into care.disclosure_grant (tenant_id, id, recipient_id, membership_id, fields, expires_at)
+     values ($1, $2, $3, $4, $5, now() + interval '1 hour')`,
+    [tenant.id, id, rawId(person.id), here.member.provider_manager.membershipId, fields],
+  )
+  return gid('DisclosureGrant', id)
+}
+
 /** Whether the recipients in a list are those within a role's reach. */
 function expectReached(world: World, reach: Reach, listed: readonly string[]): void {
   const [mine, others, foreign] = [world.within.VIEW.id, world.stranger.id, world.foreign.id]
@@ -37,6 +63,10 @@ export const careOperations: Operations = {
     },
     onRecipient('recipient:read', 'VIEW', {
       ...query('recipient', 'query ($id: ID!) { recipient(id: $id) { id state birthYear consents(first: 5) { edges { node { id } } } } }'),
+      variables: (_, { id }) => ({ id }),
+    }),
+    onRecipient('recipient:read', 'VIEW', {
+      ...subscription('recipientChanges', 'subscription ($id: ID!) { recipientChanges(id: $id) { id state } }'),
       variables: (_, { id }) => ({ id }),
     }),
   ],
@@ -122,8 +152,44 @@ export const careOperations: Operations = {
         return { id: await plant.consent(person, mine.clinician) }
       },
     }),
+    onRecipient('consent:manage', 'MANAGE', {
+      ...query('recipientDisclosures', 'query ($id: ID!) { recipientDisclosures(recipientId: $id) { id fields } }'),
+      variables: (_, { id }) => ({ id }),
+    }),
+    onRecipient('consent:manage', 'MANAGE', {
+      ...mutation('openDisclosure', 'OpenDisclosureInput', 'DisclosureGrant { id fields }'),
+      variables: async (world, person) => ({
+        input: { recipientId: person.id, granteeId: await sellersParty(world, person), fields: ['phone'], expiresAt: soon() },
+      }),
+    }),
+    onRecipient('consent:manage', 'MANAGE', {
+      ...mutation('closeDisclosure', '$id: ID!', 'DisclosureGrant { id closedAt }'),
+      variables: async (world, person) => ({ id: await disclosure(world, person, person === world.foreign ? world.there : world.here) }),
+    }),
   ],
   'phi:read': [
+    {
+      ...query('disclosedRecord', `query ($id: ID!) { disclosedRecord(id: $id) { ${Object.keys(planted).join(' ')} } }`),
+      only: 'seller',
+      async inside(world) {
+        await sellersParty(world, world.stranger, Object.keys(planted))
+        return { id: await disclosure(world, world.stranger, world.here, Object.keys(planted)) }
+      },
+      outside: async (world) => ({
+        'of another tenant': { id: await disclosure(world, world.foreign, world.there) },
+        'without a consent': { id: await disclosure(world, world.within.VIEW) },
+      }),
+      check: (_, __, payload) => expect(payload).toEqual(planted),
+    },
+    {
+      ...query('disclosedRecords', '{ disclosedRecords { id orderId fields expiresAt } }'),
+      only: 'seller',
+      async inside(world) {
+        await sellersParty(world, world.stranger)
+        return { id: await disclosure(world, world.stranger) }
+      },
+      check: (_, __, payload) => expect(payload.length).toBeGreaterThan(0),
+    },
     onRecipient('phi:read', 'PHI', {
       ...query('recipient', `query ($id: ID!) { recipient(id: $id) { ${Object.keys(planted).join(' ')} } }`),
       below: 'recipient:read',
@@ -180,6 +246,24 @@ export const careOperations: Operations = {
       ...mutation('verifyAuditChain', '$after: Int', 'AuditVerdict { ok rows }'),
       inside: () => ({}),
       check: (_, __, payload) => expect(payload.ok).toBe(true),
+    },
+    {
+      ...mutation('setAuditStream', 'SetAuditStreamInput', 'ConfiguredAuditStream { secret stream { url standing } }'),
+      inside: () => ({ input: { url: 'https://siem.example.org/in' } }),
+      check: async ({ house, here }) =>
+        expect(await house.at.owner('select tenant_id as tenant from audit.stream')).toEqual([{ tenant: here.id }]),
+    },
+    {
+      ...query('auditStream', '{ auditStream { url standing cursor failures } }'),
+      inside: () => ({}),
+      check: (_, __, payload) => expect(payload.url).toBe('https://siem.example.org/in'),
+    },
+    {
+      kind: 'mutation',
+      field: 'stopAuditStream',
+      document: 'mutation { stopAuditStream { __typename ... on StoppedAuditStream { cursor } ... on Fault { code } } }',
+      inside: () => ({}),
+      check: async ({ house }) => expect(await house.at.owner('select tenant_id as tenant from audit.stream')).toEqual([]),
     },
   ],
 }

@@ -50,7 +50,8 @@ async function grant(world: World, role: Role, recipient: Person): Promise<strin
 }
 
 const codes = new WeakMap<World, Map<Role, Promise<() => Promise<string>>>>()
-async function codeOf(world: World, role: Role): Promise<string> {
+/** A fresh code of a role's authenticator, enrolled when it is first asked for: whoever has one signs in with it from then on. */
+export async function codeOf(world: World, role: Role): Promise<string> {
   const known = codes.get(world) ?? new Map<Role, Promise<() => Promise<string>>>()
   codes.set(world, known)
   if (!known.has(role)) known.set(role, enrol(world.house, world.here.member[role].caller))

@@ -1,15 +1,19 @@
 /** One guarded operation: how each role calls it within its reach and beyond. A judge that is given nothing to judge fails. */
 import { expect } from 'vitest'
+import type { Plane } from '../../src/kernel/scope.ts'
 import { scopeOf, type Permission, type Reach, type Role } from '../../src/modules/access/contract.ts'
+import type { RootKind } from '../../src/proof/graph-shape.ts'
 import type { Answer, Capability, Payload, Person, Variables, World } from './world.ts'
 
 type Maybe<T> = T | Promise<T>
 
 export interface Operation {
-  readonly kind: 'query' | 'mutation'
+  readonly kind: RootKind
   /** The root field. */
   readonly field: string
   readonly document: string
+  /** The only plane that has it, where a permission reaches differently there; its other operations are absent from that plane. */
+  readonly only?: Plane
   /** Where the guarded field lies below the root field: the permission of the root field, which a role may lack too. */
   readonly below?: Permission
   /** Names a record that the role reaches; made for this call where the call uses it up. */
@@ -75,6 +79,8 @@ export function mutation(field: string, input: string, result: string): Call {
 }
 
 export const query = (field: string, document: string): Call => ({ kind: 'query', field, document })
+
+export const subscription = (field: string, document: string): Call => ({ kind: 'subscription', field, document })
 
 /** Every code of an answer: of its errors, and of a mutation's typed failure. */
 export function codesOf(answer: Answer, field: string): readonly string[] {

@@ -121,6 +121,7 @@ export const samlOperations: Operations = {
     },
     onConnection('stageSsoCertificate', 'SsoConnection { id }', { parameters: ', $pem: String!', state: 'ACTIVE', variables: { pem } }),
     onConnection('createSsoSetupLink', 'SsoSecret { value }', { state: 'DRAFT' }),
+    onConnection('createSsoTestLink', 'SsoSecret { value }', { state: 'CONFIGURED' }),
     onConnection('makeSsoRecoveryCode', 'SsoSecret { value }', { state: 'ACTIVE' }),
     onConnection('activateSsoConnection', 'SsoConnection { id state }', { state: 'TESTED' }),
     onConnection('disableSsoConnection', 'SsoConnection { id state }', { state: 'ACTIVE' }),
@@ -151,14 +152,6 @@ export const samlOperations: Operations = {
       ...query('tenantKeys', '{ tenantKeys { keys { version state subjects } } }'),
       inside: () => ({}),
       check: (_, __, { keys }) => expect(keys).toMatchObject([{ version: 1, state: 'ACTIVE' }]),
-    },
-  ],
-  'tenant:update': [
-    {
-      ...mutation('useOwnKey', '$kmsKey: String!', 'TenantKeyStatus { keys { version } }'),
-      inside: () => ({ kmsKey: 'alias/of-nobody' }),
-      beyondGuard: 'KEYS_UNAVAILABLE',
-      check: () => {},
     },
   ],
 }

@@ -13,6 +13,7 @@ import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
 import { authLogin } from '../../src/platform/module.ts'
 import { freshHouse, type Reply, type TestHouse, type TestTenant } from '../kit/house.ts'
+import { subscribe } from '../kit/stream.ts'
 
 export type Capability = 'VIEW' | 'PHI' | 'EDIT' | 'MANAGE'
 export type Variables = Readonly<Record<string, unknown>>
@@ -61,7 +62,7 @@ export function planter(house: TestHouse, tenant: TestTenant) {
       const { id, partyId } = await command(coordinator, (scope) => care.createRecipient(scope, planted))
       return { id: gid('CareRecipient', id), partyId: gid('CareParty', partyId) }
     },
-    async party(kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN', membershipId?: string): Promise<string> {
+    async party(kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN' | 'ORG', membershipId?: string): Promise<string> {
       const input = { kind, name: 'Somebody', phone: '01 234567', ...(membershipId ? { membershipId } : {}) }
       return gid('CareParty', (await command(coordinator, (scope) => care.createParty(scope, input))).id)
     },
@@ -203,8 +204,15 @@ export async function makeWorld() {
   return {
     ...world,
     /** One operation of a member of `here`; `host` names another tenant than the token's. */
-    ask: (role: Role, document: string, variables: Variables = {}, host = here): Promise<Answer> =>
-      house.ask({ plane: planeOf(role), bearer: tokens.get(role)!, tenant: host.slug }, document, variables),
+    /** A subscription's answer is its first. */
+    async ask(role: Role, document: string, variables: Variables = {}, host = here): Promise<Answer> {
+      const asking = { plane: planeOf(role), bearer: tokens.get(role)!, tenant: host.slug }
+      if (!document.startsWith('subscription')) return house.ask(asking, document, variables)
+      const { status, headers, next, leave } = await subscribe<Record<string, Payload | null>>(house, asking, document, variables)
+      const { data, errors } = (await next())!
+      leave()
+      return { status, headers, data, errors }
+    },
     /** The audit rows that one answer left. */
     trail: (answer: { readonly headers: Headers }) =>
       house.at.owner<{ action: string; outcome: string; permission: string | null; actor_id: string }>(

@@ -1,6 +1,6 @@
 /** The life of a connection: who is let in as what, roll-over, refresh, enforcement, sign-out from the other end. */
-import { createPrivateKey } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Care } from '../../src/modules/care/contract.ts'
 import type { buildSaml } from '../../src/modules/federation/saml/index.ts'
 import { logoutRequest } from '../../src/modules/federation/saml/messages.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
@@ -8,7 +8,7 @@ import { authLogin } from '../../src/platform/module.ts'
 import { password, type TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { Browser, metadataOf, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
-import { makeProvider } from '../kit/saml-provider.ts'
+import { keysOf, makeProvider } from '../kit/saml-provider.ts'
 
 let house: SamlHouse
 let tenant: TestTenant
@@ -35,19 +35,19 @@ afterAll(async () => {
 const globalId = (type: string, id: string) => Buffer.from(`${type}:${id}`).toString('base64url')
 const here = () => globalId('SsoConnection', connectionId)
 
-/** One mutation; the code of its refusal, or what it answers. */
-async function change(mutation: string, variables: Record<string, unknown> = {}): Promise<string | Record<string, unknown>> {
+/** One mutation; the code of its refusal (or its message), or what it answers. */
+async function change(mutation: string, variables: Record<string, unknown> = {}, told: 'code' | 'message' = 'code'): Promise<string | Record<string, unknown>> {
   const types = { id: 'ID!', rules: '[SsoRuleInput!]!', member: 'ID!', text: 'String!' }
   const used = Object.entries(types).filter(([name]) => mutation.includes(`$${name}`))
   const declared = used.length === 0 ? '' : `(${used.map(([name, type]) => `$${name}: ${type}`).join(', ')})`
-  const reply = await house.ask<Record<string, { code?: string } & Record<string, unknown>>>(
+  const reply = await house.ask<Record<string, { code?: string; message?: string } & Record<string, unknown>>>(
     { plane: 'console', bearer },
     `mutation ${declared} { answer: ${mutation} }`,
     { id: here(), ...variables },
   )
   const answer = reply.data?.['answer']
   if (!answer) throw new Error(JSON.stringify(reply))
-  return answer.code ?? answer
+  return answer[told] ?? answer
 }
 const connection = `{ ... on SsoConnection { state isEnforced } ... on Fault { code } }`
 const rules = (given: readonly unknown[]) => change(`setSsoRules(connectionId: $id, rules: $rules) ${connection}`, { rules: given })
@@ -90,7 +90,8 @@ describe('roles', () => {
 
 describe('passwords are switched off', () => {
   test('not before two administrators have signed in through it and a code is stored; and the code brings them back', { timeout: 60_000 }, async () => {
-    expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toBe('ENFORCEMENT_TOO_SOON')
+    const enforcing = () => change(`enforceSsoConnection(connectionId: $id) ${connection.replace('code', 'code message')}`, {}, 'message')
+    expect(await enforcing()).toMatch(/Missing: two administrators, a stored recovery code/)
     // One was here before and is linked by hand; the other comes by the rule.
     const admin = tenant.member.tenant_admin
     const member = globalId('Membership', admin.membershipId)
@@ -98,16 +99,28 @@ describe('passwords are switched off', () => {
       member,
       text: 'boss@hospital.example',
     })
-    for (const nameId of ['boss@hospital.example', 'second@hospital.example']) {
+    const comesIn = async (nameId: string) => {
       idp.person = { nameId, attributes: { groups: ['it'] } }
       expect(await house.session((await house.signInAt(tenant)).browser)).toMatchObject({ role: 'tenant_admin', plane: 'console', nameId })
     }
-    expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toBe('ENFORCEMENT_TOO_SOON')
+    // Twice is still one, and the administrator who asks came by password: that counts for nothing.
+    for (const nameId of ['boss@hospital.example', 'boss@hospital.example']) await comesIn(nameId)
+    expect(await enforcing()).toMatch(/Missing: one administrator, a stored recovery code/)
+    await comesIn('second@hospital.example')
+    expect(await enforcing()).toMatch(/Missing: a stored recovery code/)
     const made = (await change(`makeSsoRecoveryCode(connectionId: $id) { ... on SsoSecret { value } ... on Fault { code } }`)) as { value: string }
     expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toBe('ENFORCEMENT_TOO_SOON')
     const confirm = (text: string) => change(`confirmSsoRecoveryCode(connectionId: $id, code: $text) { ... on SsoDone { done } ... on Fault { code } }`, { text })
     expect(await confirm('another')).toBe('RECOVERY_REFUSED')
     expect(await confirm(made.value)).toEqual({ done: true })
+    // Who was an administrator when she came and is none now does not count, nor does who came before the connection was last switched on.
+    const second = `id = (select membership_id from saml.session where name_id = 'second@hospital.example' limit 1)`
+    await house.at.owner(`update identity.membership set status = 'SUSPENDED' where ${second}`)
+    expect(await enforcing()).toMatch(/Missing: one administrator\.$/)
+    await house.at.owner(`update identity.membership set status = 'ACTIVE' where ${second}`)
+    await house.at.owner(`update saml.connection set activated_at = now() where id = $1`, [connectionId])
+    expect(await enforcing()).toMatch(/Missing: two administrators\.$/)
+    for (const nameId of ['boss@hospital.example', 'second@hospital.example']) await comesIn(nameId)
     expect(await change(`enforceSsoConnection(connectionId: $id) ${connection}`)).toEqual({ state: 'ENFORCED', isEnforced: true })
 
     const byPassword = async (role: 'tenant_admin' | 'family') => {
@@ -141,11 +154,7 @@ describe('a session', () => {
     const slug = `${house.url}/saml/${tenant.slug}`
     const addresses = { entityId: idp.provider.entityId, metadataUrl: '', acsUrl: '', loginUrl: '', logoutUrl: `${idp.url}/slo` }
     const sent = (by = idp.provider) => {
-      const keys = {
-        signing: { privateKeyPem: createPrivateKey(by.key.export({ type: 'pkcs8', format: 'pem' })).export({ type: 'pkcs8', format: 'pem' }).toString(), certificatePem: by.certificate },
-        signingCertificates: [by.certificate],
-        encryptionCertificates: [],
-      }
+      const keys = keysOf(by)
       const subject = { nameId: 'short@hospital.example', nameIdFormat: 'urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress', sessionIndex: '_s1' }
       const to = logoutRequest({ id: '_logout-1', addresses, keys, idp: { entityId: slug, slo: { url: `${slug}/logout`, binding: 'redirect' } }, subject })
       return to.kind === 'REDIRECT' ? to.url : ''
@@ -168,6 +177,40 @@ describe('a session', () => {
     idp.person = { nameId: 'else@hospital.example' }
     const page = await again()
     expect([page.status, await house.reasonOn(tenant, page)]).toEqual([403, 'OTHER_PERSON'])
+  })
+})
+
+describe('a step-up sign-in', () => {
+  test('opens one record in an emergency, within five minutes, in its own session: nothing else takes it, and nothing takes it twice', async () => {
+    await rules([{ attribute: 'groups', value: 'doctors', role: 'clinician' }])
+    const care = house.composed.made['care']!.contract as Care
+    const unit = house.database.unit(tenant.member.care_coordinator.caller)
+    const { id } = await unit.command((scope) => care.createRecipient(scope, { givenName: 'Salma' }))
+    const open = async (browser: Browser): Promise<string> => {
+      const input = { recipientId: globalId('CareRecipient', id), reason: 'Found unconscious, nobody to ask', minutes: 5 }
+      const reply = await house.ask<{ done: { __typename: string; code?: string } }>(
+        { plane: 'clinician', tenant: tenant.slug, cookie: browser.cookies().join('; ') },
+        'mutation ($input: OpenBreakGlassInput!) { done: openBreakGlass(input: $input) { __typename ... on Fault { code } } }',
+        { input },
+      )
+      return reply.data?.done.code ?? reply.data?.done.__typename ?? JSON.stringify(reply)
+    }
+    idp.person = { nameId: 'doctor@hospital.example', attributes: { groups: ['doctors'] } }
+    const { browser } = await house.signInAt(tenant)
+    const { browser: elsewhere } = await house.signInAt(tenant)
+    const stepUp = () => house.signInAt(tenant, '?step-up=1&plane=clinician', browser)
+    expect(await open(browser)).toBe('FACTOR_NEEDED')
+    await stepUp()
+    expect(await open(elsewhere)).toBe('FACTOR_NEEDED')
+    const age = (by: string) => house.at.owner(`update identity.session set step_up_at = now() - $2::interval where tenant_id = $1 and step_up_at is not null`, [tenant.id, by])
+    await age('5 minutes 1 second')
+    expect(await open(browser)).toBe('FACTOR_NEEDED')
+    await age('4 minutes')
+    const both = await Promise.all([open(browser), open(browser)])
+    expect(both.toSorted()).toEqual(['BreakGlassGrant', 'FACTOR_NEEDED'])
+    expect(await open(browser)).toBe('FACTOR_NEEDED')
+    await stepUp()
+    expect(await open(browser)).toBe('BreakGlassGrant')
   })
 })
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildSaml } from '../../src/modules/federation/saml/index.ts'
 import type { TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
-import { startIdp, type IdpDouble } from '../kit/saml-idp.ts'
+import { metadataOf, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
 
 let house: SamlHouse
 let tenant: TestTenant
@@ -129,6 +129,62 @@ describe.each([
     const { browser } = await house.signInAt(tenant, `?email=x@${domain}`)
     expect(await house.session(browser)).toMatchObject({ role: 'clinician', via: 'saml' })
     if (provider !== idp) await provider.close()
+  })
+})
+
+describe.each([
+  ['en', 'ltr'],
+  ['ar', 'rtl'],
+] as const)('what people see in %s', (locale, direction) => {
+  test('fits a telephone, reads in its direction and leads on by the keyboard', { timeout: 60_000 }, async () => {
+    const [one, other] = [await startIdp(), await startIdp()]
+    const clinic = await house.tenant()
+    await house.connect(clinic, one, { name: 'مستشفى الزيتونة والأرز التخصصي للقلب', jitRole: 'clinician' })
+    await house.connect(clinic, other, { name: 'Cedar' })
+    const context = await chrome.newContext({ locale, viewport: { width: 390, height: 800 } })
+    const page = await context.newPage()
+    const looksRight = async (name: string) => {
+      await picture(page, `${name}-${locale}`)
+      expect([name, await page.locator('html').getAttribute('dir')]).toEqual([name, direction])
+      expect([name, await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')]).toEqual([name, true])
+    }
+    await page.goto(`${house.url}/saml/${clinic.slug}/login?plane=clinician`)
+    await looksRight('ask')
+    await page.goto(`${house.url}/saml/${clinic.slug}/recover`)
+    await looksRight('recover')
+    await page.goto(`${house.url}/saml/${clinic.slug}/logout`)
+    await looksRight('signed-out')
+    await page.goto(`${house.url}/saml/${clinic.slug}/nowhere`)
+    await looksRight('absent')
+    await page.goto(`${house.url}/saml/${clinic.slug}/login?plane=clinician`)
+    other.person = { nameId: 'nobody@hospital.example' }
+    await page.locator('a.button').last().click()
+    await page.locator('#go').click()
+    await looksRight('refused')
+    expect(await page.locator('code').innerText()).toMatch(/^[0-9a-f-]{36}$/)
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate('document.activeElement.className')).toBe('button')
+    await Promise.all([context.close(), one.close(), other.close()])
+  })
+})
+
+describe('a provider that takes requests by POST alone', () => {
+  test.each([true, false])('is reached by itself where scripts run, and by a button where none does (scripts: %s)', { timeout: 60_000 }, async (javaScriptEnabled) => {
+    const theirs = await startIdp()
+    theirs.metadata = metadataOf(theirs.provider.entityId, theirs.url, [theirs.provider.certificate], 'POST')
+    const clinic = await house.tenant()
+    await house.connect(clinic, theirs, { jitRole: 'clinician' })
+    const context = await chrome.newContext({ javaScriptEnabled })
+    const page = await context.newPage()
+    const refusals: string[] = []
+    page.on('console', (message) => void (message.type() === 'error' && /Content Security Policy/.test(message.text()) && refusals.push(message.text())))
+    await page.goto(`${house.url}/saml/${clinic.slug}/login`)
+    if (!javaScriptEnabled) await page.locator('button').click()
+    await page.locator('#go').click()
+    await page.waitForURL(`${house.url}/`)
+    expect(refusals).toEqual([])
+    expect((await context.cookies()).map(({ name }) => name)).toContain('d_sid')
+    await Promise.all([context.close(), theirs.close()])
   })
 })
 

@@ -1,8 +1,10 @@
 /** Signing in through a hospital's identity provider, over real HTTP on both sides. */
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
-import { answerOf, Browser, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
-import { makeProvider } from '../kit/saml-provider.ts'
+import { answerOf, Browser, metadataOf, startIdp, type IdpDouble, type Page } from '../kit/saml-idp.ts'
+import { logoutRequest, logoutResponse, type Outgoing } from '../../src/modules/federation/saml/messages.ts'
+import { keysOf, makeProvider } from '../kit/saml-provider.ts'
 import type { TestTenant } from '../kit/house.ts'
 
 let house: SamlHouse
@@ -189,6 +191,77 @@ describe('an encrypted assertion', () => {
     const posted = await browser.open(acs(open), { method: 'POST', form: { SAMLResponse }, fromSite: idp.url })
     await browser.open(posted.location!)
     expect(await house.session(browser)).toMatchObject({ role: 'clinician', nameId: 'secret@hospital.example' })
+  })
+})
+
+describe('a provider that takes messages by POST alone', () => {
+  const nameId = 'form@hospital.example'
+  let theirs: IdpDouble
+  let clinic: TestTenant
+  beforeAll(async () => {
+    theirs = await startIdp()
+    theirs.metadata = metadataOf(theirs.provider.entityId, theirs.url, [theirs.provider.certificate], 'POST')
+    theirs.person = { nameId }
+    clinic = await house.tenant()
+    await house.connect(clinic, theirs, { jitRole: 'clinician' })
+  })
+  afterAll(() => theirs.close())
+
+  const fieldOf = (page: Page, name: string) => new RegExp(`name="${name}" value="([^"]*)"`).exec(page.body)?.[1] ?? ''
+  const arrive = async (): Promise<Browser> => {
+    const browser = new Browser()
+    const posted = await browser.press(await browser.press(await browser.open(house.loginUrl(clinic, '?return=/rounds'))))
+    expect((await browser.open(posted.location!)).location).toBe(`${house.url}/rounds`)
+    expect((await house.session(browser))['via']).toBe('saml')
+    return browser
+  }
+  const logoutUrl = () => `${house.url}/saml/${clinic.slug}/logout`
+  const messages = () => ({
+    keys: keysOf(theirs.provider),
+    addresses: { entityId: theirs.provider.entityId, metadataUrl: '', acsUrl: '', loginUrl: '', logoutUrl: `${theirs.url}/slo` },
+    idp: { entityId: audience(clinic), slo: { url: logoutUrl(), binding: 'post' } },
+  }) as const
+  const fields = (to: Outgoing) => (to.kind === 'POST' ? to.fields : {})
+  const send = (form: Readonly<Record<string, string>>, browser = new Browser()) => browser.open(logoutUrl(), { method: 'POST', form, fromSite: theirs.url })
+
+  test('is sent a form with a signed request, which goes by itself or by a button', async () => {
+    const answer = await fetch(house.loginUrl(clinic, '?return=/rounds&force=1'))
+    const page = await answer.text()
+    // One script, allowed by its own hash, and nothing else.
+    const [script, ...others] = [...page.matchAll(/<script>(.*?)<\/script>/gs)].map((match) => match[1]!)
+    expect(others).toEqual([])
+    const source = `'sha256-${createHash('sha256').update(script!).digest('base64')}'`
+    expect(/script-src ([^;]+)/.exec(answer.headers.get('content-security-policy') ?? '')?.[1]).toBe(source)
+    expect(page).toMatch(/<button[^>]*>/)
+    await arrive()
+    expect(theirs.seen.at(-1)).toMatchObject({ relayState: '/rounds', forceAuthn: false })
+  })
+
+  test('is told of a sign-out by form, and its answer is taken once, from it alone', async () => {
+    const browser = await arrive()
+    const asked = await browser.open(`${logoutUrl()}?plane=clinician`)
+    expect((await house.session(browser))['via']).toBeUndefined()
+    await browser.press(asked)
+    const request = theirs.logouts.at(-1)!
+    expect(request).toContain('<samlp:LogoutRequest')
+    const [inResponseTo, relayState] = [/ID="([^"]+)"/.exec(request)![1]!, fieldOf(asked, 'RelayState')]
+    const answer = (keys = messages().keys) => fields(logoutResponse({ ...messages(), keys, id: `_a${Math.random()}`, inResponseTo, relayState }))
+    expect((await send(answer(keysOf(stranger)))).status).toBe(403)
+    expect((await send(answer())).status).toBe(200)
+    expect(await house.reasonOn(clinic, await send(answer()))).toBe('UNKNOWN_REQUEST')
+  })
+
+  test('ends a session by a signed form, and is answered by one', async () => {
+    const browser = await arrive()
+    const subject = { nameId, nameIdFormat: 'urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress', sessionIndex: '_s1' }
+    const ask = (keys = messages().keys) => fields(logoutRequest({ ...messages(), keys, id: '_ended-by-form', subject }))
+    expect((await send(ask(keysOf(stranger)))).status).toBe(403)
+    expect((await house.session(browser))['via']).toBe('saml')
+    const answered = await send(ask())
+    expect((await house.session(browser))['via']).toBeUndefined()
+    expect(answered.body).toContain(`action="${theirs.url}/slo"`)
+    await new Browser().press(answered)
+    expect(theirs.logouts.at(-1)).toMatch(/<samlp:LogoutResponse[^>]*InResponseTo="_ended-by-form"/)
   })
 })
 

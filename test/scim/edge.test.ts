@@ -60,6 +60,25 @@ describe('an address', () => {
     expect(answer.body).toMatchObject(refusedWith(status))
   })
 
+  it.each<[number, string, RequestInit]>([
+    [431, '/Users', { headers: { 'x-long': 'y'.repeat(20_000) } }],
+    [400, '//Users', {}],
+    [413, '/Users', { method: 'POST', headers: { 'content-type': 'application/scim+json' }, body: 'x'.repeat(5_000_000) }],
+  ])('answers %d in the error schema where the request is refused before it is looked at (%s)', async (status, path, init) => {
+    const answer = await raw(path, { ...init, headers: { ...init.headers, authorization: `Bearer ${entra.token}` } })
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'application/scim+json; charset=utf-8'])
+    expect(await answer.json()).toMatchObject(refusedWith(status))
+  })
+
+  it('of a search over everything answers 501 and where to search (RFC 7644 §3.4.3)', async () => {
+    const schemas = ['urn:ietf:params:scim:api:messages:2.0:SearchRequest']
+    const answer = await entra.ask('POST', '/.search', { schemas, filter: 'id pr' })
+    expect(answer.body).toMatchObject(refusedWith(501))
+    expect(answer.body['detail']).toContain('/Users/.search')
+    expect((await entra.ask('POST', '/Users/.search', { schemas, filter: 'id pr' })).status).toBe(200)
+    expect((await entra.ask('GET', '/.search')).status).toBe(405)
+  })
+
   it('takes its own methods and says which', async () => {
     const answer = await entra.ask('DELETE', '/Users')
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, POST'])

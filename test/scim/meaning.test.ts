@@ -191,6 +191,40 @@ describe('deactivation', () => {
   })
 })
 
+describe('the directory\'s own id of a person', () => {
+  it('is followed by the link that single sign-on finds the member by, after a PUT and after a PATCH', async () => {
+    const entra = await fresh()
+    await rig.rules(entra, [rule('Nurses', 'clinician')])
+    const person = await add(entra, 'renamed@example.org', { externalId: 'first' })
+    await group(entra, 'Nurses', [person])
+    const { id } = await memberOf(person)
+    const linked = async () =>
+      (await rig.house.at.owner('select membership_id, external_id from identity.directory_link where connection_id = $1', [entra.connectionId]))
+    expect(await linked()).toEqual([{ membership_id: id, external_id: 'first' }])
+    await entra.ask('PATCH', `/Users/${person}`, patchBody({ op: 'replace', path: 'externalId', value: 'second' }))
+    expect(await linked()).toEqual([{ membership_id: id, external_id: 'second' }])
+    await entra.ask('PUT', `/Users/${person}`, userBody('renamed@example.org', { externalId: 'third' }))
+    expect(await linked()).toEqual([{ membership_id: id, external_id: 'third' }])
+    await entra.ask('PATCH', `/Users/${person}`, patchBody({ op: 'remove', path: 'externalId' }))
+    expect(await linked()).toEqual([{ membership_id: id, external_id: null }])
+  })
+
+  it('that another has answers 409, and nothing changes', async () => {
+    const entra = await fresh()
+    await rig.rules(entra, [rule('Nurses', 'clinician')])
+    const [one, other] = [await add(entra, undefined, { externalId: 'one' }), await add(entra, undefined, { externalId: 'other' })]
+    await group(entra, 'Nurses', [one, other])
+    const to = (value: string) => entra.ask('PATCH', `/Users/${one}`, patchBody({ op: 'replace', path: 'externalId', value }))
+    expect((await to('other')).body).toMatchObject({ status: '409', scimType: 'uniqueness' })
+    // Of a link that an administrator made, or another sign-on wrote.
+    await rig.house.at.owner("update identity.directory_link set external_id = 'taken' where membership_id = $1", [(await memberOf(other)).id])
+    const before = (await entra.ask('GET', `/Users/${one}`)).text
+    expect((await to('taken')).body).toMatchObject({ status: '409', scimType: 'uniqueness' })
+    expect((await entra.ask('GET', `/Users/${one}`)).text).toBe(before)
+    expect((await to('free')).status).toBe(200)
+  })
+})
+
 describe('members of a group', () => {
   it('of another connection or tenant are absent, and nothing is changed', async () => {
     const [entra, okta] = [await fresh(), await fresh()]

@@ -5,7 +5,7 @@
  * Glossary
  * - **event**: one line of the trail: names of things, never their values; written once and never changed.
  * - **subject**: the recipient whose record an event is about.
- * - **accounting of disclosures**: everything done to or read of one recipient's record (45 CFR 164.528).
+ * - **accounting of disclosures**: everybody who got to see one recipient's record (45 CFR 164.528), as the modules' manifests declare it.
  * - **chain**: the links of a tenant's lines, each with the hash of the one before; a line's number (`seq`) is its place in it.
  * - **checkpoint**: a signed head of the chain, kept outside the database.
  * - **outcome**: `done`, `denied` (somebody tried and may not) or `failed`.
@@ -15,6 +15,7 @@
  */
 import { z } from 'zod'
 import { event } from '../../kernel/event.ts'
+import { disclosureKinds } from '../../platform/module.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 
 /** A moment: a date here, its ISO 8601 text on a wire. */
@@ -46,6 +47,8 @@ export const auditEventView = z.object({
   sourceAddress: z.string().nullable(),
   userAgent: z.string().nullable(),
   detail: z.array(z.object({ name: z.string(), value: z.string() })),
+  /** How it disclosed a record, as the module that wrote it declared; null for what is no disclosure. */
+  disclosure: z.enum(disclosureKinds).nullable(),
 })
 export type AuditEventView = z.output<typeof auditEventView>
 
@@ -106,8 +109,11 @@ export const auditMethods = {
     }),
     output: auditPage,
   },
-  /** Who looked at or changed one recipient's record, newest first. Needs `audit:read`. @throws NOT_FOUND */
-  accountOfAccess: { input: z.object({ recipientId: uuid, ...page }), output: auditPage },
+  /**
+   * Who looked at or changed one recipient's record, newest first, and what concerned every recipient since that record was made (an
+   * export of the tenant). `disclosures`: only what modules declared to be a disclosure. Needs `audit:read`. @throws NOT_FOUND
+   */
+  accountOfAccess: { input: z.object({ recipientId: uuid, disclosures: z.boolean().default(false), ...page }), output: auditPage },
   /**
    * The next batch of the export after line `after`: JSON Lines for the verifier, together with those before or alone. With a
    * recipient or an actor the other lines are there by their digest only. Needs `audit:export`; leaves a line itself.

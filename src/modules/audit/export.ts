@@ -26,17 +26,19 @@ export interface Batch {
 /** The most lines of the last moment that are shown unsealed; more are a fault of the sealer, which readiness tells. */
 const mostUnlinked = 10_000
 
-/** The next batch after line `after`. The last one shows what is not sealed yet, too. */
+/** The next batch after line `after`. The last one shows what is not sealed yet, too, unless `sealedOnly`. */
 export async function exportBatch(
   repo: ExportRepo,
   scope: Scope,
-  { after, most, selection }: { after: number; most: number; selection: Selection },
+  { after: wanted, most, selection, sealedOnly = false }: { after: number; most: number; selection: Selection; sealedOnly?: boolean },
 ): Promise<Batch> {
+  // What was removed after its time is in no export: the chain goes on from its signed end.
+  const after = Math.max(wanted, await repo.retiredThrough(scope))
   const prev = after === 0 ? genesis(scope.tenantId).toString('hex') : await repo.hashAt(scope, after)
   const found = await repo.linked(scope, { after, most, selection })
   const last = found.length < most
   const head = { kind: 'maristan.audit.export', version: 1, tenant: scope.tenantId, after, prev: prev ?? '' }
-  const unlinked = last ? await repo.unlinked(scope, mostUnlinked) : []
+  const unlinked = last && !sealedOnly ? await repo.unlinked(scope, mostUnlinked) : []
   const end = found.at(-1)
   const lines = [
     head,

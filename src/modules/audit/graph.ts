@@ -5,6 +5,7 @@ import type { Builder } from '../../platform/graphql/builder.ts'
 import { pageSize } from '../../platform/graphql/cost.ts'
 import { decodeGlobalId, encodeGlobalId } from '../../platform/graphql/global-id.ts'
 import { withoutNulls } from '../../platform/graphql/input.ts'
+import { disclosureKinds } from '../../platform/module.ts'
 import type { Audit, AuditEventView, AuditPage } from './contract.ts'
 
 const access = { permission: 'audit:read' } as const
@@ -30,6 +31,8 @@ export function auditGraph(builder: Builder, audit: Audit) {
   const Outcome = builder.enumType('AuditOutcome', {
     values: { DONE: { value: 'done' }, DENIED: { value: 'denied' }, FAILED: { value: 'failed' } } as const,
   })
+
+  const DisclosureKind = builder.enumType('DisclosureKind', { values: disclosureKinds, subGraphs: [...subGraphs] })
 
   const Event = builder.objectRef<AuditEventView>('AuditEvent').implement({
     description: 'One line of the audit trail: who did what, to which record, from where.',
@@ -59,6 +62,12 @@ export function auditGraph(builder: Builder, audit: Audit) {
       sourceAddress: t.exposeString('sourceAddress', { nullable: true }),
       userAgent: t.exposeString('userAgent', { nullable: true }),
       detail: t.field({ type: [Detail], resolve: (event) => event.detail }),
+      disclosure: t.field({
+        type: DisclosureKind,
+        nullable: true,
+        description: 'How this let somebody see the record; null for what did not.',
+        resolve: (event) => event.disclosure,
+      }),
     }),
   })
 
@@ -107,9 +116,16 @@ export function auditGraph(builder: Builder, audit: Audit) {
         type: Event,
         access,
         description: "Who looked at or changed one recipient's record, newest first. Pages with first and after.",
-        args: { recipientId: t.arg.id({ required: true }) },
-        resolve: async (_, { recipientId, ...args }, { scope }) => {
-          const page = await audit.accountOfAccess(scope, { recipientId: idOf(recipientId, 'CareRecipient'), ...pageOf(args) })
+        args: {
+          recipientId: t.arg.id({ required: true }),
+          disclosuresOnly: t.arg.boolean({ description: 'Only who got to see it: reads, emergencies, exports, what was shared.' }),
+        },
+        resolve: async (_, { recipientId, disclosuresOnly, ...args }, { scope }) => {
+          const page = await audit.accountOfAccess(scope, {
+            recipientId: idOf(recipientId, 'CareRecipient'),
+            disclosures: disclosuresOnly === true,
+            ...pageOf(args),
+          })
           return connection(page, scope.tenantId, args)
         },
       },

@@ -16,18 +16,41 @@ export interface Anchors {
   readonly keys: readonly string[]
 }
 
-/** Everything that is kept outside. @param about a tenant: other tenants' checkpoints are left out. */
-export async function readAnchors(sink: Sink, about: string | null = null): Promise<Anchors> {
+export interface Sought {
+  /** A tenant: other tenants' checkpoints are left out. */
+  readonly about?: string
+  /** Only what was signed since the day before this moment: earlier checkpoints say nothing of lines that were written later. */
+  readonly since?: Date | null
+}
+
+/** More days than these are read by one listing of everything. */
+const mostDays = 400
+const dayMs = 86_400_000
+
+/** What is kept outside: everything, unless told what is sought. */
+export async function readAnchors(sink: Sink, { about, since = null }: Sought = {}): Promise<Anchors> {
   const checkpoints: string[] = []
   const keys: string[] = []
   for await (const object of sink.list(keyFolder)) keys.push(await object.text())
-  for await (const object of sink.list(checkpointFolder)) {
-    for (const line of (await object.text()).split('\n')) {
-      // Read out of the signed text as it stands there: what is left out here decides nothing, what is kept is verified.
-      if (about === null || line.includes(about)) checkpoints.push(line)
+  for (const folder of foldersSince(since)) {
+    for await (const object of sink.list(folder)) {
+      for (const line of (await object.text()).split('\n')) {
+        // Read out of the signed text as it stands there: what is left out here decides nothing, what is kept is verified.
+        if (about === undefined || line.includes(about)) checkpoints.push(line)
+      }
     }
   }
   return { checkpoints, keys }
+}
+
+/** A sink has a folder a day. The day before counts too, and so does tomorrow: two clocks wrote them. */
+function foldersSince(since: Date | null): string[] {
+  const last = Date.now() + dayMs
+  const first = since === null ? Number.NEGATIVE_INFINITY : since.getTime() - dayMs
+  if (last - first > mostDays * dayMs) return [checkpointFolder]
+  const folders: string[] = []
+  for (let at = first; at < last + dayMs; at += dayMs) folders.push(`${checkpointFolder}/${new Date(at).toISOString().slice(0, 10)}`)
+  return folders
 }
 
 /** @param batches texts of batches in a row. */

@@ -37,12 +37,27 @@ export function createExportRepo({ sql }: { sql: ModuleSql }) {
         order by l.seq, l.at limit ${most}`
     },
 
-    /** The hash of link `seq`; null when there is none. */
+    /** The hash of link `seq`, or of the end of what was removed; null when there is none. */
     async hashAt(scope: Scope, seq: number): Promise<string | null> {
       const rows = await sql(scope).$queryRaw<{ hash: string }[]>`
-        select encode(row_hash, 'hex') as hash from audit.link
-        where tenant_id = ${scope.tenantId}::uuid and seq = ${seq}::int8 limit 1`
+        select encode(row_hash, 'hex') as hash from audit.link where tenant_id = ${scope.tenantId}::uuid and seq = ${seq}::int8
+        union all
+        select encode(row_hash, 'hex') from audit.retired where tenant_id = ${scope.tenantId}::uuid and seq = ${seq}::int8 limit 1`
       return rows[0]?.hash ?? null
+    },
+
+    /** The last line that was removed after its time; 0 where nothing was. */
+    async retiredThrough(scope: Scope): Promise<number> {
+      const rows = await sql(scope).$queryRaw<{ seq: number }[]>`
+        select seq::float8 as seq from audit.retired where tenant_id = ${scope.tenantId}::uuid order by seq desc limit 1`
+      return rows[0]?.seq ?? 0
+    },
+
+    /** When line `seq` was written, as its link says; null when there is no such link. */
+    async timeOf(scope: Scope, seq: number): Promise<Date | null> {
+      const rows = await sql(scope).$queryRaw<{ at: Date }[]>`
+        select at from audit.link where tenant_id = ${scope.tenantId}::uuid and seq = ${seq}::int8 limit 1`
+      return rows[0]?.at ?? null
     },
 
     /** The number of the newest link; 0 for a chain that has none. */

@@ -11,17 +11,27 @@ export interface LineFilter {
   readonly resource?: string | undefined
   readonly resourceId?: string | undefined
   readonly action?: string | undefined
+  readonly actions?: readonly string[] | undefined
   readonly outcome?: string | undefined
+  /** What is about a recipient, and since her record is there about every recipient of the tenant. */
+  readonly account?: { readonly recipientId: string; readonly since: Date } | undefined
   readonly from?: Date | undefined
   readonly to?: Date | undefined
 }
 
-const conditionsOf = ({ actorId, subjectId, resource, resourceId, action, outcome, from, to }: LineFilter): Prisma.Sql[] => [
+const conditionsOf = ({ actorId, subjectId, resource, resourceId, action, actions, outcome, account, from, to }: LineFilter): Prisma.Sql[] => [
   ...(actorId === undefined ? [] : [Prisma.sql`e.actor_id = ${actorId}::uuid`]),
   ...(subjectId === undefined ? [] : [Prisma.sql`e.subject_id = ${subjectId}::uuid`]),
   ...(resource === undefined ? [] : [Prisma.sql`e.resource = ${resource}`]),
   ...(resourceId === undefined ? [] : [Prisma.sql`e.resource_id = ${resourceId}::uuid`]),
   ...(action === undefined ? [] : [Prisma.sql`e.action = ${action}`]),
+  ...(actions === undefined ? [] : [Prisma.sql`e.action = any(${[...actions]}::text[])`]),
+  ...(account === undefined
+    ? []
+    : [
+        Prisma.sql`(e.subject_id = ${account.recipientId}::uuid
+          or (e.subject_id = e.tenant_id and e.at >= ${account.since}))`,
+      ]),
   ...(outcome === undefined ? [] : [Prisma.sql`e.outcome = ${outcome}`]),
   ...(from === undefined ? [] : [Prisma.sql`e.at >= ${from}`]),
   ...(to === undefined ? [] : [Prisma.sql`e.at < ${to}`]),
@@ -29,6 +39,14 @@ const conditionsOf = ({ actorId, subjectId, resource, resourceId, action, outcom
 
 export function createRepo({ sql }: { sql: ModuleSql }) {
   return {
+    /** When the first line about a recipient was written; null when the caller sees none. */
+    async firstOf(scope: Scope, recipientId: string): Promise<Date | null> {
+      const rows = await sql(scope).$queryRaw<{ at: Date }[]>`
+        select e.at from audit.event e where e.tenant_id = ${scope.tenantId}::uuid and e.subject_id = ${recipientId}::uuid
+        order by e.at limit 1`
+      return rows[0]?.at ?? null
+    },
+
     /**
      * Newest first by the database's clock; one more than asked for tells whether there is another page. In SQL, because the clock
      * is finer than a date of this language: a cursor that came through one would leave lines out.

@@ -3,13 +3,20 @@ import { forbidden, notFound } from '../../kernel/fault.ts'
 import { memberIdOf, type Scope } from '../../kernel/scope.ts'
 import { need } from '../../platform/authorise.ts'
 import { checked } from '../../platform/contract.ts'
+import type { DisclosureKind } from '../../platform/module.ts'
 import { isRole, scopeOf } from '../access/contract.ts'
 import { auditMethods, type Audit, type AuditEventView, type AuditPage } from './contract.ts'
 import type { AuditRepo, Line } from './repo.ts'
 
 const permission = 'audit:read'
 
-export function createAudit({ repo }: { repo: AuditRepo }): Pick<Audit, 'events' | 'accountOfAccess'> {
+export interface AuditParts {
+  readonly repo: AuditRepo
+  /** Actions that disclose a record, by what the modules declared. */
+  readonly disclosures: ReadonlyMap<string, DisclosureKind>
+}
+
+export function createAudit({ repo, disclosures }: AuditParts): Pick<Audit, 'events' | 'accountOfAccess'> {
   /** `T` sees the tenant's trail; `S` what concerns its own recipients, whom the policies of the database alone know. */
   function reach(scope: Scope): 'T' | 'S' {
     need(scope, permission)
@@ -23,7 +30,10 @@ export function createAudit({ repo }: { repo: AuditRepo }): Pick<Audit, 'events'
   function pageOf(scope: Scope, letter: 'T' | 'S', rows: readonly Line[], first: number): AuditPage {
     const me = memberIdOf(scope)
     return {
-      events: rows.slice(0, first).map((row) => view(row, letter === 'T' || (row.actorId !== null && row.actorId === me))),
+      events: rows.slice(0, first).map((row) => {
+        const whole = letter === 'T' || (row.actorId !== null && row.actorId === me)
+        return { ...view(row, whole), disclosure: row.outcome === 'done' ? (disclosures.get(row.action) ?? null) : null }
+      }),
       more: rows.length > first,
     }
   }
@@ -44,11 +54,13 @@ export function createAudit({ repo }: { repo: AuditRepo }): Pick<Audit, 'events'
       return pageOf(scope, letter, rows, first)
     },
 
-    async accountOfAccess(scope, { recipientId, first, after }) {
+    async accountOfAccess(scope, { recipientId, disclosures: only, first, after }) {
       const letter = reach(scope)
-      const rows = await repo.page(scope, { subjectId: recipientId }, { first, after })
       // A record leaves a line when it is made: no line at all is a recipient who does not exist for this caller.
-      if (rows.length === 0 && after === undefined) throw notFound()
+      const since = await repo.firstOf(scope, recipientId)
+      if (since === null) throw notFound()
+      const filter = only ? { actions: [...disclosures.keys()], outcome: 'done' } : {}
+      const rows = await repo.page(scope, { ...filter, account: { recipientId, since } }, { first, after })
       scope.unit.record({
         action: 'audit.read',
         resource: 'CareRecipient',
@@ -63,8 +75,10 @@ export function createAudit({ repo }: { repo: AuditRepo }): Pick<Audit, 'events'
 }
 
 /** @param whole false for a reader to whom staff's addresses and sessions are not shown. */
-function view(row: Line, whole: boolean): AuditEventView {
-  const { id, at, actorKind, actorId, plane, action, resource, resourceId, subjectId, purpose, requestId, signInMethod } = row
+function view(row: Line, whole: boolean): Omit<AuditEventView, 'disclosure'> {
+  const { id, at, actorKind, actorId, plane, action, resource, resourceId, purpose, requestId, signInMethod } = row
+  // What concerns everybody of a tenant is about nobody in particular.
+  const subjectId = row.subjectId === row.tenantId ? null : row.subjectId
   const shown = { id, at, actorKind, actorId, plane, action, resource, resourceId, subjectId, purpose, requestId, signInMethod }
   return {
     ...shown,

@@ -10,7 +10,7 @@
  * - **capability**: VIEW, PHI, EDIT, MANAGE. Only a live, direct edge to the recipient's own party counts.
  * - **consent**: a recipient lets a party use named fields for a purpose.
  *
- * Lookup by sealed values has its own page: contract-lookup.ts.
+ * Pages of their own: contract-fields.ts, contract-lookup.ts, contract-disclosure.ts.
  *
  * Reach (module access): T every recipient of the tenant, N those to whom a live direct edge leads from me, S myself and whom I
  * legally represent. A record out of reach is NOT_FOUND.
@@ -22,11 +22,14 @@ import { locales } from '../../kernel/locale.ts'
 import { purposes } from '../../kernel/scope.ts'
 import { line, uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 import { permissionInput } from '../access/contract.ts'
+import { disclosureMethods } from './contract-disclosure.ts'
+import { phi, phiFields, phone } from './contract-fields.ts'
 import { lookupMethods } from './contract-lookup.ts'
 import { capabilities } from './rules.ts'
 
 export { capabilityMissing, linkRefused, selfGrant } from './rules.ts'
 export { lookupFields, type LookupField } from './contract-lookup.ts'
+export { phiFields, sexes, type Phi, type PhiField } from './contract-fields.ts'
 
 export const alreadyRecipient = fault('conflict', 'ALREADY_RECIPIENT', 'This member is a recipient already.')
 export const edgeEndedAlready = fault('conflict', 'EDGE_ENDED', 'This link has ended already.')
@@ -40,7 +43,6 @@ export const consentChanged = event(
   z.object({ consentId: uuid, state: z.enum(['GRANTED', 'WITHDRAWN', 'EXPIRED']) }),
 )
 
-export const sexes = ['FEMALE', 'MALE', 'OTHER', 'UNKNOWN'] as const
 /** What a new party may be; a RECIPIENT's party is made with the recipient. */
 export const otherPartyKinds = ['FAMILY', 'CAREGIVER', 'CLINICIAN', 'ORG'] as const
 export const partyKinds = ['RECIPIENT', ...otherPartyKinds] as const
@@ -54,31 +56,6 @@ export const defaultDepth = 3
 export const maxDepth = 6
 /** The most parties of one care network that are shown, the recipient's own included. */
 export const maxNetworkParties = 500
-
-/** ISO 8601 calendar date; whether it lies in the future the service tells. */
-const birthDate = z
-  .string()
-  .regex(/^\d{4}-\d\d-\d\d$/, 'is not a date of the form 1941-03-27')
-  .refine((text) => text >= '1850' && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text), 'is not a day of the calendar since 1850')
-const phone = z
-  .string()
-  .trim()
-  .regex(/^\+?[0-9][0-9 ().-]{2,30}$/, 'is not a telephone number: digits, spaces, hyphens and a leading + only')
-
-/** What is sealed. Names in any script; Arabic with its marks, NFC. */
-const phi = z.object({
-  givenName: line(120),
-  familyName: line(120).optional(),
-  birthDate: birthDate.optional(),
-  sex: z.enum(sexes).optional(),
-  mrn: line(64).optional(),
-  nationalId: line(64).optional(),
-  phone: phone.optional(),
-  address: line(300).optional(),
-})
-export const phiFields = phi.keyof().options
-export type PhiField = (typeof phiFields)[number]
-export type Phi = z.output<typeof phi>
 
 const areaGeohash5 = z.string().regex(/^[0-9b-hjkmnp-z]{5}$/, 'is not a geohash of five characters')
 const preferredLocale = z.string().pipe(z.enum(locales))
@@ -120,6 +97,7 @@ export type NetworkMember = z.output<typeof networkMember>
 
 export const careMethods = {
   ...lookupMethods,
+  ...disclosureMethods,
   /** Needs `recipient:read`. @throws NOT_FOUND */
   recipient: { input: z.object({ id: uuid }), output: recipient },
   /**

@@ -9,10 +9,11 @@ import { withoutNulls } from '../../platform/graphql/input.ts'
 import type { SealedRow } from '../../platform/graphql/sealed.ts'
 import { planesOf } from '../access/contract.ts'
 import { circleGraph, type CareGraphParts } from './circle/graph.ts'
+import { disclosureGraph, type DisclosureGraphParts } from './disclosure/graph.ts'
 import { sexes, type PhiField } from './contract.ts'
 import { textOf } from './sealed.ts'
 
-export function careGraph(builder: Builder, made: CareGraphParts) {
+export function careGraph(builder: Builder, made: CareGraphParts & DisclosureGraphParts) {
   const { contract: care, repo, seals } = made
   const subGraphs = [...planesOf('recipient:read')]
   const RecipientState = builder.enumType('RecipientState', { values: ['ACTIVE', 'ARCHIVED'] as const, subGraphs })
@@ -66,7 +67,13 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
   })
 
   const circle = circleGraph(builder, made)
+  disclosureGraph(builder, circle, made)
 
+  const found = async (query: object, id: string | number, { scope }: Context) => {
+    const row = await repo.graphRecipient(scope, query, idArgument('CareRecipient', id))
+    if (!row) throw notFound()
+    return row
+  }
   builder.queryField('recipient', (t) =>
     t.prismaField({
       type: Recipient,
@@ -75,11 +82,19 @@ export function careGraph(builder: Builder, made: CareGraphParts) {
       subGraphs,
       args: { id: t.arg.id({ required: true }) },
       extensions: reads({ kind: 'one', model: 'CareRecipient', idArgument: 'id' }),
-      resolve: async (query, _, { id }, { scope }) => {
-        const row = await repo.graphRecipient(scope, query, idArgument('CareRecipient', id))
-        if (!row) throw notFound()
-        return row
-      },
+      resolve: (query, _, { id }, context) => found(query, id, context),
+    }),
+  )
+  builder.subscriptionField('recipientChanges', (t) =>
+    t.prismaField({
+      type: Recipient,
+      nullable: true,
+      description: 'The recipient, and again after every change of what is asked for. Ends when it is no longer the caller’s to see.',
+      access: { permission: 'recipient:read' },
+      subGraphs,
+      args: { id: t.arg.id({ required: true }) },
+      subscribe: (_, { id }, { watch }) => watch([idArgument('CareRecipient', id)]),
+      resolve: (query, _, { id }, context) => found(query, id, context),
     }),
   )
 

@@ -3,6 +3,8 @@ import { defineModule } from '../../platform/module.ts'
 import { createCircleRepo } from './circle/repo.ts'
 import { createIndexWriter } from './lookup/index-writer.ts'
 import { createLookupRepo } from './lookup/repo.ts'
+import { disclosureClosed, disclosureOpened } from './contract-disclosure.ts'
+import { createDisclosureRepo } from './disclosure/repo.ts'
 import { consentChanged, edgeEnded, edgeLinked, recipientCreated } from './contract.ts'
 import { careGraph } from './graph.ts'
 import { createReach } from './reach.ts'
@@ -14,7 +16,7 @@ export const care = defineModule({
   name: 'care',
   summary: 'The people who are cared for, those around them, and who may do what for whom. It plans no care and sells nothing.',
   needs: ['vault'],
-  owns: ['CareRecipient', 'CareParty', 'CareEdge', 'Consent', 'BlindIndex', 'LookupField', 'IndexRun'],
+  owns: ['CareRecipient', 'CareParty', 'CareEdge', 'Consent', 'DisclosureGrant', 'BlindIndex', 'LookupField', 'IndexRun'],
   permissions: [
     'recipient:read',
     'recipient:create',
@@ -26,18 +28,21 @@ export const care = defineModule({
     'phi:read',
     'phi:write',
   ],
-  events: [recipientCreated, edgeLinked, edgeEnded, consentChanged],
+  events: [recipientCreated, edgeLinked, edgeEnded, consentChanged, disclosureOpened, disclosureClosed],
+  disclosures: [{ action: 'phi.read', kind: 'READ' }, { action: 'phi.found', kind: 'READ' }, { action: 'disclosure.opened', kind: 'SHARED' }],
   // The network is a recursive query, and validity goes by the database's clock.
   rawSql: true,
   build: ({ db, sql, clock }, { vault }) => {
     const repo = createRepo(db, sql)
     const circle = createCircleRepo(db, sql)
+    const disclosures = createDisclosureRepo(db, sql)
     const reach = createReach(repo)
     const seals = createSeals({ vault, reach, circle })
     const lookupRepo = createLookupRepo(db, sql)
     const writer = createIndexWriter({ repo: lookupRepo, vault })
     const lookup = { repo: lookupRepo, writer, vault, reach }
-    return { contract: createCare({ repo, circle, reach, seals, vault, clock, writer, lookup }), repo, circle, seals, clock }
+    const contract = createCare({ repo, circle, reach, seals, vault, clock, writer, lookup, disclosures })
+    return { contract, repo, circle, seals, clock, disclosures }
   },
   graph: (builder, _refs, made) => careGraph(builder, made),
 })

@@ -5,7 +5,7 @@ import type { CareRecipient, Prisma, RecipientState } from '../../platform/db/ge
 import type { ModuleDb, ModuleSql } from '../../platform/module.ts'
 import type { Standing } from './rules.ts'
 
-export type CareModels = 'CareRecipient' | 'CareParty' | 'CareEdge' | 'Consent' | 'BlindIndex' | 'LookupField' | 'IndexRun'
+export type CareModels = 'CareRecipient' | 'CareParty' | 'CareEdge' | 'Consent' | 'DisclosureGrant' | 'BlindIndex' | 'LookupField' | 'IndexRun'
 
 export function createRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
   return {

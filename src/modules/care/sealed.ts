@@ -29,6 +29,8 @@ export interface CareSeals {
   /** One recipient's envelope, to change it. Asks for no reach: its caller did. @throws KEYS_UNAVAILABLE, SUBJECT_ERASED */
   openRecipient(scope: Scope, row: SealedRow): Promise<OpenedRecord>
   readonly readRecipient: SealedReader<SealedRow>
+  /** What is disclosed to the caller: which fields, its caller has looked at. */
+  readonly readDisclosed: SealedReader<SealedRow>
   /** Of parties that are no recipients. */
   readonly readParty: SealedReader<SealedRow>
 }
@@ -63,6 +65,14 @@ export function createSeals({ vault, reach, circle }: { vault: Vault; reach: Car
         const covered = await reach.covered(scope, rows.map(({ id }) => id), 'phi:read', 'PHI')
         return rows.map(({ id }) => covered.has(id))
       },
+      open: (scope, rows) => open(scope, 'CareRecipient', rows.map(ownedByItself)),
+    }),
+
+    readDisclosed: sealedReader<SealedRow>({
+      resource: 'CareRecipient',
+      subjectsOf: async (_scope, rows) => rows.map(({ id }) => [id]),
+      // The policies showed an envelope only where a live grant is.
+      mayOpen: async (scope, rows) => rows.map(() => reachOf(scope, 'phi:read') === 'G'),
       open: (scope, rows) => open(scope, 'CareRecipient', rows.map(ownedByItself)),
     }),
 

@@ -7,6 +7,8 @@ import { checked } from '../../platform/contract.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { CareRecipient } from '../../platform/db/generated/client.ts'
 import { circleUseCases, type CareParts } from './circle/service.ts'
+import type { DisclosureRepo } from './disclosure/repo.ts'
+import { disclosureUseCases } from './disclosure/service.ts'
 import { lookupUseCases, type LookupParts } from './lookup/service.ts'
 import {
   alreadyRecipient,
@@ -25,7 +27,7 @@ const shown = (row: CareRecipient): RecipientView => {
   return { id, state, preferredLocale, areaGeohash5, birthYear, version }
 }
 
-export function createCare(parts: CareParts & { readonly lookup: LookupParts }): Care {
+export function createCare(parts: CareParts & { readonly lookup: LookupParts; readonly disclosures: DisclosureRepo }): Care {
   const { repo, circle, reach, seals, vault, clock, lookup } = parts
 
   const existing = async (scope: Scope, id: string): Promise<CareRecipient> => {
@@ -63,6 +65,7 @@ export function createCare(parts: CareParts & { readonly lookup: LookupParts }):
   return checked(careMethods, {
     ...circleUseCases(parts),
     ...lookupUseCases(lookup),
+    ...disclosureUseCases(parts),
 
     async recipient(scope, { id }) {
       need(scope, 'recipient:read')

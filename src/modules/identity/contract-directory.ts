@@ -49,6 +49,8 @@ export const directoryEvents = [directoryMoved, lastAdminCut]
 export const directoryRoles = ['tenant_admin', 'compliance_officer', 'care_coordinator', 'clinician', 'caregiver'] as const satisfies Role[]
 export const privilegedRoles: readonly Role[] = ['tenant_admin', 'compliance_officer']
 
+/** People of one change whose access is cut together. */
+export const mostCutAtOnce = 100_000
 /** People in one call, as many as one statement carries well. */
 export const mostSettled = 1_000
 
@@ -121,7 +123,25 @@ export const directoryMethods = {
     output: z.array(settled),
   },
   /**
-   * One person anew, active at once; the Identity is made where there is none, else it gets one more membership.
+   * Cuts, in a few statements whatever their number, the access of everybody who is not in the role wanted now, the null one included:
+   * sessions, invitations, tokens as with any cut, the membership suspended. The trail names them in rows of 500; what is due for each
+   * person follows with {@link tellCut}, and a role with settleMembers. Answers whom it cut and of when. @throws FORBIDDEN, NOT_FOUND
+   */
+  cutAtOnce: {
+    input: z.object({
+      ...here,
+      people: z.array(z.object({ membershipId: z.string(), role: z.enum(directoryRoles).nullable() })).max(mostCutAtOnce),
+    }),
+    output: z.object({ at: z.date(), cuts: z.array(cutShape) }),
+  },
+  /** The trail and the events of each person, and of each session, that cutAtOnce cut at that moment. @throws FORBIDDEN */
+  tellCut: {
+    input: z.object({ ...here, at: z.date(), membershipIds: z.array(uuid).max(mostSettled) }),
+    output: z.object({ told: z.int() }),
+  },
+  /**
+   * One person anew, active at once; the Identity is made where there is none, else it gets one more membership; by single sign-on only where
+   * it has none on these planes yet.
    * @throws ALREADY_MEMBER where the role is held without a link, ALREADY_LINKED, DIRECTORY_ROLE_REFUSED, FORBIDDEN
    */
   provisionMember: {
@@ -147,6 +167,14 @@ export const directoryMethods = {
   reinstate: {
     input: z.object({ ...here, membershipId: uuid, role: z.enum(directoryRoles), authorisedBy: uuid.nullable().default(null) }),
     output: z.object({ membershipId: z.string() }),
+  },
+  /**
+   * The directory's own id of a member has changed: single sign-on finds the member by it. An ended membership keeps none.
+   * @throws ALREADY_LINKED where another member of the connection has it, FORBIDDEN
+   */
+  followExternalId: {
+    input: z.object({ ...here, membershipId: uuid, externalId }),
+    output: z.object({ changed: z.boolean() }),
   },
   /** The link of an external id or of a membership, or null. No permission of its own: the caller is the federation itself. */
   findLink: {

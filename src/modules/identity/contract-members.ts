@@ -31,6 +31,11 @@ export const alreadyMember = fault('conflict', 'ALREADY_MEMBER', 'This person ho
 export const memberEnded = fault('conflict', 'MEMBER_ENDED', 'This membership has ended. Invite the person again.')
 export const invitationInvalid = fault('absent', 'INVITATION_INVALID', 'This invitation is not valid any more. Ask for a new one.')
 export const totpNotEnrolled = fault('conflict', 'TOTP_NOT_ENROLLED', 'There is no authenticator to confirm or use. Enrol one first.')
+export const factorNeeded = fault(
+  'denied',
+  'FACTOR_NEEDED',
+  'This needs a current code of your authenticator, or that you prove yourself anew at your organisation\'s sign-in page, at most five minutes before.',
+)
 export const proofNeeded = fault('denied', 'PROOF_NEEDED', 'Give your password or a current code to replace your authenticator.')
 export const tokenPermissionRefused = fault<{ permissions: readonly string[] }>(
   'denied',
@@ -145,10 +150,14 @@ export const memberMethods = {
   removeTotp: { input: z.object({ password, code }), output: z.object({}) },
 
   /**
-   * Takes a current code of the caller's own authenticator, for what wants a fresh second factor. Modules only, inside their own command
-   * on the login that signs people in: it commits with that, and a wrong code must be committed too, or it was never counted.
+   * Takes a current code of the caller's own authenticator, for what wants a fresh second factor; without one, the step-up sign-in of her
+   * session, if it is fresh and nothing has used it. Modules only, inside their own command on the login that signs people in: it commits
+   * with that, and a wrong code must be committed too, or it was never counted.
    */
-  useFactor: { input: z.object({ code }), output: z.object({ outcome: z.enum(['PROVEN', 'WRONG', 'LIMIT', 'NOT_ENROLLED']) }) },
+  useFactor: {
+    input: z.object({ code: code.optional() }),
+    output: z.object({ outcome: z.enum(['PROVEN', 'WRONG', 'LIMIT', 'NOT_ENROLLED', 'NO_STEP_UP']) }),
+  },
   /** Where to write to the active members of a role, at most 100. The system only. */
   addressesOf: {
     input: z.object({ role: roleInput }),

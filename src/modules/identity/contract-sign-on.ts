@@ -16,6 +16,9 @@ import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 /** The password was right, and opens nothing any more. */
 export const signOnRequired = fault('denied', 'SIGN_ON_REQUIRED', 'Your organisation signs you in through its own sign-in page. Use that.')
 
+/** For how long a step-up sign-in stands for a fresh second factor. */
+export const stepUpMs = 5 * 60_000
+
 const openedSession = z.object({
   sessionId: z.string(),
   role: z.string(),
@@ -36,12 +39,17 @@ export const signOnMethods = {
   },
   /** Ends these sessions, as far as they are live, and says which were. */
   endSignOn: { input: z.object({ sessionIds: z.array(uuid).max(1_000), reason: z.string().max(40) }), output: z.array(z.string()) },
-  /** A second factor was shown in this session at this moment: what asks for one (`proveAdministrator`) passes from then on. */
+  /**
+   * A second factor was shown in this session at this moment: what asks for one (`proveAdministrator`) passes from then on, and what asks for
+   * a fresh one (`useFactor`) takes it once, within {@link stepUpMs}.
+   */
   noteStepUp: { input: z.object({ sessionId: uuid, at: z.date() }), output: z.object({}) },
   /** Members linked to these connections sign in through them alone, or by password again. */
   setPasswordsOff: { input: z.object({ connectionIds: z.array(uuid).min(1).max(10), off: z.boolean() }), output: z.object({}) },
-  /** How many of these memberships are active administrators now. */
+  /** How many people are active administrators now by one of these memberships. */
   countAdmins: { input: z.object({ membershipIds: z.array(uuid).max(1_000) }), output: z.object({ count: z.number() }) },
+  /** The directories (SCIM connections) that have brought somebody, with how many people of theirs are members; at most 20. */
+  directories: { input: z.object({}), output: z.array(z.object({ connectionId: z.string(), people: z.number() })) },
   /** Lets the operator pass, until the tenant can decide for itself. @throws FORBIDDEN, TENANT_APPROVAL_NEEDED */
   needOperator: { input: z.object({}), output: z.object({}) },
   /** Where the tenant's active administrators get letters, at most 50. For jobs. */

@@ -194,6 +194,34 @@ describe('a second factor', () => {
     expect(result.accessToken).toBeNull()
   })
 
+  it('is remembered by the session that a choice of membership opens after it', async () => {
+    const person = await ground.person({
+      memberships: [
+        { plane: 'console', role: 'tenant_admin' },
+        { plane: 'console', role: 'care_coordinator' },
+      ],
+    })
+    const factorOf = async () => {
+      const asked = await tryIn(person, { plane: 'console' })
+      const given = async (challengeToken: string) => verify(challengeToken, { code: codeNow(secret!) }, 'console')
+      const next = asked.kind === 'SECOND_FACTOR_REQUIRED' ? await given(asked.challengeToken) : asked
+      if (next.kind !== 'MEMBERSHIP_CHOICE_REQUIRED') throw new Error(next.kind)
+      const { choiceToken } = next
+      const [membershipId] = person.membershipIds
+      await here.as(ground.nobody('console'), (identity, scope) => identity.chooseMembership(scope, { plane: 'console', choiceToken, membershipId: membershipId! }))
+      const [row] = await ground.at.owner<{ at: Date | null }>(
+        'select second_factor_at as at from identity.session where membership_id = $1 order by created_at desc limit 1',
+        [membershipId],
+      )
+      return row!.at?.getTime() ?? null
+    }
+    let secret: string | null = null
+    expect(await factorOf()).toBeNull()
+    secret = await ground.withTotp(here, person)
+    ground.clock.advance(60_000)
+    expect(await factorOf()).toBe(ground.clock.nowMs())
+  })
+
   it('accepts one code once, though twenty come with it at once, by one challenge or by many', async () => {
     const person = await ground.person()
     const secret = await ground.withTotp(here, person)

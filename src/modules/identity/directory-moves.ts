@@ -3,6 +3,7 @@
  * leaves its trace and its events. Whether it may happen is decided in `service-directory.ts`.
  */
 import type { Clock } from '../../kernel/clock.ts'
+import { notFound } from '../../kernel/fault.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { planeOf, type Role } from '../access/contract.ts'
 import type { Tenancy } from '../tenancy/contract.ts'
@@ -30,6 +31,10 @@ export interface DirectoryParts {
   readonly clock: Clock
 }
 
+/** Members that one row of the audit trail names. */
+const namesInARow = 500
+const isIn = (status: string) => status === 'ACTIVE' || status === 'PENDING'
+
 export function createDirectoryMoves({ directory: repo, members, tenancy, clock }: DirectoryParts) {
   const now = () => new Date(clock.nowMs())
 
@@ -45,6 +50,18 @@ export function createDirectoryMoves({ directory: repo, members, tenancy, clock 
     scope.unit.publish(directoryMoved, membershipId, { membershipId, connectionId: here.connectionId, op })
   }
 
+  /** Tells that nobody administers the tenant any more, where that is so. Call it before the rows change. */
+  const raiseLastAdmin = async (scope: Scope, { connectionId }: Here, leaving: readonly string[]): Promise<boolean> => {
+    const gone = new Set(leaving)
+    if (gone.size === 0 || !(await members.lockActiveAdmins(scope)).every((id) => gone.has(id))) return false
+    for (const membershipId of leaving) {
+      const detail = { connectionId }
+      scope.unit.record({ action: 'member.last_admin_cut', resource: 'Member', resourceId: membershipId, outcome: 'done', detail })
+      scope.unit.publish(lastAdminCut, membershipId, { membershipId, connectionId })
+    }
+    return true
+  }
+
   /** Revokes, takes back and flags. Call it before the rows change: what is open is found by the role that they had. */
   const cutAccess = async (scope: Scope, here: Here, cut: readonly LinkedMember[], reason: string): Promise<ReadonlyMap<string, Cut>> => {
     const ids = cut.map(({ membershipId }) => membershipId)
@@ -55,15 +72,8 @@ export function createDirectoryMoves({ directory: repo, members, tenancy, clock 
     const invitations = countBy(await repo.revokeInvitations(scope, ids, at))
     const tokens = countBy(await repo.flagTokens(scope, ids, at))
     const admins = cut.filter(({ role, status }) => role === 'tenant_admin' && status === 'ACTIVE')
-    const gone = new Set(admins.map(({ membershipId }) => membershipId))
-    const isLast = admins.length > 0 && (await members.lockActiveAdmins(scope)).every((id) => gone.has(id))
+    const isLast = await raiseLastAdmin(scope, here, admins.map(({ membershipId }) => membershipId))
     const ended = countBy(sessions)
-    for (const { membershipId } of isLast ? admins : []) {
-      const { connectionId } = here
-      const detail = { connectionId }
-      scope.unit.record({ action: 'member.last_admin_cut', resource: 'Member', resourceId: membershipId, outcome: 'done', detail })
-      scope.unit.publish(lastAdminCut, membershipId, { membershipId, connectionId })
-    }
     return new Map(
       cut.map((one) => {
         const { membershipId } = one
@@ -94,6 +104,49 @@ export function createDirectoryMoves({ directory: repo, members, tenancy, clock 
       scope.unit.publish(memberDeactivated, membershipId, { membershipId })
     }
     return cuts
+  }
+
+  /** Access of any number gone in a few statements; who is in the role wanted of them keeps it. */
+  const cutMany = async (scope: Scope, here: Here, wanted: ReadonlyMap<string, Role | null>) => {
+    const at = now()
+    const { connectionId, source } = here
+    if (await repo.anyAdmin(scope, [...wanted.keys()])) await members.lockActiveAdmins(scope)
+    const held = await repo.holdMany(scope, connectionId, [...wanted.keys()])
+    if (held.length < wanted.size) throw notFound()
+    const moving = held.filter(({ membershipId, role, status }) => isIn(status) && role !== wanted.get(membershipId))
+    const ids = moving.map(({ membershipId }) => membershipId)
+    if (ids.length === 0) return { at, cuts: [] }
+    const admins = moving.filter(({ role, status }) => role === 'tenant_admin' && status === 'ACTIVE').map(({ membershipId }) => membershipId)
+    const isLast = await raiseLastAdmin(scope, here, admins)
+    const sessions = countBy(await repo.revokeSessions(scope, ids, 'DIRECTORY_SUSPENDED', at))
+    const invitations = countBy(await repo.revokeInvitations(scope, ids, at))
+    const tokens = countBy(await repo.flagTokens(scope, ids, at))
+    await repo.suspendMany(scope, connectionId, ids, at)
+    for (let from = 0; from < ids.length; from += namesInARow) {
+      const membershipIds = ids.slice(from, from + namesInARow)
+      const detail = { connectionId, source, membershipIds }
+      scope.unit.record({ action: 'member.directory_cut_many', resource: 'Member', resourceId: null, outcome: 'done', detail })
+    }
+    const last = new Set(isLast ? admins : [])
+    const cuts = ids.map((membershipId) => ({
+      membershipId,
+      sessions: sessions.get(membershipId) ?? 0,
+      invitations: invitations.get(membershipId) ?? 0,
+      flaggedTokens: tokens.get(membershipId) ?? 0,
+      wasLastAdmin: last.has(membershipId),
+    }))
+    return { at, cuts }
+  }
+
+  /** What `shutOut` would have said of each, said later. */
+  const tell = async (scope: Scope, here: Here, membershipIds: readonly string[], at: Date): Promise<void> => {
+    const sessions = await repo.sessionsEndedAt(scope, membershipIds, at)
+    recordRevoked(scope, sessions.map(({ id }) => id), 'DIRECTORY_SUSPENDED')
+    const ended = countBy(sessions)
+    for (const membershipId of membershipIds) {
+      trace(scope, here, membershipId, 'cut', { sessions: ended.get(membershipId) ?? 0, at: at.toISOString() })
+      scope.unit.publish(memberDeactivated, membershipId, { membershipId })
+    }
   }
 
   /** New memberships for people of one role; whoever holds it already is not in the answer. */
@@ -140,7 +193,7 @@ export function createDirectoryMoves({ directory: repo, members, tenancy, clock 
     for (const { membershipId, role } of held) trace(scope, here, membershipId, 'reinstated', { role })
   }
 
-  return { trace, shutOut, provision, assign, letIn }
+  return { trace, shutOut, cutMany, tell, provision, assign, letIn }
 }
 
 function countBy(rows: readonly { readonly membershipId: string }[]): ReadonlyMap<string, number> {

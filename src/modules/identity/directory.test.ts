@@ -115,6 +115,13 @@ describe('cutting', () => {
     expect(await live(membershipId)).toBe(0)
     const [token] = await rig.owner('select flagged_at, revoked_at from identity.api_token where created_by = $1', [membershipId])
     expect(token).toMatchObject({ flagged_at: expect.any(Date) as Date, revoked_at: null })
+    interface Listed {
+      apiTokens: { edges: { node: { name: string; creatorLeft: boolean; flaggedAt: string | null } }[] }
+    }
+    const list = '{ apiTokens(first: 100) { edges { node { name creatorLeft flaggedAt } } } }'
+    const { data } = await rig.ask<Listed>(cedar.of.tenant_admin.caller, list)
+    const shown = data!.apiTokens.edges.find(({ node }) => node.name === 'sync')!.node
+    expect(shown).toEqual({ name: 'sync', creatorLeft: true, flaggedAt: expect.any(String) as string })
   })
 
   it('lets in again whom it cut, in the role of now; no session and no flag comes back', async () => {

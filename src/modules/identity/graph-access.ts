@@ -98,9 +98,14 @@ export function accessGraph(
       name: t.exposeString('name'),
       permissions: t.exposeStringList('permissions'),
       creatorLeft: t.boolean({
-        description: 'Whoever made it is no member any more. The token works on: check whether it should.',
-        select: { creator: { select: { status: true } } },
-        resolve: ({ creator }) => creator?.status === 'ENDED',
+        description: 'Whoever made it is no member any more, or was cut by a directory. The token works on: check whether it should.',
+        select: { flaggedAt: true, creator: { select: { status: true } } },
+        resolve: ({ creator, flaggedAt }) => flaggedAt !== null || creator?.status === 'ENDED',
+      }),
+      flaggedAt: t.expose('flaggedAt', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'When a directory cut the access of whoever made it. Reactivation does not take it back.',
       }),
       createdAt: t.expose('createdAt', { type: 'DateTime' }),
       lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true }),

@@ -3,6 +3,7 @@ import { notFound } from '../../kernel/fault.ts'
 import { signInPlanes } from '../../kernel/scope.ts'
 import type { Builder } from '../../platform/graphql/builder.ts'
 import { mayFail } from '../../platform/graphql/command.ts'
+import type { Context } from '../../platform/graphql/context.ts'
 import { decodeGlobalId, encodeGlobalId } from '../../platform/graphql/global-id.ts'
 import { withoutNulls } from '../../platform/graphql/input.ts'
 import type { TenancyGraph } from '../tenancy/graph.ts'
@@ -73,16 +74,22 @@ export function viewerGraph(
     }),
   })
 
-  builder.queryField('viewer', (t) =>
+  const viewer = {
+    type: Viewer,
+    access: 'authenticated',
+    subGraphs,
+    resolve: async (_: unknown, __: object, { scope }: Context): Promise<ViewerShape> => {
+      const { membershipId, identityId, email, locale } = await identity.self(scope, {})
+      if (membershipId === null || identityId === null || email === null || locale === null) throw notFound()
+      return { membershipId, identityId, email, locale }
+    },
+  } as const
+  builder.queryField('viewer', (t) => t.field(viewer))
+  builder.subscriptionField('viewerChanges', (t) =>
     t.field({
-      type: Viewer,
-      access: 'authenticated',
-      subGraphs,
-      resolve: async (_, __, { scope }) => {
-        const { membershipId, identityId, email, locale } = await identity.self(scope, {})
-        if (membershipId === null || identityId === null || email === null || locale === null) throw notFound()
-        return { membershipId, identityId, email, locale }
-      },
+      ...viewer,
+      description: 'The viewer, and again when role or membership change. Ends, with the reason, when the session does.',
+      subscribe: (_, __, { watch }) => watch([]),
     }),
   )
 

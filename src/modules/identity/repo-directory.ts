@@ -50,6 +50,35 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
         order by m.id for no key update of m`
     },
 
+    /** As holdLinked, for as many as one change may have; only what tells whom it cuts. */
+    async holdMany(scope: Scope, connectionId: string, membershipIds: readonly string[]) {
+      return sql(scope).$queryRaw<Pick<LinkedMember, 'membershipId' | 'role' | 'status'>[]>`
+        select m.id as "membershipId", m.role, m.status::text as status
+        from identity.directory_link l join identity.membership m on m.tenant_id = l.tenant_id and m.id = l.membership_id
+        where l.tenant_id = ${scope.tenantId}::uuid and l.connection_id = ${connectionId}::uuid
+          and l.membership_id = any(${[...membershipIds]}::uuid[])
+        order by m.id for no key update of m`
+    },
+
+    /** Suspends and notes that this connection did it, of any number. */
+    async suspendMany(scope: Scope, connectionId: string, membershipIds: readonly string[], now: Date): Promise<void> {
+      const [tenantId, ids] = [scope.tenantId, [...membershipIds]]
+      await sql(scope).$executeRaw`
+        with suspended as (
+          update identity.membership set status = 'SUSPENDED', version = version + 1, updated_at = ${now}::timestamptz
+          where tenant_id = ${tenantId}::uuid and id = any(${ids}::uuid[])
+        )
+        update identity.directory_link set cut_at = ${now}::timestamptz
+        where tenant_id = ${tenantId}::uuid and connection_id = ${connectionId}::uuid and membership_id = any(${ids}::uuid[])`
+    },
+
+    /** Sessions of memberships that ended at one moment. */
+    sessionsEndedAt: (scope: Scope, membershipIds: readonly string[], at: Date) =>
+      sql(scope).$queryRaw<{ id: string; membershipId: string }[]>`
+        select id, membership_id as "membershipId" from identity.session
+        where tenant_id = ${scope.tenantId}::uuid and membership_id = any(${[...membershipIds]}::uuid[])
+          and revoked_at = ${at}::timestamptz order by id`,
+
     async findLink(scope: Scope, connectionId: string, by: { externalId?: string; membershipId?: string }): Promise<LinkedMember | null> {
       const [found] = await sql(scope).$queryRaw<LinkedMember[]>`${links}
         where l.tenant_id = ${scope.tenantId}::uuid and l.connection_id = ${connectionId}::uuid
@@ -71,8 +100,10 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
 
     /** Whether administrators are among them: whoever moves one locks them all first. */
     async anyAdmin(scope: Scope, membershipIds: readonly string[]): Promise<boolean> {
-      const where = { tenantId: scope.tenantId, id: { in: [...membershipIds] }, role: 'tenant_admin' }
-      return (await db(scope).membership.findFirst({ where, select: { id: true } })) !== null
+      const found = await sql(scope).$queryRaw<{ id: string }[]>`
+        select id from identity.membership
+        where tenant_id = ${scope.tenantId}::uuid and id = any(${[...membershipIds]}::uuid[]) and role = 'tenant_admin' limit 1`
+      return found.length > 0
     },
 
     membership: (scope: Scope, id: string) =>
@@ -80,6 +111,12 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
         where: { tenantId_id: { tenantId: scope.tenantId, id } },
         select: { id: true, plane: true, status: true },
       }),
+
+    /** Whether somebody with this address is a member, active or suspended, on one of these planes. */
+    async hasMember(scope: Scope, email: string, planes: readonly string[]): Promise<boolean> {
+      const where = { tenantId: scope.tenantId, plane: { in: [...planes] }, status: { not: 'ENDED' as const }, identity: { email } }
+      return (await db(scope).membership.findFirst({ where, select: { id: true } })) !== null
+    },
 
     /** The people of addresses, made where there are none; each says whether this call made it. */
     async ensureIdentities(scope: Scope, wanted: readonly { email: string; locale: string }[]) {
@@ -143,6 +180,17 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
       if (membershipIds.length === 0) return
       const where = { tenantId: scope.tenantId, connectionId, membershipId: { in: [...membershipIds] } }
       await db(scope).directoryLink.updateMany({ where, data })
+    },
+
+    /** Gives the link of a member who has not ended another external id. @throws a unique violation where another link has it. */
+    async setExternalId(scope: Scope, connectionId: string, membershipId: string, externalId: string | null): Promise<boolean> {
+      const changed = await sql(scope).$executeRaw`
+        update identity.directory_link l set external_id = ${externalId}
+        from identity.membership m
+        where l.tenant_id = ${scope.tenantId}::uuid and l.connection_id = ${connectionId}::uuid and l.membership_id = ${membershipId}::uuid
+          and m.tenant_id = l.tenant_id and m.id = l.membership_id and m.status <> 'ENDED'
+          and l.external_id is distinct from ${externalId}`
+      return changed === 1
     },
 
     /** Ends what sessions are left of memberships: id and membership of each. */

@@ -4,7 +4,7 @@ import type { Scope } from '../../kernel/scope.ts'
 import type { ModuleDb, ModuleSql } from '../../platform/module.ts'
 import type { ActiveMembership } from './repo.ts'
 
-export function createSignOnRepo(db: ModuleDb<'Membership' | 'Session' | 'SignOnRule'>, sql: ModuleSql) {
+export function createSignOnRepo(db: ModuleDb<'Membership' | 'Session' | 'SignOnRule' | 'DirectoryLink'>, sql: ModuleSql) {
   return {
     /** The member, if active in every way and on one of the planes that single sign-on reaches. */
     async activeMember(scope: Scope, membershipId: string): Promise<(ActiveMembership & { readonly identityId: string }) | null> {
@@ -21,9 +21,15 @@ export function createSignOnRepo(db: ModuleDb<'Membership' | 'Session' | 'SignOn
       return found as (ActiveMembership & { readonly identityId: string }) | null
     },
 
-    async noteFactor(scope: Scope, sessionId: string, at: Date): Promise<void> {
+    async noteStepUp(scope: Scope, sessionId: string, at: Date): Promise<void> {
       const where = { tenantId: scope.tenantId, id: sessionId, revokedAt: null }
-      await db(scope).session.updateMany({ where, data: { secondFactorAt: at } })
+      await db(scope).session.updateMany({ where, data: { secondFactorAt: at, stepUpAt: at } })
+    },
+
+    /** Uses up a live session's step-up of that moment or later; false when there is none, for all but one of those who come for it. */
+    async takeStepUp(scope: Scope, sessionId: string, since: Date): Promise<boolean> {
+      const where = { tenantId: scope.tenantId, id: sessionId, revokedAt: null, stepUpAt: { gte: since } }
+      return (await db(scope).session.updateMany({ where, data: { stepUpAt: null } })).count === 1
     },
 
     async setRules(scope: Scope, connectionIds: readonly string[], on: boolean): Promise<void> {
@@ -41,10 +47,27 @@ export function createSignOnRepo(db: ModuleDb<'Membership' | 'Session' | 'SignOn
       return new Set(rows.map(({ id }) => id))
     },
 
-    countAdmins: (scope: Scope, membershipIds: readonly string[]): Promise<number> =>
-      db(scope).membership.count({
+    /** How many people, each once. */
+    async countAdmins(scope: Scope, membershipIds: readonly string[]): Promise<number> {
+      const rows = await db(scope).membership.findMany({
         where: { tenantId: scope.tenantId, id: { in: [...membershipIds] }, role: 'tenant_admin', status: 'ACTIVE', identity: { status: 'ACTIVE' } },
-      }),
+        distinct: ['identityId'],
+        select: { identityId: true },
+      })
+      return rows.length
+    },
+
+    /** Connections of directories, those with the most people first. */
+    async directories(scope: Scope): Promise<{ connectionId: string; people: number }[]> {
+      const rows = await db(scope).directoryLink.groupBy({
+        by: ['connectionId'],
+        where: { tenantId: scope.tenantId, source: 'SCIM' },
+        _count: { membershipId: true },
+        orderBy: [{ _count: { membershipId: 'desc' } }, { connectionId: 'asc' }],
+        take: 20,
+      })
+      return rows.map(({ connectionId, _count }) => ({ connectionId, people: _count.membershipId }))
+    },
 
     async adminAddresses(scope: Scope): Promise<{ email: string; locale: Locale }[]> {
       const rows = await db(scope).membership.findMany({

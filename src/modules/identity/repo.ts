@@ -30,6 +30,8 @@ export interface TokenHolder {
   readonly plane: SignInPlane | null
   /** Tries so far, this one included. */
   readonly attempts: number
+  /** When a second factor was shown on the way here. */
+  readonly secondFactorAt: Date | null
 }
 
 /** A command of identity's own: on the one login that may touch credentials. Not inside another command. */
@@ -38,8 +40,8 @@ export function inAuthCommand<T>(scope: Scope, work: (inside: Scope) => Promise<
 }
 
 export function createRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
-  const holderColumns = { identityId: true, plane: true, attempts: true } as const
-  const holder = (rows: readonly { identityId: string; plane: string | null; attempts: number }[]): TokenHolder | null =>
+  const holderColumns = { identityId: true, plane: true, attempts: true, secondFactorAt: true } as const
+  const holder = (rows: readonly (Omit<TokenHolder, 'plane'> & { plane: string | null })[]): TokenHolder | null =>
     (rows[0] as TokenHolder | undefined) ?? null
 
   return {
@@ -119,7 +121,7 @@ export function createRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {
 
     async addToken(
       scope: Scope,
-      data: { identityId: string; purpose: TokenPurpose; plane: SignInPlane | null; hash: string; expiresAt: Date; createdAt: Date },
+      data: Omit<TokenHolder, 'attempts'> & { purpose: TokenPurpose; hash: string; expiresAt: Date; createdAt: Date },
     ): Promise<void> {
       await db(scope).oneTimeToken.create({ data: { ...data, tenantId: scope.tenantId }, select: { id: true } })
     },

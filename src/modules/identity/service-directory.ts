@@ -32,7 +32,7 @@ const planesOfDirectories: readonly string[] = ['console', 'clinician', 'courier
 
 export function createDirectory(parts: DirectoryParts & { onlyOperator: OperatorGuard }): Directory {
   const { directory: repo, members } = parts
-  const { trace, shutOut, provision, assign, letIn } = createDirectoryMoves(parts)
+  const { trace, shutOut, cutMany, tell, provision, assign, letIn } = createDirectoryMoves(parts)
 
   const onlyItself = (scope: Scope, { connectionId, source }: Here): void => {
     const { actor } = scope
@@ -114,10 +114,23 @@ export function createDirectory(parts: DirectoryParts & { onlyOperator: Operator
         throw isUniqueViolation(error) ? alreadyLinked() : error
       }),
 
+    async cutAtOnce(scope, { people, ...here }) {
+      onlyItself(scope, here)
+      return cutMany(scope, here, new Map(people.map(({ membershipId, role }) => [membershipId, role])))
+    },
+
+    async tellCut(scope, { at, membershipIds, ...here }) {
+      onlyItself(scope, here)
+      await tell(scope, here, membershipIds, at)
+      return { told: membershipIds.length }
+    },
+
     async provisionMember(scope, { source, connectionId, ...wanted }) {
       const here = { source, connectionId }
       onlyItself(scope, here)
       mayBecome(wanted)
+      // What single sign-on says of an address is no proof that its owner is the member who has it.
+      if (source === 'SAML' && (await repo.hasMember(scope, wanted.email, planesOfDirectories))) throw alreadyMember()
       try {
         const [made] = await provision(scope, here, [{ key: 'one', membershipId: null, end: false, ...wanted }], wanted.role)
         if (!made) throw alreadyMember()
@@ -146,6 +159,17 @@ export function createDirectory(parts: DirectoryParts & { onlyOperator: Operator
     async reinstate(scope, { source, connectionId, ...wanted }) {
       await settleOne(scope, { source, connectionId }, wanted)
       return { membershipId: wanted.membershipId }
+    },
+
+    async followExternalId(scope, { membershipId, externalId, ...here }) {
+      onlyItself(scope, here)
+      try {
+        const changed = await repo.setExternalId(scope, here.connectionId, membershipId, externalId)
+        if (changed) trace(scope, here, membershipId, 'renamed')
+        return { changed }
+      } catch (error) {
+        throw isUniqueViolation(error) ? alreadyLinked() : error
+      }
     },
 
     async findLink(scope, { connectionId, externalId, membershipId }) {

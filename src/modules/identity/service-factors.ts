@@ -1,12 +1,13 @@
 /**
  * Second factors' use cases, of the person who asks and of nobody else. A confirmed authenticator stays in force until its successor is
- * confirmed; a code is good once; wrong codes are counted like those of a sign-in.
+ * confirmed; a code is good once, and so is a step-up sign-in; wrong codes are counted like those of a sign-in.
  */
 import { tooMany, type Fault } from '../../kernel/fault.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import type { ServiceOf } from '../../platform/contract.ts'
 import type { Codes } from './codes.ts'
 import { codeRefused, invalidCredentials } from './contract.ts'
+import { stepUpMs } from './contract-sign-on.ts'
 import { proofNeeded, totpConfirmed, totpNotEnrolled, type memberMethods } from './contract-members.ts'
 import { checkTotp, newRecoveryCodes, newTotpSecret, otpauthUri } from './credentials/totp.ts'
 import { totpSecretPlace } from './keys.ts'
@@ -31,7 +32,7 @@ export function createFactorService(
   parts: Parts & { factors: FactorsRepo; codes: Codes },
   { prove }: Pick<SignIn, 'prove'>,
 ): FactorService {
-  const { repo, factors, codes, vault, attempts, tenancy, clock } = parts
+  const { repo, signOn, factors, codes, vault, attempts, tenancy, clock } = parts
   const now = () => new Date(clock.nowMs())
 
   const personOf = async (scope: Scope): Promise<Person> => {
@@ -142,7 +143,11 @@ export function createFactorService(
     },
 
     async useFactor(inside, { code }) {
-      return { outcome: await take(inside, await personOf(inside), { code, mayRecover: false }) }
+      if (code !== undefined) return { outcome: await take(inside, await personOf(inside), { code, mayRecover: false }) }
+      const { sessionId } = memberOf(inside)
+      if (!(await signOn.takeStepUp(inside, sessionId, new Date(clock.nowMs() - stepUpMs)))) return { outcome: 'NO_STEP_UP' }
+      inside.unit.record({ action: 'session.step_up_used', resource: 'Session', resourceId: sessionId, outcome: 'done' })
+      return { outcome: 'PROVEN' }
     },
 
     async removeTotp(scope, { password, code }) {

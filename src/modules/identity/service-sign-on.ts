@@ -31,7 +31,7 @@ export function createSignOn(parts: AdministrationParts): SignOn {
     },
 
     async noteStepUp(scope, { sessionId, at }) {
-      await repo.noteFactor(scope, sessionId, at)
+      await repo.noteStepUp(scope, sessionId, at)
       scope.unit.record({ action: 'session.stepped_up', resource: 'Session', resourceId: sessionId, outcome: 'done' })
       return {}
     },
@@ -47,6 +47,8 @@ export function createSignOn(parts: AdministrationParts): SignOn {
     },
 
     countAdmins: async (scope, { membershipIds }) => ({ count: await repo.countAdmins(scope, membershipIds) }),
+
+    directories: (scope) => repo.directories(scope),
 
     adminAddresses: (scope) => repo.adminAddresses(scope),
   }

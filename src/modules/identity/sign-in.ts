@@ -109,7 +109,7 @@ export function createSignIn(parts: Parts): SignIn {
   /** Inside a command: a one-time token for the next step. It remembers how the session is to travel. */
   const ask = async (
     inside: Scope,
-    { identityId, plane, transport }: { identityId: string; plane: SignInPlane; transport: Transport },
+    { identityId, plane, transport, secondFactorAt = null }: { identityId: string; plane: SignInPlane; transport: Transport; secondFactorAt?: Date | null },
     purpose: 'SECOND_FACTOR' | 'MEMBERSHIP_CHOICE',
     lifeMs: number,
   ): Promise<string> => {
@@ -117,7 +117,7 @@ export function createSignIn(parts: Parts): SignIn {
     const createdAt = now()
     const expiresAt = new Date(createdAt.getTime() + lifeMs)
     await repo.tidyTokens(inside, createdAt)
-    await repo.addToken(inside, { identityId, purpose, plane, hash: sha256Hex(token), expiresAt, createdAt })
+    await repo.addToken(inside, { identityId, purpose, plane, secondFactorAt, hash: sha256Hex(token), expiresAt, createdAt })
     inside.unit.record({ action: 'signin.continued', resource: 'Identity', resourceId: identityId, outcome: 'done', detail: { purpose } })
     return token
   }
@@ -191,13 +191,14 @@ export function createSignIn(parts: Parts): SignIn {
       const ending = await inAuthCommand(scope, async (inside): Promise<Ending<SignedIn>> => {
         const holder = await repo.useToken(inside, 'MEMBERSHIP_CHOICE', sha256Hex(choiceToken), now())
         const account = holder?.plane === plane ? await repo.accountBy(inside, { id: holder.identityId }) : null
-        if (!account?.isActive) return refused(inside, 'CHALLENGE_OVER', account?.id ?? null, signInOver())
+        if (!holder || !account?.isActive) return refused(inside, 'CHALLENGE_OVER', account?.id ?? null, signInOver())
         const memberships = await openToPasswords(inside, await repo.activeMemberships(inside, account.id, plane))
         const membership = memberships.find(({ id }) => id === membershipId)
         // Undoes the command: the choice was not offered, and the token is still good for one that was.
         if (!membership) throw notFound()
         const source = { account: account.email, deviceToken: deviceToken ?? null }
-        return { result: await opener.open(inside, { identityId: account.id, membership, transport: prepared, source }) }
+        const { secondFactorAt } = holder
+        return { result: await opener.open(inside, { identityId: account.id, membership, transport: prepared, source, secondFactorAt }) }
       })
       return resultOf(ending)
     },

@@ -5,6 +5,7 @@
  * - **tenant**: one organisation with its own people, records, keys, brand and audit trail. Nothing crosses tenants.
  * - **slug**: a tenant's name in addresses (`cedar` in `cedar.localhost`); unique in the building and never changed.
  * - **suspended**: nobody signs in and no call is answered; nothing is deleted.
+ * - **left**: its keys are destroyed and its rows gone. The name stays taken, and the audit trail readable.
  * - **operator's approval**: the tenant's leave for the operator to let people in, for some hours and a stated reason.
  */
 import { z } from 'zod'
@@ -14,6 +15,8 @@ import { locales } from '../../kernel/locale.ts'
 import { line, uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
 
 export const slugTaken = fault<{ slug: string }>('conflict', 'SLUG_TAKEN', ({ slug }) => `The slug ${slug} is taken. Choose another.`)
+
+export const tenantLeft = fault('conflict', 'TENANT_LEFT', 'This organisation has left, and does not come back.')
 
 export const tenantProvisioned = event('tenancy.tenant.provisioned', z.object({ tenantId: z.string() }))
 
@@ -31,7 +34,7 @@ export const tenantSettings = z.object({
   slug: z.string(),
   legalName: z.string(),
   kind,
-  status: z.enum(['ACTIVE', 'SUSPENDED']),
+  status: z.enum(['ACTIVE', 'SUSPENDED', 'LEFT']),
   defaultLocale: z.enum(locales),
   timezone: z.string(),
   currency: z.string(),
@@ -85,8 +88,10 @@ export const tenancyMethods = {
   withdrawOperatorApproval: { input: z.object({ id: uuid }), output: z.object({ id: z.string() }) },
   /** The approval in force that lasts longest, or null. The operator only. */
   operatorApproval: { input: z.object({}), output: z.object({ approval: approvalShape.nullable() }) },
-  /** Shuts the tenant's door, or opens it again. The operator only. */
+  /** Shuts the tenant's door, or opens it again. The operator only. @throws TENANT_LEFT */
   setSuspended: { input: z.object({ suspended: z.boolean() }), output: tenantSettings },
+  /** Marks the tenant as one that left. Repeating it changes nothing. The operator only, as the last step of an offboarding. */
+  leave: { input: z.object({}), output: tenantSettings },
 } satisfies Methods
 
 export type Tenancy = ContractOf<typeof tenancyMethods>

@@ -13,6 +13,7 @@ export const tenancy = defineModule({
   owns: ['Tenant', 'OperatorApproval'],
   permissions: ['tenant:read', 'tenant:update'],
   events: [tenantProvisioned],
+  disclosures: [{ action: 'tenant.exported', kind: 'EXPORT' }, { action: 'operator.approved', kind: 'OPERATOR' }],
   build: ({ db, clock }) => {
     const repo = createRepo(db)
     return { contract: createTenancy({ repo, clock }), repo }

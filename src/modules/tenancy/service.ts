@@ -6,7 +6,7 @@ import { need } from '../../platform/authorise.ts'
 import { checked } from '../../platform/contract.ts'
 import type { Tenant } from '../../platform/db/generated/client.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
-import { approvalShape, slugTaken, tenancyMethods, tenantProvisioned, tenantSettings, type Tenancy, type TenantSettings } from './contract.ts'
+import { approvalShape, slugTaken, tenantLeft, tenancyMethods, tenantProvisioned, tenantSettings, type Tenancy, type TenantSettings } from './contract.ts'
 import type { TenancyRepo } from './repo.ts'
 
 const shown = (tenant: Tenant): TenantSettings => tenantSettings.parse(tenant)
@@ -75,7 +75,9 @@ export function createTenancy({ repo, clock }: { repo: TenancyRepo; clock: Clock
       const nowMs = clock.nowMs()
       const expiresAt = new Date(nowMs + hours * hourMs)
       const { id } = await repo.addApproval(scope, { reason, grantedBy, grantedAt: new Date(nowMs), expiresAt })
-      scope.unit.record({ action: 'operator.approved', resource: 'OperatorApproval', resourceId: id, outcome: 'done', detail: { hours } })
+      // It concerns everybody of the tenant: whoever accounts for one record finds it.
+      const about = { resource: 'OperatorApproval', resourceId: id, subjectId: scope.tenantId } as const
+      scope.unit.record({ action: 'operator.approved', ...about, outcome: 'done', detail: { hours } })
       return { id }
     },
 
@@ -96,7 +98,8 @@ export function createTenancy({ repo, clock }: { repo: TenancyRepo; clock: Clock
 
     async setSuspended(scope, { suspended }) {
       onlyOperator(scope)
-      const { version } = await existing(scope)
+      const { version, status } = await existing(scope)
+      if (status === 'LEFT') throw tenantLeft()
       const changed = await repo.update(scope, version, { status: suspended ? 'SUSPENDED' : 'ACTIVE' })
       if (!changed) throw staleVersion()
       scope.unit.record({
@@ -105,6 +108,15 @@ export function createTenancy({ repo, clock }: { repo: TenancyRepo; clock: Clock
         resourceId: scope.tenantId,
         outcome: 'done',
       })
+      return shown(changed)
+    },
+
+    async leave(scope) {
+      onlyOperator(scope)
+      const tenant = await existing(scope)
+      const changed = tenant.status === 'LEFT' ? tenant : await repo.update(scope, tenant.version, { status: 'LEFT' })
+      if (!changed) throw staleVersion()
+      scope.unit.record({ action: 'tenant.left', resource: 'Tenant', resourceId: scope.tenantId, outcome: 'done' })
       return shown(changed)
     },
   })

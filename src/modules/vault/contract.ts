@@ -33,6 +33,8 @@ export const tenantKeyExists = fault('conflict', 'TENANT_KEY_EXISTS', 'This tena
 export const subjectKeyExists = fault('conflict', 'SUBJECT_KEY_EXISTS', 'One of these subjects has its key already.')
 export const subjectErased = fault('conflict', 'SUBJECT_ERASED', 'The data of this person has been erased, and is not written again.')
 
+export const underLegalHold = fault('conflict', 'UNDER_LEGAL_HOLD', 'A legal hold is in force: nothing of this is erased until a compliance officer lifts it.')
+
 export const generationBuilding = fault('conflict', 'LOOKUP_GENERATION_BUILDING', 'A generation of the lookup key is being built already.')
 
 export const keyRotated = event('vault.key.rotated', z.object({ version: z.number() }))
@@ -124,7 +126,7 @@ export const vaultMethods = {
   /** The tenant's keys and how they are. Needs `tenant:read`; also for the operator and the system. */
   keyStatus: { input: z.object({}), output: keyStatus },
   /**
-   * Has the tenant's data keys wrapped by a key of its own at the KMS: id or ARN. Needs `tenant:update`.
+   * Has the tenant's data keys wrapped by a key of its own at the KMS: id or ARN. Needs `tenant:update`; custody asks for a second factor.
    * @throws KEYS_UNAVAILABLE unless it was proven by a round trip; nothing is changed then.
    */
   useOwnKey: { input: z.object({ keyId: z.string().trim().min(1).max(2_048) }), output: keyStatus },
@@ -132,10 +134,38 @@ export const vaultMethods = {
   startRotation: { input: z.object({}), output: rotation },
   /** One batch of the rotation under way; repeat until DONE. SETTLING: wait a second. The operator or the system. */
   rotateBatch: { input: z.object({ size: z.int().min(1).max(2_000) }), output: rotation },
-  /** Destroys a subject's key for good and certifies it. The operator. @throws SUBJECT_ERASED, NOT_FOUND */
+  /** Destroys a subject's key for good. The operator. @throws SUBJECT_ERASED, NOT_FOUND, UNDER_LEGAL_HOLD */
   eraseSubject: {
     input: z.object({ subjectId: uuid, backupsUntil: moment.nullable() }),
     output: z.object({ certificateId: uuid, keyIds: z.array(z.string()) }),
+  },
+  /** A person's erasure, as its certificate tells it; the newest of the subject. The operator. @throws NOT_FOUND */
+  erasure: {
+    input: z.object({ subjectId: uuid }),
+    output: z.object({
+      id: uuid,
+      keyIds: z.array(z.string()),
+      erasedBy: z.string(),
+      erasedAt: moment,
+      backupsUntil: moment.nullable(),
+      /** Signed; null until it is. */
+      document: z.string().nullable(),
+    }),
+  },
+  /** Keeps the signed certificate of an erasure, once. The operator. */
+  keepCertificate: { input: z.object({ id: uuid, document: z.string().max(100_000) }), output: z.object({}) },
+  /**
+   * Destroys at most `size` keys of people and then, when none is left, the lookup and data keys: the whole tenant is dark for good.
+   * Repeat until `done`. The operator. @throws UNDER_LEGAL_HOLD
+   */
+  shredTenant: {
+    input: z.object({ size: z.int().min(1).max(10_000) }),
+    output: z.object({
+      done: z.boolean(),
+      /** People whose key is destroyed, so far. */
+      subjects: z.number(),
+      keys: z.array(z.object({ id: z.string(), keyId: z.string(), own: z.boolean(), destroyedAt: moment.nullable() })),
+    }),
   },
   /**
    * The tokens of each value under every generation of the lookup key, the oldest first; `answers` is the one to look up with.

@@ -1,11 +1,9 @@
-/** Vault in the graph: a tenant's administrator sees how its keys are, and brings the key encryption key of its own. */
+/** Vault in the graph: a tenant's administrator sees how its keys are. */
 import type { Plane } from '../../kernel/scope.ts'
 import type { Builder } from '../../platform/graphql/builder.ts'
-import { inCommand, mayFail } from '../../platform/graphql/command.ts'
-import { workerLogin } from '../../platform/module.ts'
 import { keyStatus, type KeyStatus, type Vault } from './contract.ts'
 
-export function vaultGraph(builder: Builder, vault: Vault): void {
+export function vaultGraph(builder: Builder, vault: Vault) {
   /** A program has no business with keys. */
   const subGraphs: Plane[] = ['console']
   const DataKeyState = builder.enumType('DataKeyState', { values: keyStatus.shape.keys.element.shape.state.options, subGraphs })
@@ -73,17 +71,13 @@ export function vaultGraph(builder: Builder, vault: Vault): void {
     }),
   )
 
-  builder.mutationField('useOwnKey', (t) =>
-    t.field({
-      type: Status,
-      description: 'Has the tenant\'s keys wrapped by a key of its own at the KMS. Nothing is changed unless that key proves itself.',
-      access: { permission: 'tenant:update' },
-      subGraphs,
-      errors: mayFail,
-      args: { kmsKey: t.arg.string({ required: true, description: 'Id or ARN. The building\'s own puts the tenant back on that one.' }) },
-      // The planes' own logins change no key.
-      resolve: (_, { kmsKey }, context) =>
-        inCommand(context, 'useOwnKey', (scope) => vault.useOwnKey(scope, { keyId: kmsKey }), workerLogin),
-    }),
-  )
+  return { KeyStatus: Status }
+}
+
+export type VaultGraph = ReturnType<typeof vaultGraph>
+
+declare module '../../platform/module.ts' {
+  interface Graphs {
+    vault: VaultGraph
+  }
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { enrol } from '../../../test/kit/authenticator.ts'
 import { freshHouse, type TestHouse, type TestTenant } from '../../../test/kit/house.ts'
 import { KmsDouble } from '../../../test/kit/kms-double.ts'
 import { newId } from '../../kernel/id.ts'
@@ -47,12 +48,20 @@ async function createIn(tenant: TestTenant): Promise<string> {
   const { data } = await house.ask<{ createRecipient: { __typename: string; code?: string } }>({ plane: 'console', bearer }, create)
   return data!.createRecipient.code ?? data!.createRecipient.__typename
 }
-async function useOwnKey(tenant: TestTenant, keyId: string): Promise<string> {
-  const bearer = await house.signIn(tenant, 'tenant_admin')
+/** The administrators' authenticators, once enrolled, and the sessions they had before. */
+const authenticators = new Map<TestTenant, () => Promise<string>>()
+const bearers = new Map<TestTenant, string>()
+async function administrator(tenant: TestTenant): Promise<string> {
+  const bearer = bearers.get(tenant) ?? (await house.signIn(tenant, 'tenant_admin'))
+  bearers.set(tenant, bearer)
+  return bearer
+}
+async function useOwnKey(tenant: TestTenant, keyId: string, given?: string): Promise<string> {
+  const bearer = await administrator(tenant)
   const { data, errors } = await house.ask<{ useOwnKey: { code?: string; message?: string; keys?: { keyId: string; own: boolean }[] } }>(
     { plane: 'console', bearer },
-    `mutation ($keyId: String!) { useOwnKey(kmsKey: $keyId) { ... on TenantKeyStatus { keys { keyId own } } ... on Fault { code message } } }`,
-    { keyId },
+    `mutation ($keyId: String!, $code: String!) { useOwnKey(kmsKey: $keyId, code: $code) { ... on TenantKeyStatus { keys { keyId own } } ... on Fault { code message } } }`,
+    { keyId, code: given ?? (await authenticators.get(tenant)?.()) ?? '000000' },
   )
   const answer = data?.useOwnKey
   return answer?.code ?? (answer?.keys ? answer.keys.map((key) => `${key.own} ${key.keyId}`).join() : JSON.stringify(errors))
@@ -65,6 +74,17 @@ test('a house on AWS KMS keeps its people, and what is new is wrapped by the bui
   expect(rows).toEqual([{ kek_id: building, own_kek: false }])
   const contexts = double.calls.map(({ context }) => context).filter((context) => context !== null)
   expect(new Set(contexts.map(({ tenant }) => tenant))).toEqual(new Set(['platform', mine.id, theirs.id]))
+})
+
+test('without a fresh code of the administrator\'s own authenticator no key is changed, and the KMS is not even asked', async () => {
+  const [own, asked] = [double.createKey(), double.calls.length]
+  const before = await house.at.owner('select * from vault.tenant_key order by tenant_id')
+  expect(await useOwnKey(mine, own)).toBe('TOTP_NOT_ENROLLED')
+  const code = await enrol(house, mine.member.tenant_admin.caller)
+  authenticators.set(mine, code)
+  expect(await useOwnKey(mine, own, '000000')).toBe('CODE_REFUSED')
+  expect(double.calls).toHaveLength(asked)
+  expect(await house.at.owner('select * from vault.tenant_key order by tenant_id')).toEqual(before)
 })
 
 test('a key that does not prove itself is not accepted, and nothing is changed', async () => {
@@ -83,7 +103,7 @@ test('only the administrator brings a key', async () => {
   const bearer = await house.signIn(mine, 'care_coordinator')
   const { data } = await house.ask<{ useOwnKey: { code: string } }>(
     { plane: 'console', bearer },
-    `mutation { useOwnKey(kmsKey: "${double.createKey()}") { ... on Fault { code } } }`,
+    `mutation { useOwnKey(kmsKey: "${double.createKey()}", code: "000000") { ... on Fault { code } } }`,
   )
   expect(data!.useOwnKey.code).toBe('FORBIDDEN')
 })

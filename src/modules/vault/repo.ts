@@ -1,6 +1,6 @@
 /** Vault's tables: wrapped keys only. */
 import type { Scope } from '../../kernel/scope.ts'
-import type { PlatformKey, ReencryptionRun, SubjectKey, TenantKey } from '../../platform/db/generated/client.ts'
+import type { ErasureCertificate, PlatformKey, ReencryptionRun, SubjectKey, TenantKey } from '../../platform/db/generated/client.ts'
 import type { ModuleDb, ModuleSql } from '../../platform/module.ts'
 import type { LookupKeyRow, SubjectKeyRow } from './key-ring.ts'
 
@@ -72,6 +72,21 @@ export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
         update vault.subject_key set state = 'DESTROYED', wrapped = null, tenant_key_version = null, destroyed_at = now()
         where tenant_id = ${scope.tenantId}::uuid and subject_id = ${subjectId}::uuid and state = 'ACTIVE'`
       return found
+    },
+
+    /** Destroys the keys of some people; how many. */
+    destroySubjectKeys: (scope: Scope, most: number): Promise<number> =>
+      sql(scope).$executeRaw`
+        update vault.subject_key set state = 'DESTROYED', wrapped = null, tenant_key_version = null, destroyed_at = now()
+        where tenant_id = ${scope.tenantId}::uuid and subject_id in (
+          select subject_id from vault.subject_key where tenant_id = ${scope.tenantId}::uuid and state <> 'DESTROYED'
+          order by subject_id limit ${most})`,
+
+    erasure: (scope: Scope, subjectId: string): Promise<ErasureCertificate | null> =>
+      db(scope).erasureCertificate.findFirst({ where: { tenantId: scope.tenantId, subjectId }, orderBy: { id: 'desc' } }),
+
+    async keepDocument(scope: Scope, id: string, document: string): Promise<void> {
+      await db(scope).erasureCertificate.updateMany({ where: { tenantId: scope.tenantId, id, document: null }, data: { document } })
     },
 
     addCertificate: async (

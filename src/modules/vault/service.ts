@@ -1,7 +1,6 @@
 /** Vault's use cases. Health data fails closed: without its key nothing is sealed and nothing is opened. */
 import { randomBytes } from 'node:crypto'
-import { forbidden, notFound } from '../../kernel/fault.ts'
-import { newId } from '../../kernel/id.ts'
+import { forbidden } from '../../kernel/fault.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import { need } from '../../platform/authorise.ts'
 import { checked } from '../../platform/contract.ts'
@@ -16,6 +15,7 @@ import type { OwnKeys } from './own-key.ts'
 import type { PlatformKeys } from './platform-key.ts'
 import type { VaultRepo } from './repo.ts'
 import type { Rotation } from './rotation.ts'
+import { erasureUseCases, onlyOperator } from './service-erasure.ts'
 import { keyBytes, wrapKey } from './wrap.ts'
 
 /** Records are sealed with a subject's own key, which has one version: a rotation wraps it anew and leaves records alone. */
@@ -28,10 +28,6 @@ export interface VaultParts {
   readonly platform: PlatformKeys
   readonly rotation: Rotation
   readonly ownKeys: OwnKeys
-}
-
-function onlyOperator({ actor }: Scope): void {
-  if (actor.kind !== 'operator') throw forbidden({ permission: 'operator' })
 }
 
 const isOperatorOrSystem = ({ actor }: Scope): boolean => actor.kind === 'operator' || actor.kind === 'system'
@@ -70,6 +66,8 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
     )
 
   return checked(vaultMethods, {
+    ...erasureUseCases({ repo, ring }),
+
     async provisionTenant(scope) {
       onlyOperator(scope)
       // Subject keys refer to their data key, so a tenant without any data key has nothing sealed.
@@ -120,27 +118,6 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
         opened.refusals.push(record ? null : isErased ? 'KEY_DESTROYED' : 'UNREADABLE')
       }
       return opened
-    },
-
-    async eraseSubject(scope, { subjectId, backupsUntil }) {
-      onlyOperator(scope)
-      const erased = await repo.destroySubjectKey(scope, subjectId)
-      if (!erased) throw (await repo.subjectKeys(scope, [subjectId])).length > 0 ? subjectErased() : notFound()
-      ring.forget(scope.tenantId)
-      const certificateId = newId()
-      const keyIds = [`subject/${subjectId}`, `wrapped by ${erased.tenantKey?.version}/${erased.tenantKey?.kekId}`]
-      const erasedBy = scope.actor.kind === 'operator' ? `operator ${scope.actor.name}` : scope.actor.kind
-      const until = backupsUntil === null ? null : new Date(backupsUntil)
-      await repo.addCertificate(scope, { id: certificateId, subjectId, keyIds, erasedBy, backupsUntil: until })
-      scope.unit.record({
-        action: 'subject.erased',
-        resource: 'SubjectKey',
-        resourceId: subjectId,
-        subjectId,
-        outcome: 'done',
-        detail: { certificateId, keyIds },
-      })
-      return { certificateId, keyIds }
     },
 
     async blind(scope, { values }) {

@@ -8,7 +8,13 @@ import type { WritePool } from './write-pool.ts'
 export interface TenantGlance {
   readonly tenantId: string
   readonly slug: string
-  readonly status: 'ACTIVE' | 'SUSPENDED'
+  readonly status: 'ACTIVE' | 'SUSPENDED' | 'LEFT'
+}
+
+export interface Changes {
+  /** What was visible. Postgres's own text, to ask with the next time. */
+  readonly snapshot: string
+  readonly changed: readonly { readonly tenantId: string; readonly id: string }[]
 }
 
 export class Gate {
@@ -73,6 +79,30 @@ export class Gate {
       [],
     )
     return rows[0]!
+  }
+
+  /** Tenants whose audit trail has lines that its receiver has not, and whose time to be sent to has come. */
+  async streamsDue(most: number): Promise<string[]> {
+    const rows = await this.#pool(workerLogin).bare<{ tenantId: string }>('select tenant_id as "tenantId" from gate.streams_due($1) as tenant_id', [most])
+    return rows.map(({ tenantId }) => tenantId)
+  }
+
+  /** How many trails are streamed, and how many of those streams have failed `alarm` times or more in a row. */
+  async streamState(alarm: number): Promise<{ readonly streams: number; readonly failing: number }> {
+    const rows = await this.#pool(workerLogin).bare<{ streams: number; failing: number }>('select streams, failing from gate.stream_state($1)', [alarm])
+    return rows[0]!
+  }
+
+  /**
+   * Which ids of these tenants the audit trail names as changed by what became visible after `since`; at most 1,001.
+   * @param since a snapshot of an earlier answer; null: none changed, tell me where we are.
+   */
+  async changes(since: string | null, tenantIds: readonly string[]): Promise<Changes> {
+    const rows = await this.#pool(workerLogin).bare<{ snapshot: string; tenantId: string | null; id: string | null }>(
+      'select snapshot, tenant_id as "tenantId", id from gate.changes($1::pg_snapshot, $2::uuid[])',
+      [since, tenantIds],
+    )
+    return { snapshot: rows[0]!.snapshot, changed: rows.flatMap(({ tenantId, id }) => (tenantId && id ? [{ tenantId, id }] : [])) }
   }
 
   /** Every tenant, for the operator. */

@@ -106,6 +106,7 @@ export function createBuilder(options: { planesOf: (permission: string) => reado
   })
   builder.queryType({})
   builder.mutationType({})
+  builder.subscriptionType({ description: 'The answer now, and again after every change that shows in it.' })
   builder.addScalarType('DateTime', dateTime)
   addFaults(builder)
   return builder

@@ -2,6 +2,7 @@
 import type { Caller, Plane, Scope } from '../../kernel/scope.ts'
 import type { Locale } from '../../kernel/locale.ts'
 import type { Tx, Unit } from '../db/unit.ts'
+import type { Tick } from '../watch/watchers.ts'
 
 export interface Context {
   readonly caller: Caller
@@ -14,9 +15,19 @@ export interface Context {
   readonly db: Tx
   /** Headers for the answer; a sign-in sets its cookie here. */
   readonly answer: { setCookie(value: string): void }
+  /** The source of a subscription: ticks now, and whenever one of these ids may have changed. */
+  watch(ids: readonly string[]): AsyncIterable<Tick>
 }
 
-export function createContext(options: { unit: Unit; plane: Plane; locale: Locale; answer: Context['answer'] }): Context {
-  const { unit, plane, locale, answer } = options
-  return { caller: unit.caller, plane, locale, unit, scope: unit.scope, db: unit.db, answer }
+export interface ContextOptions extends Pick<Context, 'unit' | 'plane' | 'locale' | 'answer'> {
+  /** Absent where nobody listens: subscriptions are refused there. */
+  readonly watch?: Context['watch']
+}
+
+export function createContext({ unit, plane, locale, answer, watch = nobodyListens }: ContextOptions): Context {
+  return { caller: unit.caller, plane, locale, unit, scope: unit.scope, db: unit.db, answer, watch }
+}
+
+const nobodyListens = (): never => {
+  throw new Error('Nobody listens here.')
 }

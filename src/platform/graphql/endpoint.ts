@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import { GraphQLError, type ExecutionResult, type GraphQLSchema } from 'graphql'
+import { GraphQLError, type ExecutionArgs, type ExecutionResult, type GraphQLSchema } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import { Fault } from '../../kernel/fault.ts'
 import { locales, type Locale } from '../../kernel/locale.ts'
@@ -15,11 +15,13 @@ import { headersOf, statusOf } from '../http/answer.ts'
 import { readJsonBody } from '../http/body.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
+import type { Watchers } from '../watch/watchers.ts'
 import type { CompiledReads, Expected } from './compiled/reads.ts'
 import { createContext, type Context } from './context.ts'
 import { createDirect, type Direct } from './direct.ts'
 import { Documents } from './documents.ts'
 import { useLimits } from './limits.ts'
+import { subscribeLive } from './live.ts'
 
 export interface EndpointOptions {
   readonly plane: Plane
@@ -31,6 +33,7 @@ export interface EndpointOptions {
   readonly log: Log
   /** Null: every document takes the ordinary path. */
   readonly reads: CompiledReads | null
+  readonly watchers: Watchers
   open(caller: Caller, signal: AbortSignal): Unit
 }
 
@@ -70,9 +73,14 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const path = `/graphql/${options.plane}`
   const limits = { development: options.development, guessable: options.guessable }
   const contextOf = async ({ authenticate, http, cookies }: Omit<ServerContext, 'result'>): Promise<Context> => {
-    const asked = await authenticate()
-    const unit = options.open(asked.caller, http.signal)
-    return createContext({ unit, plane: options.plane, locale: asked.locale, answer: { setCookie: (value) => cookies.push(value) } })
+    const { caller, locale } = await authenticate()
+    return createContext({
+      unit: options.open(caller, http.signal),
+      plane: options.plane,
+      locale,
+      answer: { setCookie: (value) => cookies.push(value) },
+      watch: (ids) => options.watchers.watch({ caller, ids, signal: AbortSignal.any([http.signal, http.stopping]) }),
+    })
   }
   const direct: Direct = createDirect({
     schema: options.schema,
@@ -92,7 +100,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     multipart: false,
     batching: false,
     maskedErrors: { maskError: (error) => mask(error, options.log) },
-    plugins: [useLimits(limits), useUnitOfWork(), useResult()],
+    plugins: [useLimits(limits), useQuietValidation(), useUnitOfWork(contextOf), useResult()],
     context: contextOf,
   })
 
@@ -113,19 +121,30 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       // Judged above, in whatever letters it was written.
       if (body) headers.set('content-type', 'application/json')
       const init = { method: request.method ?? 'GET', headers, body: body as BodyInit | undefined, signal: http.signal }
-      const answer = await requestIds.run(http.requestId, () => yoga.fetch(url, init, { ...own, result: done?.result ?? null }))
-      for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
-      if (cookies.length > 0) response.setHeader('set-cookie', cookies)
-      response.statusCode = answer.status
-      if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
-      else response.end()
+      await requestIds.run(http.requestId, async () => {
+        const answer = await yoga.fetch(url, init, { ...own, result: done?.result ?? null })
+        for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
+        if (cookies.length > 0) response.setHeader('set-cookie', cookies)
+        response.statusCode = answer.status
+        if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
+        else response.end()
+      })
     },
   }
 }
 
-/** Queries and mutations run inside their unit of work. If its PHI reads cannot be written down, nothing is answered. */
-function useUnitOfWork(): Plugin<Context> {
+/**
+ * Queries and mutations run inside their unit of work, every answer of a subscription inside one of its own. If its PHI reads cannot be
+ * written down, nothing is answered.
+ */
+function useUnitOfWork(reopen: (server: ServerContext) => Promise<Context>): Plugin<Context & ServerContext> {
   return {
+    onSubscribe({ setSubscribeFn }) {
+      setSubscribeFn((args: ExecutionArgs) => {
+        const server = args.contextValue as ServerContext
+        return subscribeLive(args, { reopen: () => reopen(server), hold: () => server.http.holdStream() })
+      })
+    },
     onExecute({ executeFn, setExecuteFn }) {
       setExecuteFn((args) => {
         const { unit } = args.contextValue as Context
@@ -177,8 +196,26 @@ function withoutQuote(error: GraphQLError): GraphQLError {
   return new GraphQLError(error.message, { extensions: { ...extensions, http: { status: 400 } } })
 }
 
-/** A complaint as it leaves: none without a code. */
+/** graphql-js quotes the value that it refuses, and whoever collects errors would keep health data: the place says enough. */
+function withoutValue(message: string): string {
+  const variable = /^Variable "\$\w+" got invalid value /.exec(message)
+  if (variable === null) return message.replace(/( cannot represent [\w -]*value): [^]*$/, '$1.')
+  const [place = ''] = [...message.matchAll(/ at "[\w.[\]]+";/g)].at(-1) ?? []
+  return `${variable[0].replace('got invalid value ', 'got an invalid value')}${place.slice(0, -1)}.`
+}
+
+/** Complaints about a document do not pass the mask. */
+function useQuietValidation(): Plugin<Context> {
+  return {
+    onValidate: () => ({ result }) => {
+      for (const error of result as readonly GraphQLError[]) error.message = withoutValue(error.message)
+    },
+  }
+}
+
+/** A complaint as it leaves: none without a code, and none with a value. */
 function complaintOf(error: GraphQLError): GraphQLError {
+  error.message = withoutValue(error.message)
   if ('originalError' in error.extensions) return withoutQuote(error)
   error.extensions['code'] ??= 'BAD_REQUEST'
   if (!error.path) error.extensions['http'] ??= { status: 400, spec: true }

@@ -1,6 +1,7 @@
 /** Small JSON answers, and the one place where kinds of faults become HTTP statuses. It never says more than a fault's own sentence. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isAboutCredential, tooMany, type Fault, type FaultKind } from '../../kernel/fault.ts'
+import type { Route } from './router.ts'
 import { bodyTooLarge, endLingering, mediaTypeRefused } from './body.ts'
 
 const statusByKind: Readonly<Record<FaultKind, number>> = {
@@ -47,6 +48,15 @@ export function answerJson(response: ServerResponse, status: number, body: unkno
 /** Answers `{ error: { code, message }, requestId }`, the shape of every refusal outside GraphQL, SCIM and SAML. */
 export function answerRefusal(response: ServerResponse, status: number, code: string, message: string): void {
   answerJson(response, status, refusal(response, code, message))
+}
+
+/** Answers a refusal before the handler as the route wants it said, else as everywhere. Headers set before stay. */
+export function answerAt(route: Route | null, response: ServerResponse, status: number, code: string, message: string): void {
+  if (response.headersSent) return
+  if (!route?.refusal) return answerRefusal(response, status, code, message)
+  const { contentType, body } = route.refusal(status, message)
+  const text = JSON.stringify(body)
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }).end(text)
 }
 
 /** Answers an expected failure. `unavailable` and `limited` ones say when to come back; a body too large ends the connection. */

@@ -4,6 +4,7 @@
  * are judged anew, and size and time are bounded. It sends no cookies, no credentials and no referrer.
  */
 import { lookup } from 'node:dns'
+import { rootCertificates } from 'node:tls'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { Agent, errors, request } from 'undici'
 import { fault } from '../../kernel/fault.ts'
@@ -26,7 +27,18 @@ export interface EgressOptions {
   readonly vouched?: boolean
 }
 
+export interface EgressPost extends Pick<EgressOptions, 'maxBytes' | 'timeoutMs' | 'vouched'> {
+  readonly headers: Readonly<Record<string, string>>
+  /** Certificates (PEM) that count beside the public ones. */
+  readonly authorities?: string | null
+}
+
 export interface Egress {
+  /**
+   * Sends a text, by https in any case, and follows no redirect: what is sent is for this address alone.
+   * @throws EGRESS_REFUSED, with a reason that names no address of ours
+   */
+  post(url: string, body: string, options: EgressPost): Promise<Pick<EgressAnswer, 'status'>>
   /** @throws EGRESS_REFUSED, with a reason that names no address of ours */
   get(url: string, options: EgressOptions): Promise<EgressAnswer>
   close(): Promise<void>
@@ -91,8 +103,13 @@ function guardedLookup(allowed: (address: string) => boolean): LookupFunction {
 
 /** @param allowed which addresses may be reached when nobody vouched; the public ones unless told. */
 export function createEgress(allowed: (address: string) => boolean = isPublicAddress): Egress {
-  const agentFor = (may: (address: string) => boolean) =>
-    new Agent({ connect: { lookup: guardedLookup(may), timeout: 5_000 }, connections: 4, pipelining: 0, maxHeaderSize: 16 * 1024 })
+  const agentFor = (may: (address: string) => boolean, ca?: readonly string[]) =>
+    new Agent({
+      connect: { lookup: guardedLookup(may), timeout: 5_000, ...(ca ? { ca: [...ca] } : {}) },
+      connections: 4,
+      pipelining: 0,
+      maxHeaderSize: 16 * 1024,
+    })
   const strict = agentFor(allowed)
   const open = agentFor(() => true)
 
@@ -143,6 +160,22 @@ export function createEgress(allowed: (address: string) => boolean = isPublicAdd
         throw egressRefused({ reason: signal.aborted ? 'it took too long' : whyFailed(error) })
       }
     },
+    async post(text, body, { headers, authorities, maxBytes, timeoutMs, vouched = false }) {
+      const signal = AbortSignal.timeout(timeoutMs)
+      const url = judge(text, vouched)
+      if (url.protocol !== 'https:') throw egressRefused({ reason: 'it is not an https address' })
+      const own = authorities ? agentFor(vouched ? () => true : allowed, [...rootCertificates, authorities]) : null
+      try {
+        const dispatcher = own ?? (vouched ? open : strict)
+        const answer = await request(url, { method: 'POST', headers: { 'user-agent': 'maristan', ...headers }, body, signal, dispatcher })
+        await answer.body.dump({ limit: maxBytes, signal })
+        return { status: answer.statusCode }
+      } catch (error) {
+        throw egressRefused({ reason: signal.aborted ? 'it took too long' : whyFailed(error) })
+      } finally {
+        await own?.destroy()
+      }
+    },
     async close() {
       await Promise.all([strict.destroy(), open.destroy()])
     },
@@ -153,6 +186,7 @@ function whyFailed(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown }
   if (code === 'EGRESS_PRIVATE') return 'it is a private address'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'its name is unknown'
+  if (typeof code === 'string' && /CERT|SIGNED|ALTNAME/.test(code)) return 'its certificate is not one that is trusted'
   if (error instanceof errors.ConnectTimeoutError) return 'it took too long'
   return 'it does not answer as it should'
 }

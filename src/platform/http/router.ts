@@ -30,6 +30,8 @@ export interface Route {
   readonly name: string
   /** Answered even under load, such as liveness. Only for what costs nothing. */
   readonly essential?: true
+  /** How a refusal that comes before the handler is said at this address (surplus, malformed, too slow); as everywhere unless told. */
+  refusal?(status: number, message: string): { readonly contentType: string; readonly body: unknown }
   handle(request: IncomingMessage, response: ServerResponse, context: RequestContext): void | Promise<void>
 }
 

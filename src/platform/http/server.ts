@@ -3,11 +3,12 @@
  * requests are refused before any work; no error's words reach a stranger unless it is a fault.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { Fault, overloaded } from '../../kernel/fault.ts'
 import { newId } from '../../kernel/id.ts'
 import { createClientReader, type Client } from './address.ts'
-import { answerFault, answerRefusal } from './answer.ts'
+import { answerAt, answerFault, answerRefusal, headersOf, statusOf } from './answer.ts'
+import { answerClientError, pathOf, type ClientError } from './client-error.ts'
 import { framingRefusal } from './framing.ts'
 import type { Log } from './log.ts'
 import type { HttpMetrics } from './metrics.ts'
@@ -79,7 +80,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const readClient = createClientReader(options.trustedProxies)
   const pressure = createPressure(limits.maxInFlight, limits.maxEventLoopDelayMs)
   const stopping = new AbortController()
-  const open = new Map<ServerResponse, AbortController>()
+  const open = new Map<ServerResponse, { readonly gone: AbortController; readonly route: Route | null }>()
   let inFlight = 0
   let streams = 0
   let idle: (() => void) | null = null
@@ -97,9 +98,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   }
 
-  const refuse = (response: ServerResponse, status: number, code: string, message: string) => {
+  const routeAt = (method: string, path: string): Route | null => {
+    const found = match(method, path)
+    return found && 'route' in found ? found.route : null
+  }
+
+  const refuse = (route: Route | null, response: ServerResponse, status: number, code: string, message: string) => {
     response.setHeader('connection', 'close')
-    answerRefusal(response, status, code, message)
+    answerAt(route, response, status, code, message)
   }
 
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
@@ -108,10 +114,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const gone = new AbortController()
     const ended = metrics.begin()
     const method = request.method ?? ''
+    const target = request.url ?? ''
+    const mark = target.indexOf('?')
+    const path = mark < 0 ? target : target.slice(0, mark)
+    const found = match(method, path)
+    const route = found && 'route' in found ? found.route : null
+    open.set(response, { gone, route })
     let routeName = 'unmatched'
     let essential = false
     let release = () => {}
-    open.set(response, gone)
     harden(response, requestId)
     if (stopping.signal.aborted) response.setHeader('connection', 'close')
     response.on('close', () => {
@@ -134,22 +145,19 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       if (open.size === 0) idle?.()
     })
 
-    const target = request.url ?? ''
-    const mark = target.indexOf('?')
-    const path = mark < 0 ? target : target.slice(0, mark)
     const misframed = framingRefusal(request, path, limits.maxHeaders)
-    if (misframed) return refuse(response, misframed.status, misframed.code, 'This request is malformed.')
+    if (misframed) return refuse(route, response, misframed.status, misframed.code, 'This request is malformed.')
     const client: Client | null = readClient(request)
-    if (!client) return refuse(response, 400, 'BAD_REQUEST', 'The Host or a forwarding header of this request is malformed.')
+    if (!client) return refuse(route, response, 400, 'BAD_REQUEST', 'The Host or a forwarding header of this request is malformed.')
     if (client.protocol === 'https') response.setHeader('strict-transport-security', 'max-age=31536000')
 
-    const found = match(method, path)
-    const route = found && 'route' in found ? found.route : null
     essential = route?.essential === true
     routeName = route?.name ?? 'unmatched'
     if (!essential && pressure.isHigh(inFlight)) {
       metrics.shed()
-      return answerFault(request, response, overloaded())
+      const fault = overloaded()
+      for (const [name, value] of Object.entries(headersOf(fault))) response.setHeader(name, value)
+      return answerAt(route, response, statusOf(fault), fault.code, fault.message)
     }
     if (!found) return answerRefusal(response, 404, 'NOT_FOUND', nothingHere)
     if (!route) {
@@ -184,6 +192,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
     onRequest,
   )
+  server.on('clientError', (error: ClientError, socket: Socket) => {
+    const [answering, waiting] = [...open].find(([response]) => response.socket === socket) ?? [null, null]
+    const path = pathOf(error.rawPacket)
+    answerClientError(error, socket, answering, waiting ? waiting.route : path === null ? null : routeAt('GET', path))
+  })
   // One more than allowed: node:http drops the surplus silently, and a dropped header could be the one that matters.
   server.maxHeadersCount = limits.maxHeaders + 1
   server.maxRequestsPerSocket = limits.maxRequestsPerSocket
@@ -204,7 +217,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     })
     clearTimeout(timer)
     if (open.size > 0) log.warn('http.cut-off', { count: open.size })
-    for (const gone of open.values()) gone.abort()
+    for (const { gone } of open.values()) gone.abort()
     server.closeAllConnections()
     await shut
     pressure.stop()

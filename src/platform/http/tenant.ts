@@ -38,7 +38,7 @@ export function createTenantDoor(gate: Gate, baseHosts: readonly string[], ttlMs
       entry = { glance: await find() }
       found.set(key, entry)
     }
-    if (!entry.glance) throw unknownTenant()
+    if (!entry.glance || entry.glance.status === 'LEFT') throw unknownTenant()
     if (entry.glance.status === 'SUSPENDED') throw tenantSuspended()
     return entry.glance
   }

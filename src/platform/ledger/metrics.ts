@@ -8,10 +8,14 @@ export interface LedgerMetrics {
   anchored(outcome: 'done' | 'failed', chains: number): void
 }
 
+/** How often in a row a stream fails until somebody must look. */
+export const streamAlarm = 5
+
 /** @param state asked at every scrape; while the database does not answer, the gauges say NaN and the rest still stands. */
 export function createLedgerMetrics(
   registry: Registry,
   state: () => Promise<{ lagSeconds: number; monthsAhead: number }>,
+  streamState: () => Promise<{ streams: number; failing: number }>,
 ): LedgerMetrics {
   const registers = [registry]
   let asked: ReturnType<typeof state> | null = null
@@ -34,6 +38,14 @@ export function createLedgerMetrics(
     registers,
     async collect() {
       this.set((await ask()).monthsAhead)
+    },
+  })
+  new Gauge({
+    name: 'audit_streams_failing',
+    help: 'Audit trails whose receiver has not taken the last five batches. Sending goes on; the officer of the tenant sees why.',
+    registers,
+    async collect() {
+      this.set((await streamState().catch(() => ({ failing: Number.NaN }))).failing)
     },
   })
   const lines = new Counter({ name: 'audit_sealed_lines_total', help: 'Audit lines this process sealed.', registers })

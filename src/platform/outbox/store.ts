@@ -86,6 +86,11 @@ export async function markFailed(tx: Tx, id: string, code: string): Promise<{ pa
   return { parked: rows[0]?.parked ?? false }
 }
 
+/** Lets go of every event that names a record, delivered or not: what is erased is told to nobody any more. @returns how many */
+export function forgetEventsAbout(tx: Tx, id: string): Promise<number> {
+  return tx.$executeRaw`delete from outbox.event where aggregate_id = ${id}::uuid or payload::text like ${`%${id}%`}`
+}
+
 /** Given-up events, the latest first. */
 export function listParked(tx: Tx, most: number): Promise<ParkedEvent[]> {
   return tx.$queryRaw<ParkedEvent[]>`

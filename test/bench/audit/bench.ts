@@ -2,6 +2,7 @@
  * Audit lines a second, sealed as they come, against a plain insert of the same rows: one row a transaction, 16 connections, 200
  * tenants, on a Postgres that makes every commit durable. Ours: the real table with its walls, while the real sealer runs, and until
  * every line has its link. Plain: an ordinary table with the same columns and the three indexes any trail needs, and nobody sealing.
+ * Commands: the server's own unit of work, five lines a transaction as a mutation with its reads leaves them, sealed as well.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,10 +10,12 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { newId } from '../../../src/kernel/id.ts'
+import { Database } from '../../../src/platform/db/database.ts'
 import { startEmbedded } from '../../../src/platform/db/embedded.ts'
 import { urlFor, workerLogin } from '../../../src/platform/db/logins.ts'
 import { provision, withClient } from '../../../src/platform/db/provision.ts'
 import { createLog } from '../../../src/platform/http/log.ts'
+import { systemCaller } from '../../../src/platform/jobs/system.ts'
 import { createSealer } from '../../../src/platform/ledger/sealer.ts'
 import { interleave, type Side } from '../kit/interleave.ts'
 import type { Bench } from '../kit/report.ts'
@@ -21,6 +24,7 @@ const connections = 16
 const tenantCount = 200
 const rowsARound = 3_200
 const rowsATenant = 10
+const linesACommand = 5
 const rounds = 5
 const secret = 'a login secret of a benchmark, long enough'
 
@@ -65,6 +69,16 @@ export const bench: Bench = async (say) => {
         return rowsARound
       },
     })
+    const database = new Database({ url: ownerUrl, loginSecret: secret, preparedStatements: true })
+    database.onWrite(() => sealer.ring())
+    const commands: Side = {
+      name: 'commands',
+      async round() {
+        await command(database, tenants)
+        await sealer.sealAll()
+        return rowsARound
+      },
+    }
     sealer.start()
     say(`${rounds} rounds of ${rowsARound} rows a side, ${connections} connections, fsync on`)
     const measured = await interleave(
@@ -72,10 +86,11 @@ export const bench: Bench = async (say) => {
         side('plain', 'bench.plain', tenants, false),
         side('sealed', 'audit.event', tenants, true),
         side('sealedOneTenant', 'audit.event', single, true),
+        commands,
       ],
       rounds,
     )
-    await Promise.all(writers.map((client) => client.end()))
+    await Promise.all([...writers.map((client) => client.end()), database.close()])
     const [{ unlinked }] = (await withClient(ownerUrl, async (client) => (await client.query(countUnlinked)).rows)) as [{ unlinked: number }]
     await sealer.stop()
     const rate = (name: string) => Math.round(measured[name]!.median)
@@ -85,6 +100,7 @@ export const bench: Bench = async (say) => {
       ours: {
         sealedRowsPerSecond: rate('sealed'),
         sealedOneTenantRowsPerSecond: rate('sealedOneTenant'),
+        commandRowsPerSecond: rate('commands'),
         rounds: measured['sealed']!.perSecond.map(Math.round),
         linesWithoutLink: unlinked,
       },
@@ -151,6 +167,25 @@ async function write(writers: readonly pg.Client[], table: string, tenants: read
           await client.query({ name: table, text, values: lineOf(tenantId) })
           committed()
         }
+      }
+    }),
+  )
+}
+
+/** Real commands, as many at once as there are connections elsewhere. */
+async function command(database: Database, tenants: readonly string[]): Promise<void> {
+  const entry = { action: 'phi.read', resource: 'CareRecipient', outcome: 'done', detail: { fields: ['givenName', 'mrn'] } } as const
+  const each = rowsARound / linesACommand / connections
+  await Promise.all(
+    Array.from({ length: connections }, async (_, k) => {
+      for (let n = 0; n < each; n++) {
+        const tenantId = tenants[(k + n * connections) % tenants.length]!
+        await database.unit(systemCaller(tenantId, 'bench', newId())).command(async (scope) => {
+          for (let i = 0; i < linesACommand; i++) {
+            const recipient = newId()
+            scope.unit.record({ ...entry, resourceId: recipient, subjectId: recipient })
+          }
+        })
       }
     }),
   )

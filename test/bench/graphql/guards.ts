@@ -3,7 +3,7 @@ const policies = 'row level security on every table, with tenant, membership and
 const token = 'Ed25519 token: signature (remembered while the token lives), issuer, audience, times'
 
 const session = 'session, membership and person looked up at every request'
-const mutations = `in mutations also: ${session}; an audit row and an outbox row in the change's own transaction`
+const mutations = `in mutations also: ${session}; an audit row and an outbox row in the change’s own transaction`
 
 export const guards: Readonly<Record<string, string>> = {
   ours: [
@@ -17,7 +17,7 @@ export const guards: Readonly<Record<string, string>> = {
     'errors masked',
     'a log line and metrics a request',
     'statement, lock and transaction time limits',
-    'in mutations an audit row and an outbox row in the change\'s own transaction; the audit row sealed into its chain, the event delivered',
+    'in mutations an audit row and an outbox row in the change’s own transaction; the audit row sealed into its chain, the event delivered',
   ].join('; '),
   postgraphile: `${policies}; ${token}`,
   mercurius: `${policies}; ${token}; ${mutations}`,

@@ -16,7 +16,7 @@ export function circleNodes(builder: Builder, { seals, clock }: { readonly seals
   const PartyKind = builder.enumType('PartyKind', { values: partyKinds, subGraphs })
   const Capability = builder.enumType('Capability', { values: capabilities, subGraphs })
   const ConsentState = builder.enumType('ConsentState', { values: ['REQUESTED', 'GRANTED', 'WITHDRAWN', 'EXPIRED'] as const, subGraphs })
-  const PhiFieldName = builder.enumType('PhiField', { values: phiFields, subGraphs })
+  const PhiFieldName = builder.enumType('PhiField', { values: phiFields, subGraphs: [...new Set([...subGraphs, ...planesOf('phi:read')])] })
 
   /** A party's protected columns; a recipient's own are read from her record, which is what the audit trail then names. */
   const partyColumns = { id: true, phi: true, recipientId: true, recipient: { select: { id: true, phi: true } } } as const

@@ -9,7 +9,7 @@ import type { Identity } from '../../identity/contract.ts'
 import type { HouseReason } from './reasons.ts'
 import type { VerifiedAssertion } from './guard/verdict.ts'
 import type { Connection } from './repo.ts'
-import { maySpeakFor, redacted, roleByRules, type Candidate, type MappableRole, type MappingRule } from './rules.ts'
+import { maySpeakFor, privilegedRoles, redacted, roleByRules, type Candidate, type MappableRole, type MappingRule } from './rules.ts'
 
 const transient = 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient'
 
@@ -92,6 +92,8 @@ export async function admit(
   const link = own ?? (directoryId === null ? null : await identity.findLink(scope, { connectionId: directoryId, externalId }))
   if (link) {
     if (link.status !== 'ACTIVE') return { reason: 'MEMBER_INACTIVE' }
+    // Whoever sets a connection up could else name a directory and be its administrator.
+    if (own === null && privilegedRoles.includes(link.role) && connection.directoryAuthorisedBy === null) return { reason: 'DIRECTORY_UNCONFIRMED' }
     const isOurs = own?.source === 'SAML' && own.origin === 'PROVISIONED'
     if (!isOurs) return mayEnter(link.role) ? { membershipId: link.membershipId, role: link.role } : { reason: 'WRONG_PLANE' }
     if (role === null) return { reason: 'NO_ROLE' }

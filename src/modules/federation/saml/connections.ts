@@ -2,7 +2,7 @@
  * What may be done to a connection, whoever does it: `by` says with which authority. Its callers have decided that somebody may do this at
  * all; it refuses what that somebody may not (privileged roles through a setup link, enforcement too soon).
  */
-import { invalidInput, notFound, staleVersion } from '../../../kernel/fault.ts'
+import { Fault, invalidInput, notFound, staleVersion } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
@@ -18,7 +18,7 @@ import { privilegedRoles, type MappableRole } from './rules.ts'
 import type { Standing } from './standing.ts'
 
 type Methods = ServiceOf<typeof administrationMethods>
-type Settings = Partial<Pick<ConnectionChange, 'name' | 'vendor' | 'allowUnsolicited' | 'jitAllowed' | 'jitRole' | 'emailAttribute' | 'idAttribute' | 'directoryId'>>
+type Settings = Partial<Pick<ConnectionChange, 'name' | 'vendor' | 'allowUnsolicited' | 'jitAllowed' | 'jitRole' | 'emailAttribute' | 'idAttribute'>> & { directoryId?: string | null }
 
 /** An administrator of the tenant, its IT by a setup link, or the operator. */
 export type Authority = 'ADMIN' | 'SETUP' | 'OPERATOR'
@@ -96,11 +96,17 @@ export function createConnections(parts: Parts, standing: Standing) {
       return existing(scope, id)
     },
 
-    async change(scope: Scope, id: string, version: number | null, settings: Settings): Promise<Connection> {
+    async change(scope: Scope, id: string, version: number | null, settings: Settings, by: Authority): Promise<Connection> {
       const connection = await existing(scope, id)
-      if (!(await repo.change(scope, { id, version: version ?? connection.version }, settings))) throw staleVersion()
+      const { directoryId } = settings
+      const isMoved = directoryId !== undefined && directoryId !== connection.directoryId
+      const authority = directoryId === undefined ? {} : { directoryAuthorisedBy: await namerOf(scope, connection, directoryId, by) }
+      if (isMoved && connection.isEnforced) await passwords(scope, connection, false)
+      if (!(await repo.change(scope, { id, version: version ?? connection.version }, { ...settings, ...authority }))) throw staleVersion()
       note(scope, 'connection_changed', id, { fields: Object.keys(settings).join(' ') })
-      return existing(scope, id)
+      const changed = await existing(scope, id)
+      if (isMoved && connection.isEnforced) await passwords(scope, changed, true)
+      return changed
     },
 
     async configure(scope: Scope, id: string, from: { xml?: string | undefined; url?: string | undefined }): Promise<Connection> {
@@ -181,10 +187,10 @@ export function createConnections(parts: Parts, standing: Standing) {
 
     async enforce(scope: Scope, id: string): Promise<Connection> {
       const connection = await existing(scope, id)
-      const membershipIds = await traffic.adminsThrough(scope, id)
+      const membershipIds = await traffic.adminsThrough(scope, connection)
       const { count } = await identity.countAdmins(scope, { membershipIds })
       const missing = [
-        ...(count < 2 ? [`${2 - count} administrators`] : []),
+        ...(count < 2 ? [count === 1 ? 'one administrator' : 'two administrators'] : []),
         ...((await traffic.hasStoredRecovery(scope, id)) ? [] : ['a stored recovery code']),
       ]
       if (missing.length > 0) throw enforcementTooSoon({ missing })
@@ -200,6 +206,23 @@ export function createConnections(parts: Parts, standing: Standing) {
       await standing.rotate(scope, id)
       return existing(scope, id)
     },
+  }
+
+  /**
+   * The administrator behind a directory: she has shown a second factor. Named by anybody else, or without one, it brings in all but those
+   * whose roles need an administrator. @throws NOT_FOUND for a directory that has brought nobody
+   */
+  async function namerOf(scope: Scope, connection: Connection, directoryId: string | null, by: Authority): Promise<string | null> {
+    if (directoryId === null) return null
+    if (!(await identity.directories(scope, {})).some(({ connectionId }) => connectionId === directoryId)) throw notFound()
+    // What a page sends back as it was changes nothing.
+    if (by !== 'ADMIN') return directoryId === connection.directoryId ? connection.directoryAuthorisedBy : null
+    try {
+      return (await identity.proveAdministrator(scope, {})).membershipId
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'SECOND_FACTOR_NEEDED') return null
+      throw error
+    }
   }
 
   async function passwords(scope: Scope, { id, directoryId }: Connection, off: boolean): Promise<void> {

@@ -51,6 +51,7 @@ export const connectionShape = z.object({
   emailAttribute: z.string().nullable(),
   idAttribute: z.string().nullable(),
   directoryId: z.string().nullable(),
+  isDirectoryConfirmed: z.boolean(),
   isEnforced: z.boolean(),
   version: z.number(),
   domains: z.array(z.object({ domain: z.string(), challenge: z.string(), provenAt: z.date().nullable(), provenBy: z.string().nullable() })),
@@ -74,13 +75,16 @@ const settings = {
 }
 
 export const administrationMethods = {
-  /** Needs `sso:manage`, as all of these do. */
+  /** Needs `sso:manage`, as all of these do; the operator passes until the tenant can decide for itself, and then while it approves. */
   connections: { input: z.object({}), output: z.array(connectionShape) },
   connection: { input: byId, output: connectionShape },
   attempts: { input: byId.extend({ first: z.int().min(1).max(100).default(20) }), output: z.array(attemptShape) },
   attempt: { input: z.object({ id: uuid }), output: attemptShape },
   create: { input: z.object({ name: line(100), vendor: z.enum(vendors).default('generic') }), output: connectionShape },
-  /** Changes what is given; `version` is the one that was read. @throws NOT_FOUND, STALE_VERSION */
+  /**
+   * Changes what is given; `version` is the one that was read. A directory named by an administrator with a second factor is confirmed: its
+   * own administrators come in by it too. @throws NOT_FOUND, STALE_VERSION
+   */
   change: { input: byId.extend({ version: z.int(), ...settings }), output: connectionShape },
   /** Reads metadata: text, or what is at an https address. @throws METADATA_REFUSED, ENTITY_TAKEN, EGRESS_REFUSED */
   configure: { input: byId.extend({ xml: metadataXml.optional(), url: z.url().max(2_000).optional() }), output: connectionShape },
@@ -102,6 +106,8 @@ export const administrationMethods = {
   relax: { input: byId, output: connectionShape },
   /** Lets this connection sign in somebody who was a member before; `externalId` is the NameID, or the value of `idAttribute`. */
   linkMember: { input: byId.extend({ membershipId: uuid, externalId: line(1_000) }), output: z.object({ membershipId: z.string() }) },
+  /** A link to one test sign-in, shown once, for whoever shall try it; good for that connection, once, within a day. */
+  createTestLink: { input: byId, output: z.object({ url: z.string() }) },
   /** A link for IT, shown once. It opens once, within `hours`. */
   createSetupLink: { input: byId.extend({ hours: z.int().min(1).max(24 * 14).default(72) }), output: z.object({ url: z.string() }) },
   /** Publishes successors of our own certificates now. Commits by itself. */

@@ -77,7 +77,8 @@ export const signOnMethods = {
   addresses: { input: z.object({}), output: addressesShape },
   /**
    * Begins a sign-in: sends the browser to the identity provider, or asks which one. `setCookie` binds the browser. With `stepUp` the
-   * session's person must prove herself anew. `test` needs `connectionId` and signs nobody in. Commits by itself. @throws NOT_FOUND
+   * session's person must prove herself anew. A test signs nobody in and says who may: the browser of the connection's set-up (`setup`), a
+   * member with `sso:manage`, or whoever holds a link to one (`link`). Commits by itself. @throws NOT_FOUND, SETUP_LINK_DEAD
    */
   begin: {
     input: z.object({
@@ -86,7 +87,7 @@ export const signOnMethods = {
       plane: plane.optional(),
       returnTo: z.string().max(2_000).optional(),
       stepUp: z.boolean().default(false),
-      test: z.boolean().default(false),
+      test: z.object({ setup: secret.optional(), link: secret.optional() }).optional(),
       forceAuthn: z.boolean().default(false),
     }),
     output: z.discriminatedUnion('kind', [

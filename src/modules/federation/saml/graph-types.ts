@@ -83,6 +83,14 @@ export function samlTypes(builder: Builder, saml: Saml) {
       jitRole: t.exposeString('jitRole', { nullable: true }),
       emailAttribute: t.exposeString('emailAttribute', { nullable: true }),
       idAttribute: t.exposeString('idAttribute', { nullable: true }),
+      directoryId: t.id({
+        nullable: true,
+        description: 'The directory whose people sign in here, found by the same immutable id, whatever their address.',
+        resolve: ({ directoryId }) => (directoryId === null ? null : encodeGlobalId('ScimConnection', directoryId)),
+      }),
+      isDirectoryConfirmed: t.exposeBoolean('isDirectoryConfirmed', {
+        description: 'An administrator with a second factor named it: its administrators and compliance officers come in by it too.',
+      }),
       version: t.exposeInt('version', { description: 'Hand it back with a change.' }),
       rules: t.field({ type: [Rule], resolve: ({ rules }) => rules }),
       domains: t.field({ type: [Domain], resolve: ({ domains }) => domains }),
@@ -102,7 +110,7 @@ export function samlTypes(builder: Builder, saml: Saml) {
       entityId: t.exposeString('entityId'),
       metadataUrl: t.exposeString('metadataUrl'),
       acsUrl: t.exposeString('acsUrl'),
-      loginUrl: t.exposeString('loginUrl', { description: 'With `?connection=<number>&test=1`: a test sign-in.' }),
+      loginUrl: t.exposeString('loginUrl', { description: 'With `?connection=<number>&test=1`: a test sign-in, for you and for the browser of the set-up.' }),
       logoutUrl: t.exposeString('logoutUrl'),
     }),
   })
@@ -138,6 +146,7 @@ export function samlTypes(builder: Builder, saml: Saml) {
       jitRole: t.field({ type: NewcomerRole, description: 'Null: newcomers whom no rule names are refused.' }),
       emailAttribute: t.string(),
       idAttribute: t.string(),
+      directoryId: t.id({ description: 'A directory (SCIM connection) that has brought somebody. Null: none.' }),
     }),
   })
 

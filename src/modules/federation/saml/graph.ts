@@ -44,12 +44,14 @@ export function samlGraph(builder: Builder, saml: Saml) {
         errors: mayFail,
         args: { connectionId: id, input: t.arg({ type: ChangeInput, required: true }) },
         resolve: (_, { connectionId, input }, context) => {
-          const { name, vendor, allowUnsolicited, jitAllowed, ...nullable } = input
+          const { name, vendor, allowUnsolicited, jitAllowed, directoryId, ...nullable } = input
+          const named = typeof directoryId === 'string' ? idArgument('ScimConnection', directoryId) : directoryId
+          const directory = named === undefined ? {} : { directoryId: named }
           const given = Object.entries({ name, vendor, allowUnsolicited, jitAllowed }).filter(([, value]) => value !== null && value !== undefined)
           return inCommand(
             context,
             'changeSsoConnection',
-            (scope) => saml.change(scope, { ...key(connectionId), ...nullable, ...Object.fromEntries(given) }),
+            (scope) => saml.change(scope, { ...key(connectionId), ...nullable, ...directory, ...Object.fromEntries(given) }),
             authLogin,
           )
         },
@@ -112,6 +114,18 @@ export function samlGraph(builder: Builder, saml: Saml) {
         resolve: async (_, { connectionId, hours }, context) => {
           const input = { ...key(connectionId), hours: hours ?? 72 }
           const { url } = await inCommand(context, 'createSsoSetupLink', (scope) => saml.createSetupLink(scope, input), authLogin)
+          return { value: url }
+        },
+      }),
+      createSsoTestLink: t.field({
+        type: Secret,
+        description: 'For one test sign-in, by whoever opens it first within a day; shown once.',
+        access,
+        subGraphs,
+        errors: mayFail,
+        args: { connectionId: id },
+        resolve: async (_, { connectionId }, context) => {
+          const { url } = await inCommand(context, 'createSsoTestLink', (scope) => saml.createTestLink(scope, key(connectionId)), authLogin)
           return { value: url }
         },
       }),

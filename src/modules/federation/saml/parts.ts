@@ -1,5 +1,6 @@
 /** What SAML's use cases are made of: our addresses, the cookie that binds a browser, and the shapes between them. */
 import type { Clock } from '../../../kernel/clock.ts'
+import { isUuid } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { isLoopbackHost, type Config } from '../../../platform/config.ts'
 import { randomToken, sha256Hex } from '../../../platform/crypto/hash.ts'
@@ -87,6 +88,13 @@ export function newSecret(purpose: string): { readonly value: string; readonly h
 
 export function hashOf(purpose: string, value: string): string {
   return sha256Hex(`maristan-saml-${purpose}|${value}`)
+}
+
+/** A link to a test sign-in carries its row's id and a secret. */
+export const testLinkToken = (id: string, secret: string): string => `${id}.${secret}`
+export function readTestLink(token: string): { id: string; hash: string } | null {
+  const [id = '', secret = '', ...rest] = token.split('.')
+  return isUuid(id) && rest.length === 0 ? { id, hash: hashOf('test-link', secret) } : null
 }
 
 /** Our ids in messages: an XML ID does not begin with a digit. */

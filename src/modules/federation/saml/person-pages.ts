@@ -1,6 +1,6 @@
 /** The few pages that a person who signs in may see. Whatever went wrong, she sees the same one, with a number for her IT. */
 import type { Locale } from '../../../kernel/locale.ts'
-import { documentOf, html, type Html } from './page.ts'
+import { documentOf, html, type Html } from '../../../platform/http/page.ts'
 
 const words = {
   refused: { en: 'You could not be signed in', ar: 'تعذّر تسجيل دخولك' },
@@ -37,7 +37,7 @@ export const inPersonsWords = (locale: Locale) => (word: Word) => words[word][lo
 
 export function refusedPage(locale: Locale, attemptId: string | null, loginPath: string): string {
   const say = inPersonsWords(locale)
-  const number = attemptId === null ? null : html`<p>${say('number')}: <code>${attemptId}</code></p>`
+  const number = attemptId === null ? null : html`<p>${say('number')}: <code class="number">${attemptId}</code></p>`
   return documentOf({
     locale,
     title: say('refused'),
@@ -56,11 +56,15 @@ export function askPage(locale: Locale, loginPath: string, connections: readonly
   return documentOf({ locale, title: say('ask'), body })
 }
 
-/** A message on its way by the browser: one press of a button, for no script runs here. */
+/** All that runs in {@link postPage}. */
+export const postScript = 'document.forms[0].submit()'
+
+/** A message on its way by the browser: sent by itself where scripts run, by one press of a button where none does. */
 export function postPage(locale: Locale, action: string, fields: Readonly<Record<string, string>>): string {
   const say = inPersonsWords(locale)
   const inputs: Html[] = Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)
-  return documentOf({ locale, title: say('post'), body: html`<form method="post" action="${action}">${inputs}<button autofocus>${say('go')}</button></form>` })
+  const form = html`<form method="post" action="${action}">${inputs}<button autofocus>${say('go')}</button></form>`
+  return documentOf({ locale, title: say('post'), body: form, script: postScript })
 }
 
 export function signedOutPage(locale: Locale): string {

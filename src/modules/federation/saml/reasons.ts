@@ -15,6 +15,10 @@ export const houseReasons = {
   MEMBER_INACTIVE: { en: 'The membership is suspended or has ended.', ar: 'العضوية موقوفة أو منتهية.' },
   NO_ROLE: { en: 'No mapping rule gives this person a role.', ar: 'لا توجد قاعدة ربط تعطي هذا الشخص دورًا.' },
   NOT_LINKED: { en: 'A member with this address and role was here before; an administrator must link her to this connection.', ar: 'يوجد عضو سابق بهذا العنوان والدور؛ يجب أن يربطه مسؤول بهذا الاتصال.' },
+  DIRECTORY_UNCONFIRMED: {
+    en: 'This person is an administrator or compliance officer of the directory, and no administrator with a second factor has named the directory here.',
+    ar: 'هذا الشخص مسؤول أو مسؤول امتثال في الدليل، ولم يُعيّن الدليلَ هنا مسؤولٌ أثبت هويته بعامل ثانٍ.',
+  },
   WRONG_PLANE: { en: 'This person belongs to another part of the product than the one she wanted to enter.', ar: 'هذا الشخص ينتمي إلى قسم آخر غير الذي أراد دخوله.' },
   OTHER_PERSON: { en: 'The second sign-in was by another person, or not by a fresh authentication.', ar: 'تمت المصادقة الثانية بشخص آخر أو لم تكن مصادقة جديدة.' },
 } as const satisfies Readonly<Record<string, { readonly en: string; readonly ar: string }>>

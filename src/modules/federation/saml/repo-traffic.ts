@@ -23,6 +23,14 @@ export function createTrafficRepo(db: ModuleDb<TrafficModels>) {
       return (await db(scope).samlRequest.updateMany({ where, data: { answeredAt: now } })).count === 1
     },
 
+    /** Uses up a link to a test sign-in; the connection that it tests, or null when it was used, is too old, or is none. */
+    async useTestLink(scope: Scope, by: { id: string; hash: string; now: Date }): Promise<string | null> {
+      const { id, hash, now } = by
+      const where = { tenantId: scope.tenantId, id, purpose: 'TEST_LINK', browserHash: hash, answeredAt: null, expiresAt: { gt: now } }
+      const [used] = await db(scope).samlRequest.updateManyAndReturn({ where, data: { answeredAt: now }, select: { connectionId: true } })
+      return used?.connectionId ?? null
+    },
+
     /** False when this assertion was taken before, by whichever process. */
     async takeAssertion(scope: Scope, data: New<Prisma.SamlReplayUncheckedCreateInput>): Promise<boolean> {
       return (await db(scope).samlReplay.createMany({ data: { ...data, tenantId: scope.tenantId }, skipDuplicates: true })).count === 1
@@ -72,10 +80,11 @@ export function createTrafficRepo(db: ModuleDb<TrafficModels>) {
       await db(scope).samlSession.updateMany({ where, data: { endedAt: at } })
     },
 
-    /** Members who signed in through a connection as administrators, at most 1,000. */
-    async adminsThrough(scope: Scope, connectionId: string): Promise<string[]> {
+    /** Members who signed in through a connection as administrators since it was last switched on, at most 1,000. */
+    async adminsThrough(scope: Scope, { id: connectionId, activatedAt }: { id: string; activatedAt: Date | null }): Promise<string[]> {
+      const since = activatedAt === null ? {} : { createdAt: { gte: activatedAt } }
       const rows = await db(scope).samlSession.findMany({
-        where: { tenantId: scope.tenantId, connectionId, role: 'tenant_admin' },
+        where: { tenantId: scope.tenantId, connectionId, role: 'tenant_admin', ...since },
         select: { membershipId: true },
         distinct: ['membershipId'],
         take: 1_000,

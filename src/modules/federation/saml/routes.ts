@@ -12,10 +12,11 @@ import { answerRefusal, statusOf } from '../../../platform/http/answer.ts'
 import type { RequestContext, Route } from '../../../platform/http/router.ts'
 import { cookieNameOf } from '../../identity/contract.ts'
 import type { Saml } from './contract.ts'
-import { cookieIn, onlyOwnForm, readForm } from './forms.ts'
+import { cookieIn, onlyOwnForm, readForm } from '../../../platform/http/forms.ts'
 import type { Outgoing } from './messages.ts'
-import { answerPage } from './page.ts'
-import { absentPage, askPage, postPage, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
+import { answerPage } from '../../../platform/http/page.ts'
+import { absentPage, askPage, postPage, postScript, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
+import { setupCookie } from './parts.ts'
 import { samlPlanes } from './rules.ts'
 import type { SetupPages } from './setup/pages.ts'
 
@@ -39,7 +40,7 @@ interface Visit {
 type Handler = (visit: Visit) => Promise<void>
 
 /** The visitor's unit of work, which may look at keys and requests as no plane's login may, in the name of the member who came. */
-const as = (visitor: Unit, member: Unit): Scope => ({ ...visitor.scope, actor: member.caller.actor })
+const as = (visitor: Unit, { caller: { actor, permissions } }: Unit): Scope => ({ ...visitor.scope, actor, permissions })
 
 export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route {
   const planeIn = (query: URLSearchParams) => samlPlanes.find((one) => one === query.get('plane')) ?? null
@@ -48,10 +49,18 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
   const send = ({ response, locale }: Visit, to: Outgoing, cookies: readonly string[]): void => {
     if (cookies.length > 0) response.setHeader('set-cookie', [...cookies])
     if (to.kind === 'REDIRECT') return void response.writeHead(302, { location: to.url }).end()
-    answerPage(response, 200, postPage(locale, to.action, to.fields), null)
+    response.setHeader('cache-control', 'no-store')
+    answerPage(response, 200, postPage(locale, to.action, to.fields), null, postScript)
   }
   const refused = (visit: Visit, attemptId: string): void =>
     answerPage(visit.response, 403, refusedPage(visit.locale, attemptId, loginPath(visit)))
+
+  /** Whoever is signed in on the console; nobody there is no mistake of the browser's. */
+  const administrator = ({ slug, request, http }: Visit): Promise<Unit | null> =>
+    door.ask(slug, 'console', request, http).catch((error: unknown) => {
+      if (error instanceof Fault) return null
+      throw error
+    })
 
   const metadata: Handler = async ({ slug, request, response, http }) => {
     const unit = await door.visit(slug, request, http)
@@ -66,7 +75,11 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     const plane = planeIn(query)
     const stepUp = query.get('step-up') === '1'
     const unit = await door.visit(slug, request, http)
-    const scope = stepUp && plane ? as(unit, await door.ask(slug, plane, request, http)) : unit.scope
+    // A test is begun from the set-up, by an administrator of the console, or by a link to it.
+    const test = query.get('test')
+    const setupOf = cookieIn(request, setupCookie)
+    const asking = stepUp && plane ? await door.ask(slug, plane, request, http) : test === '1' ? await administrator(visit) : null
+    const scope = asking === null ? unit.scope : as(unit, asking)
     const returnTo = query.get('return') ?? query.get('RelayState')
     const connectionId = query.get('connection')
     const email = query.get('email')
@@ -77,7 +90,7 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
         ...(plane === null ? {} : { plane }),
         ...(returnTo === null ? {} : { returnTo }),
         stepUp,
-        test: query.get('test') === '1',
+        ...(test === null ? {} : { test: test === '1' ? { setup: setupOf?.slice(0, 100) } : { link: test.slice(0, 100) } }),
         forceAuthn: query.get('force') === '1',
       }),
     )
@@ -106,7 +119,7 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
     const finished = await unit.read(() => saml.finish(unit.scope, { ticket, browser: browser?.slice(0, 100) ?? null }))
     if (finished.kind === 'REFUSED' && finished.purpose !== 'TEST') return refused(visit, finished.attemptId)
     if (finished.kind === 'REFUSED' || finished.kind === 'TESTED') {
-      return answerPage(response, finished.kind === 'TESTED' ? 200 : 403, await setup.tested(unit, visit.locale, slug, finished.attemptId))
+      return answerPage(response, finished.kind === 'TESTED' ? 200 : 403, await setup.tested(unit, visit, finished.attemptId))
     }
     response.setHeader('set-cookie', finished.setCookies)
     response.writeHead(303, { location: finished.returnTo }).end()

@@ -4,19 +4,20 @@ import { notFound } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { need } from '../../../platform/authorise.ts'
-import type { Connections, AdministrationService } from './connections.ts'
+import type { AdministrationService, Authority, Connections } from './connections.ts'
 import { metadataRefused, recoveryRefused } from './contract.ts'
 import { attemptShape, connectionShape, type Attempt, type ShownConnection } from './contract-administration.ts'
 import { reasonSentence } from './reasons.ts'
 import type { MetadataCertificate } from './guard/verdict.ts'
-import { addressesOf, hashOf, newSecret, type Parts } from './parts.ts'
+import { addressesOf, hashOf, newSecret, testLinkToken, type Parts } from './parts.ts'
 import type { Connection } from './repo.ts'
 import type { SamlAttempt } from './repo-traffic.ts'
 import type { Standing } from './standing.ts'
 
 const hourMs = 3_600_000
 
-export const shownConnection = (connection: Connection): ShownConnection => connectionShape.parse(connection)
+export const shownConnection = (connection: Connection): ShownConnection =>
+  connectionShape.parse({ ...connection, isDirectoryConfirmed: connection.directoryAuthorisedBy !== null })
 
 export function shownAttempt({ createdAt, shown, ...row }: SamlAttempt): Attempt {
   const sentence = row.reason === null ? null : { en: reasonSentence(row.reason, 'en'), ar: reasonSentence(row.reason, 'ar') }
@@ -37,7 +38,18 @@ export function readCertificate(pem: string): MetadataCertificate {
 export function createAdministrationService(parts: Parts, connections: Connections, standing: Standing): AdministrationService {
   const { repo, traffic, keys, identity, clock } = parts
   const now = () => new Date(clock.nowMs())
-  const manage = (scope: Scope): void => need(scope, 'sso:manage')
+  /** A member who may; the operator until the tenant can decide for itself, and then while it approves. */
+  const manage = async (scope: Scope): Promise<void> => {
+    if (scope.actor.kind === 'operator') await identity.needOperator(scope, {})
+    else need(scope, 'sso:manage')
+  }
+  /** The same for a look: the operator's leaves a trace. */
+  const look = async (scope: Scope, resourceId: string | null): Promise<void> => {
+    await manage(scope)
+    if (scope.actor.kind !== 'operator') return
+    scope.unit.record({ action: 'saml.connection_read', resource: 'SsoConnection', resourceId, outcome: 'done' })
+  }
+  const authorityOf = ({ actor }: Scope): Authority => (actor.kind === 'operator' ? 'OPERATOR' : 'ADMIN')
   const attemptBy = async (scope: Scope, id: string): Promise<Attempt> => {
     const found = await traffic.findAttempt(scope, id)
     if (!found) throw notFound()
@@ -45,34 +57,37 @@ export function createAdministrationService(parts: Parts, connections: Connectio
   }
   /** A use case on one connection that answers it. */
   const on = <Input extends { connectionId: string }>(work: (scope: Scope, input: Input) => Promise<Connection>) => async (scope: Scope, input: Input) => {
-    manage(scope)
+    await manage(scope)
     return shownConnection(await work(scope, input))
   }
 
   return {
     async connections(scope) {
-      manage(scope)
+      await look(scope, null)
       return (await repo.all(scope)).map(shownConnection)
     },
-    connection: on((scope, { connectionId }) => connections.existing(scope, connectionId)),
+    async connection(scope, { connectionId }) {
+      await look(scope, connectionId)
+      return shownConnection(await connections.existing(scope, connectionId))
+    },
 
     async attempts(scope, { connectionId, first }) {
-      manage(scope)
+      await look(scope, connectionId)
       await connections.existing(scope, connectionId)
       return (await traffic.attempts(scope, connectionId, first)).map(shownAttempt)
     },
     async attempt(scope, { id }) {
-      manage(scope)
+      await manage(scope)
       return attemptBy(scope, id)
     },
 
     async create(scope, given) {
-      manage(scope)
+      await manage(scope)
       return shownConnection(await connections.create(scope, given))
     },
-    change: on((scope, { connectionId, version, ...settings }) => connections.change(scope, connectionId, version, given(settings))),
+    change: on((scope, { connectionId, version, ...settings }) => connections.change(scope, connectionId, version, given(settings), authorityOf(scope))),
     configure: on((scope, { connectionId, xml, url }) => connections.configure(scope, connectionId, { xml, url })),
-    setRules: on((scope, { connectionId, rules }) => connections.setRules(scope, connectionId, rules, 'ADMIN')),
+    setRules: on((scope, { connectionId, rules }) => connections.setRules(scope, connectionId, rules, authorityOf(scope))),
     addDomain: on((scope, { connectionId, domain }) => connections.addDomain(scope, connectionId, domain)),
     removeDomain: on((scope, { connectionId, domain }) => connections.removeDomain(scope, connectionId, domain)),
     proveDomain: on((scope, { connectionId, domain }) => connections.proveDomain(scope, connectionId, domain)),
@@ -86,11 +101,11 @@ export function createAdministrationService(parts: Parts, connections: Connectio
     relax: on((scope, { connectionId }) => connections.relax(scope, connectionId)),
 
     async newRecovery(scope, { connectionId }) {
-      manage(scope)
+      await manage(scope)
       return { code: await connections.newRecovery(scope, connectionId) }
     },
     async confirmRecovery(scope, { connectionId, code }) {
-      manage(scope)
+      await manage(scope)
       await connections.existing(scope, connectionId)
       if (!(await traffic.confirmRecovery(scope, connectionId, hashOf('recovery', code.trim()), now()))) throw recoveryRefused()
       connections.note(scope, 'recovery_stored', connectionId)
@@ -98,14 +113,26 @@ export function createAdministrationService(parts: Parts, connections: Connectio
     },
 
     async linkMember(scope, { connectionId, membershipId, externalId }) {
-      manage(scope)
+      await manage(scope)
       await connections.existing(scope, connectionId)
       await identity.linkMember(scope, { source: 'SAML', connectionId, membershipId, externalId })
       return { membershipId }
     },
 
+    async createTestLink(scope, { connectionId }) {
+      await manage(scope)
+      await connections.existing(scope, connectionId)
+      const id = newId()
+      const { value, hash: browserHash } = newSecret('test-link')
+      const createdAt = now()
+      const expiresAt = new Date(createdAt.getTime() + 24 * hourMs)
+      await traffic.addRequest(scope, { id, connectionId, purpose: 'TEST_LINK', browserHash, createdAt, expiresAt })
+      connections.note(scope, 'test_link_made', connectionId)
+      return { url: `${(await addressesOf(parts, scope)).loginUrl}?test=${testLinkToken(id, value)}` }
+    },
+
     async createSetupLink(scope, { connectionId, hours }) {
-      manage(scope)
+      await manage(scope)
       await connections.existing(scope, connectionId)
       const { value, hash } = newSecret('setup-link')
       const createdBy = scope.actor.kind === 'member' ? scope.actor.membershipId : null
@@ -115,7 +142,7 @@ export function createAdministrationService(parts: Parts, connections: Connectio
     },
 
     async rollKeys(scope) {
-      manage(scope)
+      await manage(scope)
       await keys.roll(scope)
       return {}
     },

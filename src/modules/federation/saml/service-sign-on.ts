@@ -9,15 +9,18 @@ import type { ServiceOf } from '../../../platform/contract.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
 import { candidateOf, reasonOfFault } from './admission.ts'
 import { createConclusion, mayReceive, skewMs, type Purpose, type Refusal } from './conclusion.ts'
-import type { signOnMethods } from './contract.ts'
+import { setupLinkDead, type signOnMethods } from './contract.ts'
 import { authnRequest, ownMetadata } from './messages.ts'
-import { addressesOf, bindingName, cookieOf, hashOf, idOfMessage, messageId, newSecret, packAssertion, ssoOf, unpackAssertion, verifiersOf, type Parts } from './parts.ts'
+import { addressesOf, bindingName, cookieOf, hashOf, idOfMessage, messageId, newSecret, packAssertion, readTestLink, ssoOf, unpackAssertion, verifiersOf, type Parts } from './parts.ts'
 import { inAuthCommand, type Connection } from './repo.ts'
 import type { SamlRequest } from './repo-traffic.ts'
 import { connectionsFor, ownPath } from './rules.ts'
 import type { Standing } from './standing.ts'
 
 type Methods = ServiceOf<typeof signOnMethods>
+
+/** Requests that an assertion may answer. */
+const purposes: ReadonlySet<string> = new Set<Purpose>(['LOGIN', 'TEST', 'STEP_UP'])
 
 /** How long a person may take at the identity provider, and an outcome waits for its browser. */
 const requestMs = 15 * 60_000
@@ -70,12 +73,29 @@ export function createSignOnService(parts: Parts, standing: Standing): Pick<Meth
       const id = idOfMessage(peeked.inResponseTo)
       const request = id === null ? null : await traffic.findRequest(scope, id)
       const connection = request && (await repo.find(scope, request.connectionId))
-      if (!request || !connection || request.purpose === 'LOGOUT') return { connectionId: null, purpose: 'LOGIN', reason: 'UNKNOWN_REQUEST' }
+      if (!request || !connection || !purposes.has(request.purpose)) return { connectionId: null, purpose: 'LOGIN', reason: 'UNKNOWN_REQUEST' }
       return { connection, request }
     }
     const connection = peeked.issuer === null ? null : await repo.findByEntity(scope, peeked.issuer)
     if (!connection) return { connectionId: null, purpose: 'LOGIN', reason: 'UNKNOWN_PROVIDER', detail: (peeked.issuer ?? '').slice(0, 200) }
     return { connection, request: null }
+  }
+
+  /** The connection that this caller may test. What a test proves is whose it is, so not everybody's will do. */
+  const tested = async (scope: Scope, connectionId: string | undefined, { setup, link }: { setup?: string | undefined; link?: string | undefined }) => {
+    if (link !== undefined) {
+      const by = readTestLink(link)
+      const used = by && (await inAuthCommand(scope, async (inside) => {
+        const found = await traffic.useTestLink(inside, { ...by, now: now() })
+        inside.unit.record({ action: 'saml.test_link_used', resource: 'SsoConnection', resourceId: found, outcome: found === null ? 'denied' : 'done' })
+        return found
+      }))
+      if (!used) throw setupLinkDead()
+      return used
+    }
+    const opened = setup === undefined ? null : await traffic.setupOf(scope, hashOf('setup-browser', setup), now())
+    if (connectionId === undefined || (opened?.connectionId !== connectionId && !scope.permissions.has('sso:manage'))) throw setupLinkDead()
+    return connectionId
   }
 
   return {
@@ -93,9 +113,10 @@ export function createSignOnService(parts: Parts, standing: Standing): Pick<Meth
         if (!connection || !mayReceive(connection, 'STEP_UP')) throw notFound()
         return send(scope, connection, { ...ask, purpose: 'STEP_UP' })
       }
-      if (connectionId !== undefined) {
-        const connection = await repo.find(scope, connectionId)
-        const purpose = test ? 'TEST' : 'LOGIN'
+      const named = test === undefined ? connectionId : await tested(scope, connectionId, test)
+      if (named !== undefined) {
+        const connection = await repo.find(scope, named)
+        const purpose = test === undefined ? 'LOGIN' : 'TEST'
         if (!connection || !mayReceive(connection, purpose)) throw notFound()
         return send(scope, connection, { ...ask, purpose })
       }

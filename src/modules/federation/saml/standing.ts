@@ -30,7 +30,8 @@ export function createStanding({ repo, clock }: { repo: Repo; clock: Clock }): S
   const move: Standing['move'] = async (scope, connection, event, change = {}) => {
     const { id, state: from } = connection
     const to = connectionMachine.next(from, event)
-    if (!(await repo.change(scope, connection, { ...change, state: to }))) throw staleVersion()
+    const on = event === 'activate' || event === 'vouch' ? { activatedAt: new Date(clock.nowMs()) } : {}
+    if (!(await repo.change(scope, connection, { ...change, ...on, state: to }))) throw staleVersion()
     scope.unit.record({ action: 'saml.connection_moved', resource: 'SsoConnection', resourceId: id, outcome: 'done', detail: { event, from, to } })
     scope.unit.publish(connectionMoved, id, { connectionId: id, from, to })
   }

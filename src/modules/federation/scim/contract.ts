@@ -83,6 +83,8 @@ export const shownConnection = z.object({
   createdAt: z.date(),
   users: z.int(),
   groups: z.int(),
+  /** People of a large change whose role is still to be settled; what they were to lose is lost already. */
+  unsettled: z.int(),
   tokens: z.array(shownToken),
   rules: z.array(ruleInput),
 })

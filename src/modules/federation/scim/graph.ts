@@ -46,6 +46,9 @@ export function scimGraph(builder: Builder, scim: Scim): void {
       createdAt: t.expose('createdAt', { type: 'DateTime' }),
       users: t.exposeInt('users'),
       groups: t.exposeInt('groups'),
+      unsettled: t.exposeInt('unsettled', {
+        description: 'People of a large change whose new role is still to come. What they were to lose is lost already.',
+      }),
       tokens: t.field({ type: [Token], access: manageTokens, resolve: ({ tokens }) => tokens }),
       rules: t.field({ type: [Rule], description: 'In order: the first that matches decides.', resolve: ({ rules }) => rules }),
     }),

@@ -1,4 +1,5 @@
 /** SCIM: the door for customers' directories. It never signs anybody in. */
+import type { Unit } from '../../../platform/db/unit.ts'
 import { defineModule } from '../../../platform/module.ts'
 import { massChangeFlagged, scimPermissions } from './contract.ts'
 import { compileFilter } from './filter/compile.ts'
@@ -12,6 +13,7 @@ import { createRecorder } from './recorder.ts'
 import { createConnectionsRepo } from './repo-connections.ts'
 import { createExchangesRepo } from './repo-exchanges.ts'
 import { createGroupsRepo } from './repo-groups.ts'
+import { createUnsettledRepo } from './repo-unsettled.ts'
 import { createUsersRepo } from './repo-users.ts'
 import { present } from './schema/present.ts'
 import { readProjection } from './schema/projection.ts'
@@ -22,6 +24,7 @@ import { createExchangeService } from './service-exchanges.ts'
 import { createGroupService } from './service-groups.ts'
 import { createUserService } from './service-users.ts'
 import { createSettle } from './settle.ts'
+import { createSettleLarge } from './settle-large.ts'
 
 export const scim = defineModule({
   name: 'scim',
@@ -37,6 +40,7 @@ export const scim = defineModule({
     'ScimRoleRule',
     'ScimReceipt',
     'ScimExchange',
+    'ScimUnsettled',
   ],
   permissions: scimPermissions,
   events: [massChangeFlagged],
@@ -46,16 +50,19 @@ export const scim = defineModule({
     const exchanges = createExchangesRepo(db, sql)
     const users = createUsersRepo(sql)
     const groups = createGroupsRepo(sql)
-    const settle = createSettle({ connections, users, identity, clock })
-    const userService = createUserService({ users, settle, readUser, patchUser })
+    const unsettled = createUnsettledRepo(sql)
+    const large = createSettleLarge({ unsettled, identity })
+    const settle = createSettle({ connections, users, identity, large, clock })
+    const userService = createUserService({ users, settle, identity, readUser, patchUser })
     const groupService = createGroupService({ groups, settle, readGroup, patchGroup })
     const list = createLister({ users, groups, compileFilter, compileSort, nowMs: () => clock.nowMs() })
     const protocol = createProtocol({ users, groups, userService, groupService, list, present, readProjection })
     const recorder = createRecorder({ exchanges, connections, log })
     const exchangeService = createExchangeService({ exchanges, protocol, settled: () => recorder.settle() })
-    const contract = createAdmin({ connections, users, settle, identity, clock, exchangeService })
-    return { contract, protocol, recorder }
+    const contract = createAdmin({ connections, users, unsettled, settle, identity, clock, exchangeService })
+    return { contract, protocol, recorder, workOff: (open: () => Unit) => large.workOff(settle, open) }
   },
+  jobs: [{ name: 'settle-people', cron: '* * * * *', inEveryTenant: true, runInSteps: ({ workOff }, open) => workOff(open) }],
   settle: ({ recorder }) => recorder.settle(),
   graph: (builder, _refs, { contract }) => scimGraph(builder, contract),
 })

@@ -175,6 +175,10 @@ export function createProtocol(parts: ProtocolParts): Protocol {
   const route = async (asked: Asked, place: Place): Promise<Reply> => {
     const [, endpoint = '', rest, more] = asked.path.split('/')
     if (endpoint === 'Me') return refusal(501, 'A token is a directory and nobody in it: there is no Me.')
+    if (endpoint === '.search' && rest === undefined) {
+      // RFC 7644 §3.4.3 and §3.12: no directory asks for people and groups in one list, and one order over both would read all of them.
+      return asked.method === 'POST' ? refusal(501, 'Ask /Users/.search or /Groups/.search: they are searched apart.') : notAllowed('POST')
+    }
     if (more !== undefined || rest === '') return noSuchPath()
     if (told.has(endpoint)) return tell(asked, place, endpoint, rest)
     if (endpoint === 'Bulk' && rest === undefined) {

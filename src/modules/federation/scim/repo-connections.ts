@@ -13,6 +13,7 @@ export type ScimModels =
   | 'ScimRoleRule'
   | 'ScimReceipt'
   | 'ScimExchange'
+  | 'ScimUnsettled'
 export type ScimDb = ModuleDb<ScimModels>
 
 export interface Rule {

@@ -1,6 +1,6 @@
 /** The flight recorder's table. */
 import type { Scope } from '../../../kernel/scope.ts'
-import { Prisma, type ScimExchange } from '../../../platform/db/generated/client.ts'
+import type { ScimExchange } from '../../../platform/db/generated/client.ts'
 import type { ModuleSql } from '../../../platform/module.ts'
 import { scimLimits } from './limits.ts'
 import type { ScimDb } from './repo-connections.ts'
@@ -38,13 +38,16 @@ export interface ExchangeFilter {
 
 export function createExchangesRepo(db: ScimDb, sql: ModuleSql) {
   return {
+    /** One statement whatever their number: this goes on beside every request. */
     async add(scope: Scope, exchanges: readonly NewExchange[]): Promise<void> {
-      const data = exchanges.map(({ body, ...one }) => ({
-        ...one,
-        tenantId: scope.tenantId,
-        body: body === undefined ? Prisma.DbNull : (body as Prisma.InputJsonValue),
-      }))
-      await db(scope).scimExchange.createMany({ data })
+      const rows = exchanges.map((one) => ({ ...one, body: one.body ?? null, at: one.at.toISOString() }))
+      await sql(scope).$executeRaw`
+        insert into scim.exchange (tenant_id, id, connection_id, token_id, request_id, method, path, query, status, scim_type, duration_ms,
+          body, detail, at)
+        select ${scope.tenantId}::uuid, e.id, e."connectionId", e."tokenId", e."requestId", e.method, e.path, e.query, e.status, e."scimType",
+          e."durationMs", nullif(e.body, 'null'), e.detail, e.at
+        from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as e(id uuid, "connectionId" uuid, "tokenId" uuid, "requestId" text,
+          method text, path text, query text, status int, "scimType" text, "durationMs" float8, body jsonb, detail text, at timestamptz)`
     },
 
     /** Forgets all but the last of a connection. */

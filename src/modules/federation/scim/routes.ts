@@ -36,6 +36,7 @@ export interface ScimRouteParts {
 }
 
 const basePath = '/scim/v2'
+const mediaType = 'application/scim+json; charset=utf-8'
 const jsonType = /^application\/(?:scim\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*$/i
 /** Tokens that do not hold, of one address in a minute: guessing 256 bits is hopeless, asking the database for it is not free. */
 const mostRefused = 300
@@ -114,6 +115,7 @@ export function scimRoute(parts: ScimRouteParts): Route {
     method: '*',
     path: `${basePath}/*`,
     name: 'scim',
+    refusal: (status, message) => ({ contentType: mediaType, body: refusal(status, message).body }),
     async handle(request, response, http) {
       const startedMs = performance.now()
       const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET')
@@ -182,7 +184,7 @@ function decoded(path: string): string {
 
 function send(request: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {
   const text = body === null || status === 304 ? '' : JSON.stringify(body)
-  const type = text === '' ? {} : { 'content-type': 'application/scim+json; charset=utf-8', 'content-length': Buffer.byteLength(text) }
+  const type = text === '' ? {} : { 'content-type': mediaType, 'content-length': Buffer.byteLength(text) }
   const isTooLarge = status === 413 && !request.readableEnded
   response.writeHead(status, { ...type, 'cache-control': 'no-store', ...headers, ...(isTooLarge ? { connection: 'close' } : {}) })
   if (isTooLarge) endLingering(request, response, text)

@@ -8,7 +8,7 @@ import type { Scope } from '../../../kernel/scope.ts'
 import { need } from '../../../platform/authorise.ts'
 import { checked } from '../../../platform/contract.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
-import { privilegedRoles, type Identity } from '../../identity/contract.ts'
+import { mostCutAtOnce, privilegedRoles, type Identity } from '../../identity/contract.ts'
 import {
   connectionNameTaken,
   mostTokens,
@@ -24,6 +24,7 @@ import {
   type Scim,
 } from './contract.ts'
 import type { ConnectionsRepo, Rule } from './repo-connections.ts'
+import type { UnsettledRepo } from './repo-unsettled.ts'
 import type { UsersRepo } from './repo-users.ts'
 import { foldText } from './schema/fold.ts'
 import type { createExchangeService } from './service-exchanges.ts'
@@ -33,6 +34,7 @@ import { newScimToken, readScimToken } from './token.ts'
 export interface AdminParts {
   readonly connections: ConnectionsRepo
   readonly users: UsersRepo
+  readonly unsettled: Pick<UnsettledRepo, 'counts'>
   readonly settle: Settle
   readonly identity: Pick<Identity, 'proveAdministrator' | 'proveOperator' | 'linkMember' | 'findLinks'>
   readonly clock: Clock
@@ -42,7 +44,7 @@ export interface AdminParts {
 const shownChanges = 200
 const chunk = 1_000
 
-export function createAdmin({ connections, users, settle, identity, clock, exchangeService }: AdminParts): Scim {
+export function createAdmin({ connections, users, unsettled, settle, identity, clock, exchangeService }: AdminParts): Scim {
   const now = () => new Date(clock.nowMs())
 
   const existing = async (scope: Scope, connectionId: string) => {
@@ -131,8 +133,8 @@ export function createAdmin({ connections, users, settle, identity, clock, excha
 
     async connections(scope) {
       need(scope, 'sso:manage')
-      const found = await connections.list(scope)
-      return found.map(({ _count, ...one }) => shownConnection.parse({ ...one, ..._count }))
+      const [found, waiting] = await Promise.all([connections.list(scope), unsettled.counts(scope)])
+      return found.map(({ _count, ...one }) => shownConnection.parse({ ...one, ..._count, unsettled: waiting.get(one.id) ?? 0 }))
     },
 
     async receipts(scope, { connectionId, first }) {
@@ -202,9 +204,9 @@ export function createAdmin({ connections, users, settle, identity, clock, excha
       await connections.setRules(scope, connectionId, wanted)
       trace(scope, 'rules_set', connectionId, { rules: rules.length, changing: preview.changing })
       for (let after: string | null = null; ; ) {
-        const ids: string[] = await users.idsAfter(scope, connectionId, after, chunk)
+        const ids: string[] = await users.idsAfter(scope, connectionId, after, mostCutAtOnce)
         await settle(scope, connectionId, ids, { applyAll: true })
-        if (ids.length < chunk) return preview
+        if (ids.length < mostCutAtOnce) return preview
         after = ids.at(-1)!
       }
     },

@@ -2,6 +2,7 @@
 import { notFound } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
+import { alreadyLinked, type Identity } from '../../identity/contract.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
 import { needVersion } from './conditions.ts'
 import type { AttributeMap, PatchUser, ReadUser, UserColumns } from './engine.ts'
@@ -13,6 +14,7 @@ import type { Settle } from './settle.ts'
 export interface UserParts {
   readonly users: UsersRepo
   readonly settle: Settle
+  readonly identity: Pick<Identity, 'followExternalId'>
   readonly readUser: ReadUser
   readonly patchUser: PatchUser
 }
@@ -24,7 +26,7 @@ export interface Condition {
 
 const taken = () => notUnique({ detail: 'Another user of this connection has this userName or externalId, an inactive one perhaps.' })
 
-export function createUserService({ users, settle, readUser, patchUser }: UserParts) {
+export function createUserService({ users, settle, identity, readUser, patchUser }: UserParts) {
   const held = async (scope: Scope, connectionId: string, id: string, { ifMatch }: Condition): Promise<StoredUser> => {
     const known = memberId(id)
     const user = known && (await users.find(scope, connectionId, known, true))
@@ -51,6 +53,15 @@ export function createUserService({ users, settle, readUser, patchUser }: UserPa
       throw isUniqueViolation(error) ? taken() : error
     }
     trace(scope, connectionId, user.id, op, { active: columns.active, fields: changedFields(user.attributes, columns.attributes) })
+    const { membershipId } = user
+    const externalId = columns.externalId
+    if (membershipId !== null && externalId !== (user.attributes['externalId'] ?? null)) {
+      const source = 'SCIM' as const
+      const asDirectory: Scope = { ...scope, actor: { kind: 'directory', source, connectionId } }
+      await identity.followExternalId(asDirectory, { source, connectionId, membershipId, externalId }).catch((error: unknown) => {
+        throw alreadyLinked.is(error) ? taken() : error
+      })
+    }
     await settle(scope, connectionId, [user.id])
     return stored
   }

@@ -4,20 +4,25 @@
  */
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Scope } from '../../../kernel/scope.ts'
-import { canonicalEmail, mostSettled, type directoryRoles, type Identity, type Settled } from '../../identity/contract.ts'
+import { canonicalEmail, type directoryRoles, type Identity, type Settled } from '../../identity/contract.ts'
 import { massChangeFlagged } from './contract.ts'
 import type { AttributeMap } from './engine.ts'
 import type { ConnectionsRepo, NewReceipt } from './repo-connections.ts'
 import type { Stand, UsersRepo } from './repo-users.ts'
+import { mostSettledAtOnce, type SettleLarge } from './settle-large.ts'
 
 export interface SettleParts {
   readonly connections: ConnectionsRepo
   readonly users: UsersRepo
   readonly identity: Pick<Identity, 'settleMembers'>
+  readonly large: Pick<SettleLarge, 'cut'>
   readonly clock: Clock
 }
 
-/** `end`: the people are deleted, whatever their groups say. */
+/**
+ * `end`: the people are deleted, whatever their groups say. More than {@link mostSettledAtOnce} lose at once what they are to lose, and
+ * the rest follows from the list of the unsettled.
+ */
 export type Settle = (
   scope: Scope,
   connectionId: string,
@@ -55,7 +60,7 @@ const standingBy: Readonly<Record<Settled['outcome'], string>> = {
   SHUT_OUT: 'SHUT_OUT',
 }
 
-export function createSettle({ connections, users, identity, clock }: SettleParts): Settle {
+export function createSettle({ connections, users, identity, large, clock }: SettleParts): Settle {
   const flagMassChange = async (scope: Scope, connectionId: string): Promise<void> => {
     const connection = await connections.find(scope, connectionId)
     if (!connection || connection.flaggedAt !== null) return
@@ -126,10 +131,10 @@ export function createSettle({ connections, users, identity, clock }: SettlePart
     const hasRules = applyAll || (await connections.rules(scope, connectionId)).length > 0
     // One order for everybody: people by id, whichever group or request they come from.
     const ordered = [...new Set(userIds)].sort()
-    let receipts = 0
-    for (let from = 0; from < ordered.length; from += mostSettled) {
-      receipts += await settleSome(scope, connectionId, ordered.slice(from, from + mostSettled), { end, hasRules })
-    }
+    const receipts =
+      ordered.length > mostSettledAtOnce
+        ? await large.cut(scope, connectionId, ordered, hasRules)
+        : await settleSome(scope, connectionId, ordered, { end, hasRules })
     if (receipts > 0) await flagMassChange(scope, connectionId)
   }
 }

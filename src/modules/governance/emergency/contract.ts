@@ -4,7 +4,8 @@
  *
  * Glossary
  * - **grant**: one person may read one recipient's record, for 60 minutes at most, for a reason.
- * - **fresh second factor**: a code of the authenticator taken in the same transaction as the grant is made.
+ * - **fresh second factor**: a code of the authenticator, or the session's step-up sign-in of the last five minutes, taken in the same
+ *   transaction as the grant is made, and good for that one.
  * - **review**: every grant puts an item into the review queue, which a compliance officer has to decide; it never lapses.
  *
  * A clinician's grant opens the record wherever the record is shown; a compliance officer, who holds no `phi:read`, reads it through
@@ -29,15 +30,16 @@ export const mostMinutes = 60
 
 export const emergencyMethods = {
   /**
-   * Opens one recipient's record to the caller. `code`: a current code of her authenticator. Needs `phi:break_glass`. Commits by itself.
-   * @throws NOT_FOUND, CODE_REFUSED, TOTP_NOT_ENROLLED, TOO_MANY_REQUESTS
+   * Opens one recipient's record to the caller. `code`: a current code of her authenticator; without it a fresh step-up sign-in is used up.
+   * Needs `phi:break_glass`. Commits by itself.
+   * @throws NOT_FOUND, CODE_REFUSED, FACTOR_NEEDED, TOTP_NOT_ENROLLED, TOO_MANY_REQUESTS
    */
   openAccess: {
     input: z.object({
       recipientId: uuid,
       reason: line(500).refine((text) => text.length >= 10, 'says in a sentence why, in at least 10 characters'),
       minutes: z.int().min(1).max(mostMinutes),
-      code: z.string().min(1).max(64),
+      code: z.string().min(1).max(64).optional(),
     }),
     output: z.object({ id: uuid, reviewItemId: uuid, expiresAt: z.iso.datetime() }),
   },

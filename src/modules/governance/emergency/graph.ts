@@ -115,7 +115,7 @@ export function emergencyGraph(builder: Builder, { contract: emergency, repo, va
       recipientId: t.id({ required: true }),
       reason: t.string({ required: true, description: 'A sentence. It is sealed, and read by whoever reviews this.' }),
       minutes: t.int({ required: true, description: `1 to ${mostMinutes}.` }),
-      code: t.string({ required: true, description: 'A current code of your authenticator.' }),
+      code: t.string({ description: 'A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up.' }),
     }),
   })
   builder.mutationField('openBreakGlass', (t) =>

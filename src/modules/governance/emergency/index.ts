@@ -14,6 +14,7 @@ export const emergency = defineModule({
   owns: ['BreakGlassGrant'],
   permissions: ['phi:break_glass'],
   events: [accessOpened, accessEnded],
+  disclosures: [{ action: 'break_glass.opened', kind: 'EMERGENCY' }, { action: 'break_glass.read', kind: 'EMERGENCY' }],
   // What exists and what is live says the database, by its functions and its clock.
   rawSql: true,
   build: ({ db, sql, clock, mail }, { vault, identity, care, hitl }) => {

@@ -7,7 +7,7 @@ import { checked } from '../../../platform/contract.ts'
 import { sha256Hex } from '../../../platform/crypto/hash.ts'
 import type { BreakGlassGrant } from '../../../platform/db/generated/client.ts'
 import { phiFields, type Care } from '../../care/contract.ts'
-import { codeRefused, totpNotEnrolled, type Identity } from '../../identity/contract.ts'
+import { codeRefused, factorNeeded, totpNotEnrolled, type Identity } from '../../identity/contract.ts'
 import type { Vault } from '../../vault/contract.ts'
 import type { Hitl } from '../hitl/contract.ts'
 import { accessEnded, accessOpened, accessOver, emergencyMethods, type Emergency } from './contract.ts'
@@ -29,6 +29,7 @@ const refusals = {
   WRONG: codeRefused,
   LIMIT: () => tooMany({ retryAfterSeconds: 3_600 }),
   NOT_ENROLLED: totpNotEnrolled,
+  NO_STEP_UP: factorNeeded,
 } as const satisfies Record<string, () => Fault>
 
 export const grantPlace = (id: string) => ({ model: 'BreakGlassGrant', field: 'phi', rowId: id })
@@ -64,7 +65,7 @@ export function createEmergency({ repo, care, identity, hitl, vault }: Emergency
       const membershipId = me(scope)
       const id = newId()
       const ending = await repo.inAuthCommand(scope, async (inside) => {
-        const { outcome } = await identity.useFactor(inside, { code })
+        const { outcome } = await identity.useFactor(inside, code === undefined ? {} : { code })
         // A refusal commits: the code was tried, and that it was stays counted.
         if (outcome !== 'PROVEN') return refuse(inside, refusals[outcome]())
         if (!(await repo.recipientExists(inside, recipientId))) return refuse(inside, notFound())
@@ -99,8 +100,10 @@ export function createEmergency({ repo, care, identity, hitl, vault }: Emergency
     },
 
     async record(scope, { id }) {
-      const { recipientId } = await own(scope, id)
+      const grant = await own(scope, id)
+      const { recipientId } = grant
       if (!(await repo.isLive(scope, id))) throw accessOver()
+      note(scope, 'read', grant)
       const { fields } = await care.openRecord(scope, { recipientId, fields: [...phiFields] })
       return { recipientId, fields }
     },

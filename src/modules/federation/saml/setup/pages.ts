@@ -12,8 +12,8 @@ import type { RequestContext } from '../../../../platform/http/router.ts'
 import type { Connections } from '../connections.ts'
 import { setupLinkDead } from '../contract.ts'
 import { administrationMethods as shapes } from '../contract-administration.ts'
-import { cookieIn, onlyOwnForm, readForm, type Form } from '../forms.ts'
-import { answerPage } from '../page.ts'
+import { cookieIn, onlyOwnForm, readForm, type Form } from '../../../../platform/http/forms.ts'
+import { answerPage } from '../../../../platform/http/page.ts'
 import { addressesOf, cookieOf, hashOf, newSecret, setupCookie, type Parts } from '../parts.ts'
 import { reasonSentence } from '../reasons.ts'
 import { inAuthCommand } from '../repo.ts'
@@ -36,11 +36,11 @@ interface Visit {
 export interface SetupPages {
   handle(open: () => Promise<Unit>, visit: Visit): Promise<void>
   /** The end of a test sign-in: the assertion, redacted, with the role it would give; or why it was refused. */
-  tested(unit: Unit, locale: Locale, slug: string, attemptId: string): Promise<string>
+  tested(unit: Unit, visit: Visit, attemptId: string): Promise<string>
 }
 
 export function createSetupPages(parts: Parts, connections: Connections): SetupPages {
-  const { traffic, clock, config } = parts
+  const { traffic, identity, clock, config } = parts
   const now = () => new Date(clock.nowMs())
   const pathOf = (slug: string) => `/saml/${slug}/setup`
 
@@ -72,7 +72,7 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
     switch (form.get('action')) {
       case 'vendor': {
         const { version: _, connectionId: __, ...settings } = parseInput(shapes.change.input, { connectionId, version: 0, vendor: text('vendor'), name: text('name') })
-        return void (await connections.change(scope, connectionId, null, { vendor: settings.vendor ?? 'generic', name: settings.name ?? 'SAML' }))
+        return void (await connections.change(scope, connectionId, null, { vendor: settings.vendor ?? 'generic', name: settings.name ?? 'SAML' }, 'SETUP'))
       }
       case 'metadata': {
         const file = text('file')
@@ -80,14 +80,23 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
         return void (await connections.configure(scope, connectionId, given))
       }
       case 'mapping': {
-        const given = parseInput(shapes.change.input, { connectionId, version: 0, emailAttribute: text('email'), idAttribute: text('id'), jitRole: text('jit-role') })
-        return void (await connections.change(scope, connectionId, null, {
+        const given = parseInput(shapes.change.input, {
+          connectionId,
+          version: 0,
+          emailAttribute: text('email'),
+          idAttribute: text('id'),
+          jitRole: text('jit-role'),
+          directoryId: text('directory'),
+        })
+        const settings = {
           emailAttribute: given.emailAttribute ?? null,
           idAttribute: given.idAttribute ?? null,
           jitRole: given.jitRole ?? null,
           jitAllowed: form.has('jit'),
           allowUnsolicited: form.has('unsolicited'),
-        }))
+          ...(form.has('directory') ? { directoryId: given.directoryId ?? null } : {}),
+        }
+        return void (await connections.change(scope, connectionId, null, settings, 'SETUP'))
       }
       case 'rules': {
         const rows = Array.from({ length: mostRules }, (_, k) => ({ attribute: text(`attribute-${k}`), value: text(`value-${k}`), role: text(`role-${k}`) }))
@@ -113,7 +122,9 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
       const connection = await connections.existing(unit.scope, connectionId)
       const addresses = await addressesOf(parts, unit.scope)
       const attempts = await traffic.attempts(unit.scope, connectionId, 10)
-      return setupPage({ locale, path: pathOf(slug), connection, addresses, attempts, problem, done: problem === null && query.get('done') === '1' })
+      const directories = await identity.directories(unit.scope, {})
+      const done = problem === null && query.get('done') === '1'
+      return setupPage({ locale, path: pathOf(slug), connection, addresses, attempts, directories, problem, done })
     })
     answerPage(response, problem === null ? 200 : 422, page)
   }
@@ -145,10 +156,10 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
       response.writeHead(303, { location: `${pathOf(slug)}?lang=${locale}&done=1` }).end()
     },
 
-    async tested(unit, locale, slug, attemptId) {
-      const attempt = await unit.read(() => traffic.findAttempt(unit.scope, attemptId))
+    async tested(unit, { locale, slug, request }, attemptId) {
+      const [attempt, setup] = await unit.read(() => Promise.all([traffic.findAttempt(unit.scope, attemptId), setupOf(unit.scope, request)]))
       if (!attempt) throw setupLinkDead()
-      return testedPage(locale, pathOf(slug), attempt)
+      return testedPage(locale, setup === null ? null : pathOf(slug), attempt)
     },
   }
 }

@@ -1,13 +1,12 @@
 /** The set-up page as markup: one connection, eight steps, all of them plain forms. */
-import { planeOf } from '../../../access/contract.ts'
 import type { Locale } from '../../../../kernel/locale.ts'
 import { reasonSentence } from '../reasons.ts'
 import { txtName, txtValue } from '../connections.ts'
-import { documentOf, html, type Html } from '../page.ts'
+import { documentOf, html, type Html } from '../../../../platform/http/page.ts'
 import type { Connection } from '../repo.ts'
 import type { SamlAttempt } from '../repo-traffic.ts'
 import { newcomerRoles, signingStates } from '../rules.ts'
-import { inWords, vendorWords } from './words.ts'
+import { inWords, roleWords, stateWords, vendorWords } from './words.ts'
 
 export interface SetupView {
   readonly locale: Locale
@@ -15,6 +14,7 @@ export interface SetupView {
   readonly connection: Connection
   readonly addresses: { readonly entityId: string; readonly acsUrl: string; readonly metadataUrl: string; readonly logoutUrl: string }
   readonly attempts: readonly SamlAttempt[]
+  readonly directories: readonly { readonly connectionId: string; readonly people: number }[]
   readonly problem: string | null
   readonly done: boolean
 }
@@ -26,8 +26,8 @@ function option(value: string, label: string, selected: boolean): Html {
   return selected ? html`<option value="${value}" selected>${label}</option>` : html`<option value="${value}">${label}</option>`
 }
 
-function roleChoice(name: string, chosen: string | null, none: string): Html {
-  const roles = newcomerRoles.map((role) => option(role, `${role} (${planeOf(role)})`, role === chosen))
+function roleChoice(locale: Locale, name: string, chosen: string | null, none: string): Html {
+  const roles = newcomerRoles.map((role) => option(role, roleWords[role][locale], role === chosen))
   return html`<select name="${name}">${option('', none, chosen === null)}${roles}</select>`
 }
 
@@ -37,15 +37,15 @@ function check(name: string, label: string, checked: boolean): Html {
 }
 
 export function setupPage(view: SetupView): string {
-  const { locale, path, connection, addresses, attempts, problem, done } = view
+  const { locale, path, connection, addresses, attempts, directories, problem, done } = view
   const say = inWords(locale)
   const form = (action: string, body: Html, button: string, file = false): Html => {
     const open = file ? html`<form method="post" action="${path}" enctype="multipart/form-data">` : html`<form method="post" action="${path}">`
     return html`${open}<input type="hidden" name="action" value="${action}"><input type="hidden" name="lang" value="${locale}">${body}<button>${button}</button></form>`
   }
   const value = (label: string, text: string): Html => html`<dt>${label}</dt><dd><code>${text}</code></dd>`
-  const text = (name: string, label: string, given: string | null): Html =>
-    html`<label>${label}<input name="${name}" value="${given ?? ''}" dir="ltr" maxlength="2000"></label>`
+  const text = (name: string, label: string, given: string | null, direction: 'ltr' | 'auto' = 'ltr'): Html =>
+    html`<label>${label}<input name="${name}" value="${given ?? ''}" dir="${direction}" maxlength="2000"></label>`
   const vendor = vendorWords[connection.vendor] ?? vendorWords['generic']!
 
   const vendors = Object.entries(vendorWords).map(([key, { name }]) => option(key, name, key === connection.vendor))
@@ -57,7 +57,7 @@ export function setupPage(view: SetupView): string {
         )}</dl>${connection.metadataProblem === null ? null : html`<p class="note">${connection.metadataProblem}</p>`}`
   const rules = [...connection.rules, ...Array.from({ length: blankRules }, () => null)].map(
     (rule, k) => html`<tr><td><input name="attribute-${k}" aria-label="${say('attribute')}" value="${rule?.attribute ?? ''}" dir="ltr"></td>
-<td><input name="value-${k}" aria-label="${say('value')}" value="${rule?.value ?? ''}" dir="auto"></td><td>${roleChoice(`role-${k}`, rule?.role ?? null, '')}</td></tr>`,
+<td><input name="value-${k}" aria-label="${say('value')}" value="${rule?.value ?? ''}" dir="auto"></td><td>${roleChoice(locale, `role-${k}`, rule?.role ?? null, '')}</td></tr>`,
   )
   const domains = connection.domains.map(({ domain, challenge, provenAt }) => {
     const state =
@@ -70,6 +70,12 @@ export function setupPage(view: SetupView): string {
     ({ createdAt, result, reason, id }) =>
       html`<tr><td><code>${createdAt.toISOString().slice(0, 16)}</code></td><td><code>${result}</code></td><td>${reason === null ? '' : reasonSentence(reason, locale)}</td><td><code>${id}</code></td></tr>`,
   )
+  const directory =
+    directories.length === 0
+      ? null
+      : html`<label>${say('directory')}<select name="directory">${option('', say('noDirectory'), connection.directoryId === null)}${directories.map(
+          ({ connectionId, people }) => option(connectionId, `${connectionId} (${people})`, connectionId === connection.directoryId),
+        )}</select></label><p>${say('directoryText')}</p>`
   const test = connection.entityId === null ? null : html`<a class="button" href="${path.replace(/setup$/, 'login')}?connection=${connection.id}&amp;test=1&amp;lang=${locale}">${say('testButton')}</a>`
   const isOn = signingStates.includes(connection.state)
 
@@ -77,16 +83,16 @@ export function setupPage(view: SetupView): string {
     locale,
     title: say('title'),
     other: `${path}?lang=${locale === 'ar' ? 'en' : 'ar'}`,
-    body: html`<p>${say('state')}: <strong id="state">${connection.state}</strong></p>
+    body: html`<p>${say('state')}: <strong id="state">${connection.state}</strong> – ${stateWords[connection.state][locale]}</p>
 ${problem === null ? null : html`<p class="note" role="alert"><strong>${say('problem')}.</strong> ${problem}</p>`}${done ? html`<p class="note" role="status">${say('done')}</p>` : null}
-<section><h2>${say('vendor')}</h2>${form('vendor', html`<label>${say('vendor')}<select name="vendor">${vendors}</select></label>${text('name', say('name'), connection.name)}`, say('save'))}
+<section><h2>${say('vendor')}</h2>${form('vendor', html`<label>${say('provider')}<select name="vendor">${vendors}</select></label>${text('name', say('name'), connection.name, 'auto')}`, say('save'))}
 <p>${vendor.where[locale]}</p></section>
 <section><h2>${say('ours')}</h2><dl>${value(say('entityId'), addresses.entityId)}${value(say('acs'), addresses.acsUrl)}${value(say('metadataAt'), addresses.metadataUrl)}${value(say('logoutAt'), addresses.logoutUrl)}</dl></section>
 <section><h2>${say('metadata')}</h2>${known}${form('metadata', html`${text('url', say('url'), connection.metadataUrl)}<label>${say('file')}<input type="file" name="file" accept=".xml,application/xml,text/xml"></label>`, say('read'), true)}</section>
 <section><h2>${say('mapping')}</h2>${form(
       'mapping',
       html`${text('email', say('email'), connection.emailAttribute)}${text('id', say('immutable'), connection.idAttribute)}${check('jit', say('jit'), connection.jitAllowed)}
-<label>${say('jitRole')}${roleChoice('jit-role', connection.jitRole, say('none'))}</label>${check('unsolicited', say('idp'), connection.allowUnsolicited)}`,
+<label>${say('jitRole')}${roleChoice(locale, 'jit-role', connection.jitRole, say('none'))}</label>${check('unsolicited', say('idp'), connection.allowUnsolicited)}${directory}`,
       say('save'),
     )}</section>
 <section><h2>${say('rules')}</h2><p>${say('rulesText')}</p>${form(
@@ -97,7 +103,7 @@ ${problem === null ? null : html`<p class="note" role="alert"><strong>${say('pro
 <section><h2>${say('domain')}</h2><p>${say('domainText')}</p>${domains}${form('domain', text('domain', say('addDomain'), null), say('addDomain'))}</section>
 <section><h2>${say('test')}</h2><p>${say('testText')}</p>${test}</section>
 <section><h2>${say('activate')}</h2><p>${say('activateText')}</p>${isOn ? null : form('activate', html``, say('activateButton'))}</section>
-<section><h2>${say('attempts')}</h2><table><tbody>${last}</tbody></table></section>`,
+<section><h2>${say('attempts')}</h2>${last.length === 0 ? html`<p>${say('noAttempts')}</p>` : html`<table><tbody>${last}</tbody></table>`}</section>`,
   })
 }
 
@@ -116,18 +122,21 @@ export function deadLinkPage(locale: Locale): string {
   return documentOf({ locale, title: say('dead'), body: html`<p>${say('deadText')}</p>` })
 }
 
-/** What a test sign-in brought: the assertion, redacted, and the role it would give; or the exact reason. */
-export function testedPage(locale: Locale, path: string, attempt: SamlAttempt): string {
+/**
+ * What a test sign-in brought: the assertion, redacted, and the role it would give; or the exact reason.
+ * @param path back to the set-up, for the browser that is at it.
+ */
+export function testedPage(locale: Locale, path: string | null, attempt: SamlAttempt): string {
   const say = inWords(locale)
   const shown = (attempt.shown ?? {}) as Record<string, unknown>
   const { attributes = {}, ...rest } = shown as { attributes?: Record<string, string[]> }
-  const row = (name: string, given: unknown): Html => html`<tr><th><code>${name}</code></th><td><code>${Array.isArray(given) ? given.join(', ') : String(given ?? '')}</code></td></tr>`
+  const row = (name: string, given: unknown): Html => html`<tr><th><code>${name}</code></th><td><code>${Array.isArray(given) ? given.join(', ') : String(given ?? '–')}</code></td></tr>`
   const rows = [...Object.entries(rest).map(([name, given]) => row(name, given)), ...Object.entries(attributes).map(([name, given]) => row(name, given))]
   const failed = attempt.reason === null ? null : html`<p class="note" role="alert"><strong>${attempt.reason}</strong>: ${reasonSentence(attempt.reason, locale)} <code>${attempt.detail ?? ''}</code></p>`
   return documentOf({
     locale,
     title: say(attempt.reason === null ? 'tested' : 'failed'),
-    body: html`${failed}<p>${say('wouldBe')}: <strong id="role">${attempt.role ?? say('none')}</strong></p><table><tbody>${rows}</tbody></table>
-<p>${say('number')}: <code>${attempt.id}</code></p><p><a class="button" href="${path}?lang=${locale}">${say('back')}</a></p>`,
+    body: html`${failed}<p>${say('wouldBe')}: <strong id="role">${attempt.role ?? say('none')}</strong></p><table class="facts"><tbody>${rows}</tbody></table>
+<p>${say('number')}: <code>${attempt.id}</code></p>${path === null ? null : html`<p><a class="button" href="${path}?lang=${locale}">${say('back')}</a></p>`}`,
   })
 }

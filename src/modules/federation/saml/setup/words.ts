@@ -1,5 +1,6 @@
 /** What the set-up pages say, in both languages. */
 import type { Locale } from '../../../../kernel/locale.ts'
+import type { ConnectionState, newcomerRoles } from '../rules.ts'
 
 type Said = Readonly<Record<Locale, string>>
 
@@ -35,6 +36,12 @@ const words = {
   jitRole: { en: 'Their role when no rule below matches', ar: 'دورهم إذا لم تنطبق أي قاعدة' },
   none: { en: 'none: refuse', ar: 'لا شيء: رفض' },
   idp: { en: 'Take sign-ins that begin at the identity provider', ar: 'اقبل عمليات الدخول التي تبدأ عند مزوّد الهوية' },
+  directory: { en: 'Directory (SCIM) whose people sign in here, with how many they are', ar: 'الدليل (SCIM) الذي يدخل أشخاصه من هنا، وعددهم' },
+  noDirectory: { en: 'none', ar: 'لا شيء' },
+  directoryText: {
+    en: 'They are found by the id that never changes, whatever their address. Its administrators and compliance officers come in once an administrator of yours has named it in the console with a second factor.',
+    ar: 'يُعرفون بالمعرّف الذي لا يتغيّر مهما كان بريدهم. ويدخل مسؤولوه ومسؤولو الامتثال بعد أن يعيّنه مسؤول لديكم في لوحة التحكم بعامل ثانٍ.',
+  },
   rules: { en: '5. Groups to roles', ar: '٥. من المجموعات إلى الأدوار' },
   rulesText: { en: 'The first rule that matches wins. An administrator alone maps to administrators and compliance officers.', ar: 'أول قاعدة تنطبق هي الفاصلة. ربط المسؤولين ومسؤولي الامتثال يقوم به المسؤول وحده.' },
   attribute: { en: 'Attribute', ar: 'السمة' },
@@ -57,6 +64,7 @@ const words = {
   activateText: { en: 'After a test sign-in went well.', ar: 'بعد نجاح تجربة الدخول.' },
   activateButton: { en: 'Activate', ar: 'تفعيل' },
   attempts: { en: 'The last sign-ins', ar: 'آخر عمليات الدخول' },
+  noAttempts: { en: 'None yet.', ar: 'لا شيء بعد.' },
   tested: { en: 'The test sign-in came back', ar: 'عادت تجربة الدخول' },
   failed: { en: 'The test sign-in was refused', ar: 'رُفضت تجربة الدخول' },
   wouldBe: { en: 'The role it would give', ar: 'الدور الذي سيُعطى' },
@@ -65,6 +73,23 @@ const words = {
   problem: { en: 'This was not done', ar: 'لم يتم ذلك' },
   done: { en: 'Saved.', ar: 'تم الحفظ.' },
 } as const satisfies Readonly<Record<string, Said>>
+
+/** What a connection's state means for IT. */
+export const stateWords: Readonly<Record<ConnectionState, Said>> = {
+  DRAFT: { en: 'the metadata is missing', ar: 'البيانات الوصفية ناقصة' },
+  CONFIGURED: { en: 'a test sign-in is next', ar: 'الخطوة التالية تجربة الدخول' },
+  TESTED: { en: 'ready to be switched on', ar: 'جاهز للتفعيل' },
+  ACTIVE: { en: 'people sign in', ar: 'الدخول يعمل' },
+  ENFORCED: { en: 'people sign in, passwords are off', ar: 'الدخول يعمل وكلمات المرور متوقفة' },
+  ROTATING: { en: 'people sign in, the certificate ends soon', ar: 'الدخول يعمل والشهادة توشك أن تنتهي' },
+  DISABLED: { en: 'nobody signs in', ar: 'الدخول متوقف' },
+}
+
+export const roleWords: Readonly<Record<(typeof newcomerRoles)[number], Said>> = {
+  care_coordinator: { en: 'Care coordinator (console)', ar: 'منسّق رعاية (لوحة التحكم)' },
+  clinician: { en: 'Clinician', ar: 'كادر سريري' },
+  caregiver: { en: 'Caregiver', ar: 'مقدّم رعاية' },
+}
 
 export type Word = keyof typeof words
 export const inWords = (locale: Locale) => (word: Word): string => words[word][locale]

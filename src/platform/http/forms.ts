@@ -1,7 +1,7 @@
 /** Forms as browsers send them: bounded, each field once, and ours only from our own pages. It refuses other media types. */
 import type { IncomingMessage } from 'node:http'
-import { fault } from '../../../kernel/fault.ts'
-import { mediaTypeRefused, readBody } from '../../../platform/http/body.ts'
+import { fault } from '../../kernel/fault.ts'
+import { mediaTypeRefused, readBody } from './body.ts'
 
 export const formRefused = fault('invalid', 'FORM_REFUSED', 'This form is malformed, or one of its fields came twice.')
 export const foreignForm = fault('denied', 'FOREIGN_FORM', 'This form was sent from a page of another site.')
