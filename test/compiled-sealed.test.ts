@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import { graphql } from 'graphql'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Caller, Plane } from '../src/kernel/scope.ts'
 import { CompiledReads } from '../src/platform/graphql/compiled/reads.ts'
@@ -15,6 +16,7 @@ import { randomDocument, type RandomDocument } from './kit/documents.ts'
 
 let house: CareHouse
 let tenantId: string
+let watcher: pg.Client
 const callers: Caller[] = []
 const ids: string[] = []
 const mistakes: unknown[] = []
@@ -59,12 +61,12 @@ async function ordinary(caller: Caller, { query, variables }: RandomDocument): P
 
 /** The audit rows that `work` leaves, and the names of fields in each, in one order; without what each row draws anew. */
 async function withTrail<T>(work: () => Promise<T>): Promise<{ done: T; trail: unknown[] }> {
-  const [{ last } = { last: null }] = await house.at.owner<{ last: string | null }>('select max(id::text) as last from audit.event where tenant_id = $1', [tenantId])
+  const { rows: newest } = await watcher.query<{ last: string | null }>('select max(id::text) as last from audit.event where tenant_id = $1', [tenantId])
   const done = await work()
-  const rows = await house.at.owner<{ detail: { fields?: string[] } }>(
+  const { rows } = await watcher.query<{ detail: { fields?: string[] } }>(
     `select actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose, detail from audit.event
      where tenant_id = $1 and id::text > $2 order by id`,
-    [tenantId, last ?? ''],
+    [tenantId, newest[0]?.last ?? ''],
   )
   for (const { detail } of rows) detail.fields?.sort()
   const trail = rows.map((row) => JSON.stringify(row)).sort()
@@ -73,6 +75,8 @@ async function withTrail<T>(work: () => Promise<T>): Promise<{ done: T; trail: u
 
 beforeAll(async () => {
   house = await careHouse()
+  watcher = new pg.Client({ connectionString: house.at.ownerUrl })
+  await watcher.connect()
   tenantId = await house.tenant()
   const plant = planting(house, tenantId)
   const [clinician, family] = [house.member(tenantId, 'clinician'), house.member(tenantId, 'family')]
@@ -90,7 +94,10 @@ beforeAll(async () => {
   }
   callers.push(plant.coordinator, house.member(tenantId, 'compliance_officer'), clinician, family)
 })
-afterAll(() => house.close())
+afterAll(async () => {
+  await watcher.end()
+  await house.close()
+})
 
 const open = (page: number) => ({ query: `{ recipients(first: ${page}) { edges { node { id givenName b: familyName state phone } } } }`, variables: {} })
 
@@ -140,8 +147,8 @@ test('random documents answer the same bytes with the same trail, or leave every
     randomDocument({
       schema: house.composed.schemas.plane[plane],
       roots: ['recipient', 'recipients'],
-      // What no plan holds would leave nothing to compare.
-      isLeft: (type, field) => field === 'sex' || field === 'live' || field === 'name' || type === 'CareParty' || (type === 'Consent' && field === 'state'),
+      // What no plan holds would leave nothing to compare, and what leads back makes documents large.
+      isLeft: (type, field) => (type === 'Consent' && field === 'recipient') || field === 'sex' || field === 'live' || field === 'name' || type === 'CareParty' || (type === 'Consent' && field === 'state'),
       ids: ids.slice(0, 6),
     }).map((document) => ({ plane, document })),
   )
@@ -161,7 +168,7 @@ test('random documents answer the same bytes with the same trail, or leave every
         expect(fast.trail).toEqual(slow.trail)
       }
     }),
-    { numRuns: 20, endOnFailure: true },
+    { numRuns: 15, endOnFailure: true },
   )
   expect(mistakes).toEqual([])
   // Otherwise this test would hold nothing against anything.

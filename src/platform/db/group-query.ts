@@ -10,7 +10,7 @@ import pgUtils from 'pg/lib/utils.js'
 /** A statement to run before the asked one, in the same group. */
 export interface Prelude {
   readonly text: string
-  readonly values: readonly string[]
+  readonly values: readonly (string | null | readonly (string | null)[])[]
 }
 
 /** What the driver adapter hands over for one statement. */
@@ -99,7 +99,7 @@ export class StatementCache {
 }
 
 export class GroupQuery extends Query {
-  readonly #preludes: readonly Prelude[]
+  readonly #preludes: readonly { readonly text: string; readonly values: readonly unknown[] }[]
   readonly #statement: Statement
   /** Mapped before anything is sent: a value that cannot be mapped must not leave half a group on a shared wire. */
   readonly #values: readonly unknown[]
@@ -112,7 +112,7 @@ export class GroupQuery extends Query {
 
   constructor(preludes: readonly Prelude[], statement: Statement, cache: StatementCache, done: BaseQuery['callback']) {
     super({ text: statement.text, rowMode: statement.rowMode, types: statement.types }, undefined, done)
-    this.#preludes = preludes
+    this.#preludes = preludes.map(({ text, values }) => ({ text, values: values.map((value) => pgUtils.prepareValue(value)) }))
     this.#preludesLeft = preludes.length
     this.#statement = statement
     this.#values = statement.values.map((value) => pgUtils.prepareValue(value))

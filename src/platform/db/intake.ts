@@ -23,37 +23,36 @@ function actorIdOf(actor: Actor): string | null {
   return actor.kind === 'directory' ? actor.connectionId : null
 }
 
-const addAudit = `insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome,
-    purpose, request_id, session_id, sign_in_method, source_address, user_agent, detail)
-  select nullif(current_setting('app.tenant_id', true), '')::uuid, r.*
-  from jsonb_to_recordset($1::jsonb) as r(id uuid, actor_kind text, actor_id uuid, plane text,
-    action text, resource text, resource_id uuid, subject_id uuid, outcome text, purpose text, request_id text,
-    session_id uuid, sign_in_method text, source_address text, user_agent text, detail jsonb)`
+// Arrays, not a document: rows out of JSON cost Postgres a third more.
+const addAudit = `insert into audit.event (tenant_id, plane, purpose, request_id, source_address, user_agent,
+    id, actor_kind, actor_id, action, resource, resource_id, subject_id, outcome, session_id, sign_in_method, detail)
+  select nullif(current_setting('app.tenant_id', true), '')::uuid, $1::text, $2::text, $3::text, $4::text, $5::text, r.*
+  from unnest($6::uuid[], $7::text[], $8::uuid[], $9::text[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::uuid[],
+    $15::text[], $16::jsonb[]) as r`
 
 /** The statement that inserts the audit rows of one transaction. `at` is the database's clock. @throws beyond the bound, or without a row. */
 export function auditStatement(caller: Caller, entries: readonly AuditEntry[]): Prelude {
   if (entries.length === 0) throw new Error('A command recorded nothing in the audit trail.')
   if (entries.length > maxRows) throw new Error(`One unit of work recorded ${entries.length} audit rows; the bound is ${maxRows}.`)
   const { actor } = caller
-  const rows = entries.map((entry) => ({
-    id: newId(),
-    actor_kind: entry.actor ? 'member' : actor.kind,
-    actor_id: entry.actor?.id ?? actorIdOf(actor),
-    plane: caller.plane,
-    action: entry.action,
-    resource: entry.resource,
-    resource_id: entry.resourceId ?? null,
-    subject_id: entry.subjectId ?? null,
-    outcome: entry.outcome,
-    purpose: caller.purpose,
-    request_id: caller.requestId,
-    session_id: entry.actor?.sessionId ?? (actor.kind === 'member' ? actor.sessionId : null),
-    sign_in_method: entry.actor?.via ?? (actor.kind === 'member' ? actor.via : actor.kind === 'integration' ? 'api-token' : null),
-    source_address: caller.sourceAddress,
-    user_agent: caller.userAgent,
-    detail: entry.detail ?? {},
-  }))
-  return { text: addAudit, values: [JSON.stringify(rows)] }
+  const { plane, purpose, requestId, sourceAddress, userAgent } = caller
+  const own = actor.kind === 'member' ? actor : null
+  const method = own?.via ?? (actor.kind === 'integration' ? 'api-token' : null)
+  const of = (value: (entry: AuditEntry) => string | null) => entries.map(value)
+  const columns = [
+    of(() => newId()),
+    of((entry) => (entry.actor ? 'member' : actor.kind)),
+    of((entry) => entry.actor?.id ?? actorIdOf(actor)),
+    of(({ action }) => action),
+    of(({ resource }) => resource),
+    of(({ resourceId }) => resourceId ?? null),
+    of(({ subjectId }) => subjectId ?? null),
+    of(({ outcome }) => outcome),
+    of((entry) => entry.actor?.sessionId ?? own?.sessionId ?? null),
+    of((entry) => entry.actor?.via ?? method),
+    of(({ detail }) => JSON.stringify(detail ?? {})),
+  ]
+  return { text: addAudit, values: [plane, purpose, requestId, sourceAddress, userAgent, ...columns] }
 }
 
 const addEvents = `insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)

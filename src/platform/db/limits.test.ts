@@ -6,6 +6,8 @@ import { careHouse, type CareHouse } from '../../../test/kit/care.ts'
 import { loginSecret } from '../../../test/kit/postgres.ts'
 import type { Caller } from '../../kernel/scope.ts'
 import { Database } from './database.ts'
+import { urlFor } from './logins.ts'
+import { WritePool } from './write-pool.ts'
 
 let house: CareHouse
 let database: Database
@@ -94,4 +96,19 @@ test('a lane with as many statements in hand as its queue allows answers OVERLOA
   expect(refused).toHaveLength(1_100 - 2 * 512)
   for (const { reason } of refused) expect(reason).toMatchObject({ kind: 'unavailable', code: 'OVERLOADED' })
   expect(await ask()).toBe('done')
+})
+
+test('a write login with as many commands waiting for a connection as it allows answers OVERLOADED, and serves again when one is free', async () => {
+  const url = urlFor('maristan_console', house.at.ownerUrl, loginSecret())
+  const pool = new WritePool(url, { connections: 1, waiting: 2, connectTimeoutMs: 10_000, statements: { named: true, limit: 10 } })
+  try {
+    const held = await pool.take()
+    const waiting = [pool.take(), pool.take()]
+    await expect(pool.take()).rejects.toMatchObject({ kind: 'unavailable', code: 'OVERLOADED' })
+    held.release()
+    for (const one of waiting) (await one).release()
+    ;(await pool.take()).release()
+  } finally {
+    await pool.close()
+  }
 })
