@@ -16,6 +16,7 @@ export const keptTables: Readonly<Record<string, string>> = {
   'audit.event': 'The trail stays readable for its retention period.',
   'audit.link': 'Its chain.',
   'audit.checkpoint': 'Its anchors.',
+  'audit.retired': 'Where the chain begins since its oldest months were let go.',
 }
 
 /** Ends every session at once: whoever is remembered as signed in is not any more. @returns how many were ended so, this time or before */
