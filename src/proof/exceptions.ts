@@ -147,7 +147,7 @@ export const exceptions: readonly Exception[] = [
   ...except('Where a trail is streamed to, and how far, is a setting beside the trail and no line of it.', {
     'append-only-trigger': ['audit.stream'],
     'append-only-grant': [
-      ...granted('audit.stream', ['UPDATE', 'DELETE'], ['maristan_console']),
+      ...granted('audit.stream', ['UPDATE'], ['maristan_console']),
       ...granted('audit.stream', ['UPDATE'], ['maristan_worker', 'maristan_operator']),
     ],
   }),

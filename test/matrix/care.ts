@@ -263,7 +263,7 @@ export const careOperations: Operations = {
       field: 'stopAuditStream',
       document: 'mutation { stopAuditStream { __typename ... on StoppedAuditStream { cursor } ... on Fault { code } } }',
       inside: () => ({}),
-      check: async ({ house }) => expect(await house.at.owner('select tenant_id as tenant from audit.stream')).toEqual([]),
+      check: async ({ house }) => expect(await house.at.owner('select credentials from audit.stream')).toEqual([{ credentials: 'v1|stopped' }]),
     },
   ],
 }

@@ -3,9 +3,17 @@ import type { Scope } from '../../../kernel/scope.ts'
 import type { AuditStream, Prisma } from '../../../platform/db/generated/client.ts'
 import type { ModuleDb } from '../../../platform/module.ts'
 
+/** What is left of a stream that was stopped: a row that is never due and opens nothing. */
+const stopped = { url: 'https://stopped.invalid/', credentials: 'v1|stopped', authorities: null, vouched: false, problem: null, failures: 0 } as const
+const never = new Date('9999-12-31T00:00:00Z')
+
 export function createStreamRepo(db: ModuleDb<'AuditStream'>) {
   return {
-    find: (scope: Scope): Promise<AuditStream | null> => db(scope).auditStream.findUnique({ where: { tenantId: scope.tenantId } }),
+    /** Null also for one that was stopped. */
+    async find(scope: Scope): Promise<AuditStream | null> {
+      const row = await db(scope).auditStream.findUnique({ where: { tenantId: scope.tenantId } })
+      return row?.credentials === stopped.credentials ? null : row
+    },
 
     put: (scope: Scope, data: Omit<Prisma.AuditStreamUncheckedCreateInput, 'tenantId'>): Promise<AuditStream> =>
       db(scope).auditStream.upsert({
@@ -20,7 +28,11 @@ export function createStreamRepo(db: ModuleDb<'AuditStream'>) {
         data: { vouched: true, nextAt, version: { increment: 1 } },
       }),
 
-    remove: (scope: Scope): Promise<AuditStream> => db(scope).auditStream.delete({ where: { tenantId: scope.tenantId } }),
+    stop: (scope: Scope): Promise<AuditStream> =>
+      db(scope).auditStream.update({
+        where: { tenantId: scope.tenantId },
+        data: { ...stopped, nextAt: never, version: { increment: 1 } },
+      }),
   }
 }
 

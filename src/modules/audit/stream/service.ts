@@ -79,7 +79,7 @@ export function createStreams({ repo, lines, vault, clock }: StreamParts): Audit
     async stopStream(scope) {
       need(scope, 'audit:export')
       await existing(scope)
-      const { cursor } = await repo.remove(scope)
+      const { cursor } = await repo.stop(scope)
       note(scope, 'audit.stream_stopped', { through: Number(cursor) })
       return { cursor: Number(cursor) }
     },

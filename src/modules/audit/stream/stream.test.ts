@@ -142,7 +142,7 @@ test('the same address goes on where it was; another one begins anew, unvouched;
   expect(await set({ url: siem.url.replace('audit', 'other'), fromNow: true })).toMatchObject({ vouched: false, cursor: (await state()).head })
   expect(await set({ url: siem.url })).toMatchObject({ cursor: 0, vouched: false })
   await house.database.unit(officer()).command((scope) => streams.stopStream(scope, {}))
-  expect(await house.at.owner('select 1 from audit.stream')).toEqual([])
+  expect(await house.at.owner('select url, credentials from audit.stream')).toEqual([{ url: 'https://stopped.invalid/', credentials: 'v1|stopped' }])
   const again = house.database.unit(officer()).command((scope) => streams.stopStream(scope, {}))
   await expect(again).rejects.toMatchObject({ code: 'NO_AUDIT_STREAM' })
 })
