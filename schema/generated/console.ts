@@ -311,8 +311,8 @@ export type Relation =
   | 'THERAPIST';
 
 export type RequestOffboardingInput = {
-  /** A current code of your authenticator. */
-  code: Scalars['String']['input'];
+  /** A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up. */
+  code?: InputMaybe<Scalars['String']['input']>;
   /** A public X25519 key in PEM: the last export is sealed to it. Keep the private one. */
   exportKey: Scalars['String']['input'];
   /** At most 500 characters. */

@@ -36,7 +36,7 @@ export const factorNeeded = fault(
   'FACTOR_NEEDED',
   'This needs a current code of your authenticator, or that you prove yourself anew at your organisation\'s sign-in page, at most five minutes before.',
 )
-export const proofNeeded = fault('denied', 'PROOF_NEEDED', 'Give your password or a current code to replace your authenticator.')
+export const proofNeeded = fault('denied', 'PROOF_NEEDED', 'Give your password or a current code. An authenticator is replaced, and enrolled under single sign-on, with proof alone.')
 export const tokenPermissionRefused = fault<{ permissions: readonly string[] }>(
   'denied',
   'TOKEN_PERMISSION_REFUSED',

@@ -62,6 +62,15 @@ describe('enrolling', () => {
     await expect(confirm(other, codeNow(secret))).rejects.toMatchObject({ code: 'SEALED_VALUE_UNREADABLE' })
   })
 
+  it('in a session of single sign-on takes proof of the account, which may be older than the provider', async () => {
+    const by = await cedar.add('clinician')
+    if (by.caller.actor.kind !== 'member') throw new Error('not a member')
+    const signedOn: Person = { ...by, caller: { ...by.caller, actor: { ...by.caller.actor, via: 'saml' } } }
+    expect(await codeOf(enrol(signedOn))).toBe('PROOF_NEEDED')
+    expect(await device(by)).toBeNull()
+    expect(await codeOf(enrol(signedOn, { password }))).toBe('done')
+  })
+
   it('again replaces what was not confirmed', async () => {
     const by = await cedar.add('clinician')
     const first = await enrol(by)

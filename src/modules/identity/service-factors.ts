@@ -106,6 +106,8 @@ export function createFactorService(
       const { identityId, email } = person
       const secret = newTotpSecret()
       const mayReplace = password !== undefined || code !== undefined
+      // The identity may be older than the provider that signed this session in: its factor is not the provider's to choose.
+      if (!mayReplace && scope.actor.kind === 'member' && scope.actor.via === 'saml') throw proofNeeded()
       const store = async (inside: Scope) => {
         const { sealed } = await vault.sealSecrets(inside, { items: [{ ...totpSecretPlace(inside.tenantId, identityId), value: secret }] })
         const { legalName } = await tenancy.front(inside, {})

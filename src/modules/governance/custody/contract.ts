@@ -42,7 +42,8 @@ export const holdBases = ['LITIGATION', 'INVESTIGATION', 'REGULATOR'] as const
 export const offboardingStates = ['WAITING', 'CLOSED', 'EXPORTED', 'SHREDDING', 'SWEPT', 'DONE', 'CANCELLED'] as const
 
 const moment = z.iso.datetime()
-const code = z.string().min(1).max(64)
+/** Of the caller's authenticator; without it a fresh step-up sign-in is used up. */
+const code = z.string().min(1).max(64).optional()
 
 export const offboardingView = z.object({
   id: uuid,
@@ -76,7 +77,7 @@ export const custodyMethods = {
   /** Lifts a hold; repeating it changes nothing. As placeHold. @throws NOT_FOUND */
   liftHold: { input: z.object({ id: uuid }), output: z.object({ id: uuid }) },
   /**
-   * Asks for the tenant to leave. Needs `tenant:update`, a current code of the caller's authenticator, and never a program. `exportKey`: a
+   * Asks for the tenant to leave. Needs `tenant:update`, a fresh second factor, and never a program. `exportKey`: a
    * public X25519 key, PEM. Commits by itself.
    * @throws OFFBOARDING_OPEN, EXPORT_KEY_REFUSED, CODE_REFUSED, TOTP_NOT_ENROLLED, TOO_MANY_REQUESTS
    */
@@ -102,7 +103,7 @@ export const custodyMethods = {
     output: offboardingView,
   },
   /**
-   * Has the tenant's data keys wrapped by a key of its own at the KMS. Needs `tenant:update` and a fresh code. Commits by itself.
+   * Has the tenant's data keys wrapped by a key of its own at the KMS. Needs `tenant:update` and a fresh second factor. Commits by itself.
    * @throws KEYS_UNAVAILABLE, CODE_REFUSED, TOTP_NOT_ENROLLED, TOO_MANY_REQUESTS
    */
   useOwnKey: { input: z.object({ keyId: z.string().trim().min(1).max(2_048), code }), output: keyStatus },

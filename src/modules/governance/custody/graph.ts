@@ -4,6 +4,7 @@ import { need } from '../../../platform/authorise.ts'
 import type { Builder } from '../../../platform/graphql/builder.ts'
 import { inCommand, mayFail } from '../../../platform/graphql/command.ts'
 import { encodeGlobalId } from '../../../platform/graphql/global-id.ts'
+import { withoutNulls } from '../../../platform/graphql/input.ts'
 import { idArgument } from '../../../platform/graphql/id-argument.ts'
 import type { VaultGraph } from '../../vault/graph.ts'
 import { holdBases, offboardingStates, type Custody, type OffboardingView } from './contract.ts'
@@ -124,7 +125,7 @@ export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { cont
     fields: (t) => ({
       reason: t.string({ required: true, description: 'At most 500 characters.' }),
       exportKey: t.string({ required: true, description: 'A public X25519 key in PEM: the last export is sealed to it. Keep the private one.' }),
-      code: t.string({ required: true, description: 'A current code of your authenticator.' }),
+      code: t.string({ description: 'A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up.' }),
     }),
   })
   builder.mutationField('requestOffboarding', (t) =>
@@ -136,7 +137,7 @@ export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { cont
       errors: mayFail,
       args: { input: t.arg({ type: RequestInput, required: true }) },
       resolve: async (_, { input }, { scope }) => {
-        await custody.askOffboarding(scope, input)
+        await custody.askOffboarding(scope, withoutNulls(input))
         return (await current(scope))!
       },
     }),
@@ -163,9 +164,9 @@ export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { cont
       errors: mayFail,
       args: {
         kmsKey: t.arg.string({ required: true, description: 'Id or ARN. The building\'s own puts the tenant back on that one.' }),
-        code: t.arg.string({ required: true, description: 'A current code of your authenticator.' }),
+        code: t.arg.string({ description: 'A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up.' }),
       },
-      resolve: (_, { kmsKey, code }, { scope }) => custody.useOwnKey(scope, { keyId: kmsKey, code }),
+      resolve: (_, { kmsKey, code }, { scope }) => custody.useOwnKey(scope, { keyId: kmsKey, ...(code ? { code } : {}) }),
     }),
   )
 }

@@ -57,9 +57,9 @@ function checkedKey(pem: string): string {
 
 export function createCustody({ repo, identity, vault, clock, waitHours }: CustodyParts): Custody {
   /** Runs `work` where the second factor was taken; a refusal commits, so that the try stays counted. */
-  const withFactor = async <T>(scope: Scope, code: string, what: string, work: (inside: Scope) => Promise<T>): Promise<T> => {
+  const withFactor = async <T>(scope: Scope, code: string | undefined, what: string, work: (inside: Scope) => Promise<T>): Promise<T> => {
     const ending = await repo.inAuthCommand(scope, async (inside) => {
-      const { outcome } = await identity.useFactor(inside, { code })
+      const { outcome } = await identity.useFactor(inside, code === undefined ? {} : { code })
       inside.unit.record({
         action: 'factor.asked',
         resource: 'Tenant',
