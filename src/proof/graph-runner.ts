@@ -110,8 +110,9 @@ export class GraphRunner {
       const variables = argumentsOf(target.field, supplied, chosen)
       // What the rightful owner changes is nobody's loss; only a stranger's run is watched.
       const watched = target.kind === 'mutation' && caller.tenantId !== this.victim.tenant.plot.tenantId
-      // Every run is undone: what the victim's rows were before the first one, they are before each.
-      const before = watched ? await (this.#planted ??= this.victim.fingerprint()) : ''
+      // Every run is undone: what the victim's rows were before the first one, they are before each, but for a secret just made there.
+      const planted = suppliedTo ? this.victim.fingerprint() : (this.#planted ??= this.victim.fingerprint())
+      const before = watched ? await planted : ''
       const unit = this.#database.unit(caller)
       const contextValue = createContext({ unit, plane: target.plane, locale: 'en', answer: { setCookie: () => {} } })
       const result = await unit
