@@ -196,12 +196,23 @@ function withoutQuote(error: GraphQLError): GraphQLError {
   return new GraphQLError(error.message, { extensions: { ...extensions, http: { status: 400 } } })
 }
 
-/** graphql-js quotes the value that it refuses, and whoever collects errors would keep health data: the place says enough. */
+/** What graphql-js says at the end of a refused variable that names the schema and nothing of the value. */
+const harmlessReasons = [
+  'Field "\\w{1,100}" is not defined by type "\\w+"',
+  'Field "\\w+" of required type "[\\w![\\]]+" was not provided',
+  'Expected non-nullable type "[\\w![\\]]+" not to be null',
+  'Expected type "\\w+" to be an object',
+  'Expected type "\\w+"\\. A DateTime is RFC 3339 text with an offset',
+]
+const harmlessReason = new RegExp(`; ((?:${harmlessReasons.join('|')})\\.)(?: Did you mean [^;]*)?$`)
+
+/** graphql-js quotes the value that it refuses, and whoever collects errors would keep health data: the place and a reason say enough. */
 function withoutValue(message: string): string {
-  const variable = /^Variable "\$\w+" got invalid value /.exec(message)
-  if (variable === null) return message.replace(/( cannot represent [\w -]*value): [^]*$/, '$1.')
-  const [place = ''] = [...message.matchAll(/ at "[\w.[\]]+";/g)].at(-1) ?? []
-  return `${variable[0].replace('got invalid value ', 'got an invalid value')}${place.slice(0, -1)}.`
+  const variable = /^Variable "\$(\w+)" got invalid value /.exec(message)?.[1]
+  if (variable === undefined) return message.replace(/( cannot represent [\w -]*value): [^]*$/, '$1.')
+  const [place = ''] = [...message.matchAll(new RegExp(` at "${variable}[\\w.[\\]]*";`, 'g'))].at(-1) ?? []
+  const reason = harmlessReason.exec(message)?.[1]
+  return `Variable "$${variable}" got an invalid value${place.slice(0, -1)}${reason === undefined ? '.' : `; ${reason}`}`
 }
 
 /** Complaints about a document do not pass the mask. */

@@ -128,7 +128,7 @@ export function createLog({ level, destination }: { readonly level: LogLevel; re
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  const logger = pino(options, destination ?? gathered(pino.destination(1)))
+  const logger = pino(options, destination ?? gathered(pino.destination({ dest: 1, sync: true })))
   const write =
     (at: Exclude<LogLevel, 'silent'>): Write =>
     (name, record = {}) => {

@@ -78,7 +78,7 @@ export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { cont
       errors: mayFail,
       args: { input: t.arg({ type: PlaceInput, required: true }) },
       resolve: async (query, _, { input: { recipientId, basis, reference } }, context) => {
-        const wanted = { recipientId: recipientId ? idArgument('CareRecipient', recipientId) : null, basis, reference }
+        const wanted = { recipientId: recipientId === null || recipientId === undefined ? null : idArgument('CareRecipient', recipientId), basis, reference }
         const { id } = await inCommand(context, 'placeLegalHold', (scope) => custody.placeHold(scope, wanted))
         return repo.graphHold(context.scope, query, id)
       },
