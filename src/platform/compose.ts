@@ -12,6 +12,10 @@ export interface Composed {
   readonly modules: readonly AnyModule[]
   /** What each module built, by its name. */
   readonly made: Readonly<Record<string, Built>>
+  /**
+   * Drawn when first asked for: a command that serves no GraphQL does without them.
+   * @throws when a field is unmarked, or a declared permission guards nothing
+   */
   readonly schemas: Schemas
   readonly routes: readonly Route[]
   /** Runs every module's `boot`, in order. */
@@ -33,28 +37,32 @@ export interface ComposeOptions {
 const pick = (from: Readonly<Record<string, unknown>>, names: readonly string[]): never =>
   Object.fromEntries(names.map((name) => [name, from[name]])) as never
 
-/** @throws when modules need each other in a circle, a field is unmarked, or a declared permission guards nothing. */
+/** @throws when modules need each other in a circle. */
 export function compose({ modules, services, database, planesOf }: ComposeOptions): Composed {
   const ordered = inOrder(modules)
   assertDeclared(ordered)
   const disclosures = disclosuresOf(ordered)
   const made: Record<string, Built> = {}
   const contracts: Record<string, unknown> = {}
-  const graphs: Record<string, unknown> = {}
   const routes: Route[] = []
-  const builder = createBuilder({ planesOf })
   for (const module of ordered) {
     const platform = platformFor(module, services, disclosures)
     const needs = pick(contracts, module.needs)
     const built = module.build(platform, needs)
     made[module.name] = built
     contracts[module.name] = built.contract
-    graphs[module.name] = module.graph?.(builder, pick(graphs, module.needs), built)
     routes.push(...(module.routes?.(platform, built, needs) ?? []))
   }
-  const schemas = buildSchemas(builder)
-  const gap = permissionGap(ordered, schemas.guarded)
-  if (gap.length > 0) throw new Error(gap.join(' '))
+  const draw = (): Schemas => {
+    const graphs: Record<string, unknown> = {}
+    const builder = createBuilder({ planesOf })
+    for (const { name, needs, graph } of ordered) graphs[name] = graph?.(builder, pick(graphs, needs), made[name]!)
+    const schemas = buildSchemas(builder)
+    const gap = permissionGap(ordered, schemas.guarded)
+    if (gap.length > 0) throw new Error(gap.join(' '))
+    return schemas
+  }
+  let drawn: Schemas | null = null
 
   const open = () =>
     database.unit({
@@ -70,7 +78,9 @@ export function compose({ modules, services, database, planesOf }: ComposeOption
   return {
     modules: ordered,
     made,
-    schemas,
+    get schemas() {
+      return (drawn ??= draw())
+    },
     routes,
     async boot() {
       for (const module of ordered) await module.boot?.(made[module.name]!, open)
