@@ -203,6 +203,8 @@ function advance(at: number[], slots: readonly Slot[], active: readonly number[]
   return false
 }
 
+const mark = (): string => `x${randomBytes(8).toString('hex')}`
+
 /** The values of a type that are worth a try. Text is unlike any other, so that it is recognised where it should not be. */
 function valuesOf(column: Column, literals: readonly string[]): (() => unknown)[] {
   const always = (...values: unknown[]) => values.map((value) => () => value)
@@ -213,7 +215,7 @@ function valuesOf(column: Column, literals: readonly string[]): (() => unknown)[
     case 'varchar':
     case 'bpchar':
     case 'citext':
-      return [() => `x${randomBytes(8).toString('hex')}`, ...literals.map((word) => () => word), () => `x${randomBytes(2).toString('hex')}`]
+      return [mark, ...literals.map((word) => () => (/\W$/.test(word) ? word + mark() : word)), () => `x${randomBytes(2).toString('hex')}`]
     case 'bool':
       return always(false, true)
     case 'timestamptz':

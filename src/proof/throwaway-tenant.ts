@@ -235,7 +235,8 @@ function marksOf(rows: readonly Row[], ids: ReadonlyMap<string, readonly string[
   const marks = new Map<string, string>()
   for (const row of rows) {
     for (const value of Object.values(row)) {
-      if (typeof value === 'string' && /^x[0-9a-f]{16}$|^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(value)) marks.set(value, value)
+      const mark = typeof value === 'string' && /(?:^|\W)(x[0-9a-f]{16})$|^([0-9a-f]{8}-[0-9a-f-]{27})$/.exec(value)
+      if (mark) marks.set((mark[1] ?? mark[2])!, (mark[1] ?? mark[2])!)
     }
   }
   for (const [model, some] of ids) {
