@@ -175,8 +175,8 @@ test('a tenant is exported for its own key, and comes back only where none of it
   const restore = ['tenant', 'restore', '--from', paths.out, '--private-key']
   const refused = await run(environment, [...restore, paths.private])
   expect([refused.code, refused.document['error'].message]).toEqual([1, expect.stringContaining('Rows of this tenant exist')])
-  const rows = (exported['tables'] as { table: string; rows: number }[]).filter((one) => one.rows > 0)
-  const erased = rows.map(({ table }) => `delete from ${table} where tenant_id = '${id}';`).join(' ')
+  // Of every table: the server beside us has sealed lines since that were not yet sealed when they were exported.
+  const erased = (exported['tables'] as { table: string }[]).map(({ table }) => `delete from ${table} where tenant_id = '${id}';`).join(' ')
   await owner(`set session_replication_role = 'replica'; ${erased} delete from audit.event where tenant_id = '${id}'`)
   const restored = await done(environment, [...restore, paths.private])
   expect(restored).toEqual({ tenantId: id, slug: 'yew', tables: exported['tables'] })
