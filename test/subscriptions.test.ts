@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '../src/kernel/id.ts'
 import type { Care } from '../src/modules/care/contract.ts'
+import { createLog } from '../src/platform/http/log.ts'
 import { freshHouse, type Asking, type TestHouse, type TestTenant } from './kit/house.ts'
 import { subscribe, type Stream } from './kit/stream.ts'
 import { everything, gid, planter, rawId, type Person } from './matrix/world.ts'
@@ -149,13 +150,18 @@ test('nobody subscribes without a sign-in, without the permission, to two things
   expect(plain.status).toBe(406)
 })
 
-test('a server that stops completes its streams, so that clients go elsewhere at once', async () => {
-  const leaving = await freshHouse()
+test('a client that goes away is no failure; a server that stops completes its streams, so that clients go elsewhere at once', async () => {
+  const lines: string[] = []
+  const leaving = await freshHouse({}, createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } }))
   const tenant = await leaving.tenant()
   const bearer = await leaving.signIn(tenant, 'caregiver')
   const stream = await subscribe<Viewer>(leaving, { plane: 'courier', bearer }, 'subscription { viewerChanges { email } }')
   expect((await stream.next())!.data!.viewerChanges.email).toBe(tenant.member.caregiver.email)
+  const gone = await subscribe<Viewer>(leaving, { plane: 'courier', bearer }, 'subscription { viewerChanges { email } }')
+  await gone.next()
+  gone.leave()
   const closed = leaving.close()
   expect(await stream.next()).toBeNull()
   await closed
+  expect(lines).toEqual([])
 })

@@ -126,8 +126,11 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
         for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
         if (cookies.length > 0) response.setHeader('set-cookie', cookies)
         response.statusCode = answer.status
-        if (answer.body) await pipeline(answer.body as AsyncIterable<Uint8Array>, response)
-        else response.end()
+        if (!answer.body) return void response.end()
+        await pipeline(answer.body as AsyncIterable<Uint8Array>, response).catch((error: unknown) => {
+          // Whoever closes the tab of a stream breaks it off, and nothing is wrong.
+          if (!http.signal.aborted) throw error
+        })
       })
     },
   }
