@@ -78,7 +78,7 @@ export class Database {
 
   /** One statement of a directory's on its write login, confirmed in the same round trip; null when that failed, and nothing changed. */
   async addConfirmed<Row extends object>(add: ConfirmedAdd): Promise<readonly Row[] | null> {
-    const rows = await addConfirmed<Row>(sendOver(this.#pool(loginsFor(add.caller).writeLogin)), add)
+    const rows = await this.#begun(() => addConfirmed<Row>(sendOver(this.#pool(loginsFor(add.caller).writeLogin)), add))
     this.#written()
     return rows
   }
