@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Scim } from '../../src/modules/federation/scim/contract.ts'
 import type { buildSaml } from '../../src/modules/federation/saml/index.ts'
 import { samlCommands } from '../../src/operator/commands-saml.ts'
@@ -14,7 +14,7 @@ import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
 import type { TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { Browser, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
-import { groupBody, userBody } from '../kit/scim.ts'
+import { groupBody, patchBody, userBody } from '../kit/scim.ts'
 
 let house: SamlHouse
 let tenant: TestTenant
@@ -125,6 +125,8 @@ describe('a directory that is named', () => {
   const urn = 'oid'
   let connectionId: string
   let directoryId: string
+  let nurses: string
+  let directory: (method: string, path: string, body: unknown) => Promise<Record<string, unknown>>
   /** SCIM brings people in two groups, whose rules an administrator with a second factor has written. */
   beforeAll(async () => {
     connectionId = await house.connect(tenant, idp, { jitRole: 'caregiver', name: 'Directory' })
@@ -148,18 +150,20 @@ describe('a directory that is named', () => {
         }),
       authLogin,
     )
-    const post = async (path: string, body: unknown) => {
+    directory = async (method, path, body) => {
       const answer = await fetch(`${house.url}/scim/v2${path}`, {
-        method: 'POST',
+        method,
         headers: { authorization: `Bearer ${made.token}`, 'content-type': 'application/scim+json' },
-        body: JSON.stringify(body),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
-      if (answer.status !== 201) throw new Error(await answer.text())
-      return ((await answer.json()) as { id: string }).id
+      const text = await answer.text()
+      if (!answer.ok) throw new Error(text)
+      return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
     }
+    const post = async (path: string, body: unknown) => String((await directory('POST', path, body))['id'])
     const noor = await post('/Users', userBody('noor@hospital.example', { externalId: 'object-noor' }))
     const head = await post('/Users', userBody('head@hospital.example', { externalId: 'object-head' }))
-    await post('/Groups', groupBody('Nurses', [noor]))
+    nurses = await post('/Groups', groupBody('Nurses', [noor]))
     await post('/Groups', groupBody('Heads', [head]))
   })
   const naming = (input: Record<string, unknown>) =>
@@ -190,6 +194,32 @@ describe('a directory that is named', () => {
     expect(await enter('noor@hospital.example', 'object-of-another')).toBe('NOT_LINKED')
     const links = await house.at.owner('select source::text from identity.directory_link where tenant_id = $1 and external_id = $2', [tenant.id, 'object-of-another'])
     expect(links).toEqual([])
+  })
+
+  test('lets in at once whom it has made, with no step of anybody between, and shuts her out by its next word', async () => {
+    const theirs = await startIdp()
+    onTestFinished(() => theirs.close())
+    const id = await house.connect(tenant, theirs, { name: 'No newcomers' })
+    const naming = { idAttribute: urn, directoryId: encodeGlobalId('ScimConnection', directoryId) }
+    const [{ version: read }] = (await house.at.owner('select version from saml.connection where id = $1', [id])) as [{ version: number }]
+    await change('changeSsoConnection(connectionId: $id, input: $input) { ... on SsoConnection { id } ... on Fault { code } }', {
+      id: gid(id),
+      input: { ...naming, version: read },
+    }, '($id: ID!, $input: ChangeSsoConnectionInput!)')
+    const signIn = async () => {
+      theirs.person = { nameId: 'salma@hospital.example', attributes: { [urn]: ['object-salma'], mail: ['salma@hospital.example'] } }
+      const { browser, page } = await house.signInAt(tenant, `?connection=${id}`)
+      return { browser, is: page.status === 303 ? await house.session(browser) : await house.reasonOn(tenant, page) }
+    }
+    expect((await signIn()).is).toBe('NO_MEMBERSHIP')
+    // A directory makes somebody in these two requests, one after the other.
+    const salma = (await directory('POST', '/Users', userBody('salma@hospital.example', { externalId: 'object-salma' })))['id'] as string
+    await directory('PATCH', `/Groups/${nurses}`, patchBody({ op: 'Add', path: 'members', value: [{ value: salma }] }))
+    const { browser, is } = await signIn()
+    expect(is).toMatchObject({ email: 'salma@hospital.example', role: 'clinician', plane: 'clinician', via: 'saml' })
+    await directory('PATCH', `/Users/${salma}`, patchBody({ op: 'Replace', path: 'active', value: 'False' }))
+    expect(await house.session(browser)).toMatchObject({ error: { code: 'UNAUTHENTICATED' } })
+    expect((await signIn()).is).toBe('MEMBER_INACTIVE')
   })
 
   test('brings its administrators only when an administrator with a second factor has named it', async () => {

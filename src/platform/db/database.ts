@@ -2,6 +2,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Caller } from '../../kernel/scope.ts'
 import { readConfirmed, type ConfirmedRead } from './confirm.ts'
+import { addConfirmed, sendOver, type ConfirmedAdd } from './confirmed-add.ts'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Gate } from './gate.ts'
@@ -73,6 +74,13 @@ export class Database {
   /** One read on the caller's read login, its asker confirmed in the same round trip; null when that failed. */
   readConfirmed(read: ConfirmedRead): Promise<string | null> {
     return readConfirmed(this.#lane(loginsFor(read.caller).readLogin), read)
+  }
+
+  /** One statement of a directory's on its write login, confirmed in the same round trip; null when that failed, and nothing changed. */
+  async addConfirmed<Row extends object>(add: ConfirmedAdd): Promise<readonly Row[] | null> {
+    const rows = await this.#begun(() => addConfirmed<Row>(sendOver(this.#pool(loginsFor(add.caller).writeLogin)), add))
+    this.#written()
+    return rows
   }
 
   /** What the generated client knows of tables and columns. */
