@@ -43,6 +43,8 @@ export class Database {
   readonly #lanes = new Map<Login, ReadLane>()
   readonly #pools = new Map<Login, WritePool>()
   readonly gate: Gate
+  /** Every unit of work that has begun and not ended. */
+  readonly #open = new Set<Promise<unknown>>()
   #written: () => void = () => {}
   #unheard: ReadonlySet<string> = new Set()
 
@@ -88,9 +90,7 @@ export class Database {
     },
     add: async (unit, login, statement) => {
       const { caller, signal } = unit
-      await addAtOnce(this.#pool(login), settingsOf(caller), statement, signal).catch((error: unknown) => {
-        throw faultOf(error)
-      })
+      await this.#begun(() => addAtOnce(this.#pool(login), settingsOf(caller), statement, signal))
       this.#written()
     },
     unheard: () => this.#unheard,
@@ -107,11 +107,21 @@ export class Database {
   }
 
   #start<T>(operation: Operation, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return startingWith(operation, () =>
-      this.#prisma.$transaction(work, { timeout: transactionTimeoutMs, maxWait: connectTimeoutMs }),
-    ).catch((error: unknown) => {
+    return this.#begun(() =>
+      startingWith(operation, () => this.#prisma.$transaction(work, { timeout: transactionTimeoutMs, maxWait: connectTimeoutMs })),
+    )
+  }
+
+  async #begun<T>(begin: () => Promise<T>): Promise<T> {
+    const work = begin()
+    this.#open.add(work)
+    try {
+      return await work
+    } catch (error) {
       throw faultOf(error)
-    })
+    } finally {
+      this.#open.delete(work)
+    }
   }
 
   #lane(login: Login): ReadLane {
@@ -150,7 +160,10 @@ export class Database {
     return urlFor(login, this.#options.url, this.#options.loginSecret)
   }
 
+  /** Lets what has begun come to its end (it has a time limit) and closes every connection. */
   async close(): Promise<void> {
+    // Disconnecting under an open transaction would leave its connection checked out, and the pool waiting for it.
+    while (this.#open.size > 0) await Promise.allSettled(this.#open)
     await this.#prisma.$disconnect()
     await Promise.all([...this.#lanes.values(), ...this.#pools.values()].map((one) => one.close()))
   }

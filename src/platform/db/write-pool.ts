@@ -33,6 +33,8 @@ export class WritePool {
     this.#statements = limits.statements
     // An idle connection that breaks is dropped by the pool; the next transaction opens another.
     this.#pool.on('error', () => {})
+    // The pool listens to idle connections only. One that breaks at work fails its statement; unheard it would end the process, too.
+    this.#pool.on('connect', (client) => client.on('error', () => {}))
   }
 
   async take(): Promise<PoolClient> {
