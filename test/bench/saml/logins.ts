@@ -10,7 +10,7 @@ import { makeProvider } from '../../kit/saml-provider.ts'
 import { freePort, maristan, startServer, temporaryDirectory } from '../../kit/server.ts'
 
 /** Where the memory is read, in logins done. */
-const marks = [0, 1_000, 5_000, 10_000, 15_000, 20_000]
+const marks = [0, 250, 500, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 15_000, 20_000]
 const atOnce = 8
 /** People who take turns: one person with twenty thousand sessions would be another test. */
 const people = 500
