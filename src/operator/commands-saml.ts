@@ -1,15 +1,13 @@
 /** `saml connect`, `saml attempt`, and the steps of a set-up (`commands-saml-setup.ts`). */
 import { readFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
-import { newcomerRoles } from '../modules/federation/saml/rules.ts'
+import { metadataBounds, newcomerRoles } from '../modules/federation/saml/rules.ts'
 import { createEgress } from '../platform/http/egress.ts'
 import { authLogin } from '../platform/module.ts'
 import { samlOf, samlSetupCommands } from './commands-saml-setup.ts'
 import { withHouse } from './open.ts'
 import { operatorCaller, tenantIdOf } from './operator-scope.ts'
 import type { Terminal } from './terminal.ts'
-
-const metadataBounds = { maxBytes: 512 * 1024, timeoutMs: 10_000 } as const
 
 /** The document at an address, or in a file. The operator vouches for the address, whatever kind it is. */
 async function metadataAt(place: string): Promise<{ xml: string; metadataUrl: string | null }> {

@@ -2,10 +2,14 @@
 import { mkdirSync } from 'node:fs'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Scim } from '../../src/modules/federation/scim/contract.ts'
 import { buildSaml } from '../../src/modules/federation/saml/index.ts'
+import { operatorCaller } from '../../src/operator/operator-scope.ts'
+import { authLogin } from '../../src/platform/module.ts'
 import type { TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { metadataOf, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
+import { groupBody, userBody } from '../kit/scim.ts'
 
 let house: SamlHouse
 let tenant: TestTenant
@@ -21,6 +25,7 @@ beforeAll(async () => {
   tenant = await house.tenant()
   idp = await startIdp()
   bearer = await house.signIn(tenant, 'tenant_admin')
+  await bringByScim()
   // Debian's browser: its absence fails here.
   chrome = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] })
 }, 120_000)
@@ -29,6 +34,22 @@ afterAll(async () => {
   await idp.close()
   await house.close()
 })
+
+/** A directory of the hospital that has brought one nurse, known by her object id. */
+let directoryId: string
+async function bringByScim(): Promise<void> {
+  const scim = house.composed.made['scim']!.contract as Scim
+  const made = await house.database.unit(operatorCaller(tenant.id)).command((scope) => scim.operatorCreateToken(scope, { connection: 'Directory', name: 'test' }))
+  directoryId = made.connectionId
+  const rules = [{ match: 'DISPLAY_NAME' as const, value: 'Nurses', role: 'clinician' as const }]
+  await house.database.unit(tenant.member.tenant_admin.caller).command((scope) => scim.setRules(scope, { connectionId: directoryId, rules }), authLogin)
+  const post = async (path: string, body: unknown) => {
+    const headers = { authorization: `Bearer ${made.token}`, 'content-type': 'application/scim+json' }
+    const answer = await fetch(`${house.url}/scim/v2${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    return ((await answer.json()) as { id: string }).id
+  }
+  await post('/Groups', groupBody('Nurses', [await post('/Users', userBody('noor@directory.example', { externalId: 'object-noor' }))]))
+}
 
 async function graph<Data = Record<string, never>>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
   const reply = await house.ask<Data>({ plane: 'console', bearer }, query, variables)
@@ -49,19 +70,23 @@ async function newLink(): Promise<{ id: string; link: string }> {
 }
 
 async function fresh(locale: 'en' | 'ar'): Promise<{ context: BrowserContext; page: Page; violations: string[] }> {
-  const context = await chrome.newContext({ locale, viewport: { width: 1_000, height: 1_400 } })
+  const context = await chrome.newContext({ locale, viewport: desk })
   const page = await context.newPage()
   const violations: string[] = []
   page.on('console', (message) => void (/Content Security Policy/.test(message.text()) && violations.push(message.text())))
   return { context, page, violations }
 }
 
+const desk = { width: 1_000, height: 1_400 }
+const telephone = { width: 360, height: 740 }
+const fits = (page: Page) => page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')
 const picture = async (page: Page, name: string) => {
   const folder = process.env['PICTURES']
   if (!folder) return
   mkdirSync(folder, { recursive: true })
   await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true })
 }
+const rawId = (id: string) => Buffer.from(id, 'base64url').toString().split(':')[1]!
 const state = (page: Page) => page.locator('#state').innerText()
 /** Presses a form's button and waits for what it answers. */
 async function press(page: Page, action: string): Promise<void> {
@@ -91,7 +116,10 @@ describe.each([
     await press(page, 'metadata')
     expect(await state(page)).toBe('CONFIGURED')
     await page.locator('input[name=jit]').check()
+    await page.locator('input[name=id]').fill('oid')
+    await page.locator('select[name=directory]').selectOption(directoryId)
     await press(page, 'mapping')
+    expect([await page.locator('input[name=id]').inputValue(), await page.locator('select[name=directory]').inputValue()]).toEqual(['oid', directoryId])
     await page.locator('input[name=attribute-0]').fill('groups')
     await page.locator('input[name=value-0]').fill('ممرضات <b>7</b>')
     await page.locator('select[name=role-0]').selectOption('clinician')
@@ -112,14 +140,22 @@ describe.each([
     await press(page, 'activate')
     expect([await page.getByRole('alert').count(), await state(page)]).toEqual([1, 'CONFIGURED'])
     await picture(page, `setup-${locale}`)
+    await page.setViewportSize(telephone)
+    expect(await fits(page)).toBe(true)
+    await picture(page, `setup-telephone-${locale}`)
+    await page.setViewportSize(desk)
 
-    provider.person = { nameId: `amal@${domain}`, attributes: { groups: ['ممرضات <b>7</b>'] } }
+    provider.person = { nameId: `amal@${domain}`, attributes: { groups: ['ممرضات <b>7</b>'], oid: ['object-amal'] } }
     await page.locator('a[href*="test=1"]').click()
     await page.locator('#go').click()
     expect(await page.locator('#role').innerText()).toBe('clinician')
     expect(await page.content()).not.toContain(`amal@${domain}`)
+    await page.setViewportSize(telephone)
+    expect(await fits(page)).toBe(true)
     await picture(page, `tested-${locale}`)
+    await page.setViewportSize(desk)
     await page.locator(`a[href*="/setup"]`).click()
+    await picture(page, `setup-tested-${locale}`)
     expect(await state(page)).toBe('TESTED')
     await press(page, 'activate')
     expect(await state(page)).toBe('ACTIVE')
@@ -128,6 +164,10 @@ describe.each([
 
     const { browser } = await house.signInAt(tenant, `?email=x@${domain}`)
     expect(await house.session(browser)).toMatchObject({ role: 'clinician', via: 'saml' })
+    // Whom the directory brought is known by her id, whatever her address.
+    provider.person = { nameId: `married@${domain}`, attributes: { oid: ['object-noor'] } }
+    const known = await house.signInAt(tenant, `?email=x@${domain}`)
+    expect(await house.session(known.browser)).toMatchObject({ email: 'noor@directory.example', role: 'clinician' })
     if (provider !== idp) await provider.close()
   })
 })
@@ -141,13 +181,18 @@ describe.each([
     const clinic = await house.tenant()
     await house.connect(clinic, one, { name: 'مستشفى الزيتونة والأرز التخصصي للقلب', jitRole: 'clinician' })
     await house.connect(clinic, other, { name: 'Cedar' })
-    const context = await chrome.newContext({ locale, viewport: { width: 390, height: 800 } })
+    const context = await chrome.newContext({ locale, viewport: telephone })
     const page = await context.newPage()
     const looksRight = async (name: string) => {
       await picture(page, `${name}-${locale}`)
       expect([name, await page.locator('html').getAttribute('dir')]).toEqual([name, direction])
-      expect([name, await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')]).toEqual([name, true])
+      expect([name, await fits(page)]).toEqual([name, true])
     }
+    const { link } = await newLink()
+    await page.goto(link)
+    await looksRight('begin')
+    await page.goto(`${house.url}/saml/${tenant.slug}/setup`)
+    await looksRight('dead')
     await page.goto(`${house.url}/saml/${clinic.slug}/login?plane=clinician`)
     await looksRight('ask')
     await page.goto(`${house.url}/saml/${clinic.slug}/recover`)
@@ -204,6 +249,25 @@ describe('a setup link', () => {
     await first.page.goto(`${house.url}/saml/${tenant.slug}/setup`)
     expect(await state(first.page)).toBe('DRAFT')
     await Promise.all([first.context.close(), second.context.close()])
+  })
+
+  test('opens nothing after its time, nor does the browser that opened it in time', { timeout: 60_000 }, async () => {
+    const [late, used] = [await newLink(), await newLink()]
+    const { context, page } = await fresh('en')
+    const end = (id: string) => house.at.owner(`update saml.setup set expires_at = now() - interval '1 second' where connection_id = $1`, [rawId(id)])
+    await end(late.id)
+    await page.goto(late.link)
+    const opened = page.waitForResponse((response) => response.request().method() === 'POST')
+    await press(page, 'open')
+    expect([(await opened).status(), await context.cookies()]).toEqual([403, []])
+    await page.goto(used.link)
+    await press(page, 'open')
+    expect(await state(page)).toBe('DRAFT')
+    const [{ days }] = (await house.at.owner(`select extract(day from expires_at - now())::int as days from saml.setup where connection_id = $1`, [rawId(used.id)])) as [{ days: number }]
+    expect(days).toBe(13)
+    await end(used.id)
+    expect((await page.reload())?.status()).toBe(403)
+    await context.close()
   })
 
   test('never makes anybody an administrator, and is not worked by another site', { timeout: 60_000 }, async () => {

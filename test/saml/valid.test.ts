@@ -13,6 +13,11 @@ function identityOf(input: ResponseInput): VerifiedAssertion {
   return verdict.assertion
 }
 
+test('the shapes are at least twelve, each by a name of its own', () => {
+  expect(new Set(valid.map(([name]) => name)).size).toBe(valid.length)
+  expect(valid.length).toBeGreaterThanOrEqual(12)
+})
+
 test.each(valid.map(([name, xml, other = {}]) => [name, xml, other] as const))('%s is taken', (_, xml, other) => {
   const identity = identityOf(asking(xml(), other))
   expect(identity).toMatchObject({ issuer: hospital.entityId, nameId: person })

@@ -26,13 +26,13 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 }
 
 const style = `
-:root { color-scheme: light dark; --line: #8888; --accent: #0b5c8a; }
+:root { color-scheme: light dark; --line: #8888; --accent: #0b5c8a; --ring: light-dark(#0b5c8a, #8cc8ee); }
 body { font: 1rem/1.6 system-ui, 'Segoe UI', 'Noto Sans Arabic', Tahoma, sans-serif; margin: 0; }
 main { max-width: 46rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-block: 0 .5rem; }
 section { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin-block: 1rem; }
 label { display: block; margin-block: .6rem; font-weight: 600; }
-input, select, textarea { font: inherit; box-sizing: border-box; inline-size: 100%; padding: .45rem; margin-block-start: .2rem; }
+input, select, textarea { font: inherit; font-weight: 400; box-sizing: border-box; inline-size: 100%; padding: .45rem; margin-block-start: .2rem; }
 input[type=checkbox] { inline-size: auto; margin-inline-end: .5rem; }
 textarea { min-block-size: 7rem; }
 [hidden] { display: none; }
@@ -44,7 +44,10 @@ table { border-collapse: collapse; inline-size: 100%; } th, td { text-align: sta
 .note { border-inline-start: .3rem solid var(--accent); padding-inline-start: .8rem; }
 .facts th { min-inline-size: 12rem; }
 .number { display: block; }
-:focus-visible { outline: .2rem solid var(--accent); outline-offset: .15rem; }
+@media (max-width: 36rem) { main { padding: 1rem; } .stack thead { display: none; } .stack tr { display: block; margin-block-end: 1rem; }
+  .stack :is(th, td) { display: block; border: 0; } .stack tr > :last-child { border-block-end: 1px solid var(--line); }
+  .stack [data-label]::before { content: attr(data-label); display: block; font-size: .9rem; } }
+:focus-visible { outline: .2rem solid var(--ring); outline-offset: .15rem; }
 nav { text-align: end; }
 `
 const hashSource = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`

@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- saml`: our guard against @node-saml/node-saml, each verifying the same response again and again. Both answer the
- * same identity before they are timed; then short rounds of each in turn. The memory of 20,000 verifications stands in `tables`.
+ * same identity before they are timed; then short rounds of each in turn. The memory over 20,000 verifications, and over 20,000 whole logins
+ * of a server beside it, stand in `tables`. SAML_LOGINS=<count> makes fewer of the latter.
  */
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -11,11 +12,14 @@ import { interleave, type Side } from '../kit/interleave.ts'
 import { installPeers } from '../kit/peers.ts'
 import type { Measured } from '../kit/report.ts'
 import { layCases, type Case } from './ground.ts'
+import { wholeLogins } from './logins.ts'
 
 const rounds = 9
 const roundMs = 400
 const memoryVerifications = 20_000
 const memorySteps = 10
+const logins = Number(process.env['SAML_LOGINS'] ?? 20_000)
+const loginsMs = 30 * 60_000
 
 /** What we use of the peer. */
 interface Peer {
@@ -112,6 +116,9 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
     ratio[`${one.name}/node-saml`] = Number((a.median / b.median).toFixed(2))
   }
   say(`Memory over ${memoryVerifications} verifications.`)
+  const memory = memoryOver(layCases(new Date())[0]!)
+  say(`${logins} whole logins, at most half an hour.`)
+  const wholeLogin = await wholeLogins(logins, loginsMs)
   return {
     ours,
     peers: { 'node-saml': theirs },
@@ -122,6 +129,6 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
         ' status, issuer, destination, recipient, audience, request, times.',
       'node-saml': 'Signature, status, issuer, audience, request, times with 60 s of skew, age.',
     },
-    tables: { memory: memoryOver(layCases(new Date())[0]!) },
+    tables: { memory, wholeLogin },
   }
 }

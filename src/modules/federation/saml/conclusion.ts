@@ -2,6 +2,7 @@
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { admit, shownOf, subjectOf, type Subject } from './admission.ts'
+import { skewMs } from './guard/clock.ts'
 import type { VerifiedAssertion } from './guard/verdict.ts'
 import { addressesOf, bindingName, cookieOf, type Parts } from './parts.ts'
 import type { AttemptReason } from './reasons.ts'
@@ -11,9 +12,6 @@ import { signingStates } from './rules.ts'
 import type { Standing } from './standing.ts'
 
 export type Purpose = 'LOGIN' | 'TEST' | 'STEP_UP'
-
-/** Clocks may disagree by so much (the guard's skew). */
-export const skewMs = 60_000
 
 export interface Refusal {
   readonly connectionId: string | null

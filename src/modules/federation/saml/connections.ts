@@ -8,22 +8,18 @@ import type { Scope } from '../../../kernel/scope.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
 import { randomToken } from '../../../platform/crypto/hash.ts'
 import { domainNotProven, enforcementTooSoon, entityTaken, metadataRefused, roleNeedsAdmin } from './contract.ts'
-import type { administrationMethods } from './contract-administration.ts'
 import { reasonSentence } from './reasons.ts'
-import type { ServiceOf } from '../../../platform/contract.ts'
 import type { IdpMetadata, MetadataCertificate } from './guard/verdict.ts'
 import { hashOf, type Parts } from './parts.ts'
 import type { Connection, ConnectionChange } from './repo.ts'
-import { privilegedRoles, type MappableRole } from './rules.ts'
+import { metadataBounds, privilegedRoles, type MappableRole } from './rules.ts'
 import type { Standing } from './standing.ts'
 
-type Methods = ServiceOf<typeof administrationMethods>
 type Settings = Partial<Pick<ConnectionChange, 'name' | 'vendor' | 'allowUnsolicited' | 'jitAllowed' | 'jitRole' | 'emailAttribute' | 'idAttribute'>> & { directoryId?: string | null }
 
 /** An administrator of the tenant, its IT by a setup link, or the operator. */
 export type Authority = 'ADMIN' | 'SETUP' | 'OPERATOR'
 
-export const metadataBounds = { maxBytes: 512 * 1024, timeoutMs: 10_000 } as const
 export const txtName = (domain: string): string => `_maristan-sso.${domain}`
 export const txtValue = (challenge: string): string => `maristan-sso=${challenge}`
 
@@ -235,4 +231,3 @@ export function createConnections(parts: Parts, standing: Standing) {
 }
 
 export type Connections = ReturnType<typeof createConnections>
-export type AdministrationService = Methods

@@ -17,7 +17,7 @@ const metadataXml = z.string().max(512 * 1024)
 
 const secret = z.string().max(100)
 
-export const ruleShape = z.object({ attribute: attributeName, value: line(500), role: z.enum(mappableRoles) })
+const ruleShape = z.object({ attribute: attributeName, value: line(500), role: z.enum(mappableRoles) })
 
 export const attemptShape = z.object({
   id: z.string(),

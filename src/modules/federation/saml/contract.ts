@@ -55,14 +55,14 @@ export const certificateExpiring = event('saml.certificate.expiring', z.object({
 
 const plane = z.enum(samlPlanes)
 const secret = z.string().max(100)
-export const outgoingShape = z.discriminatedUnion('kind', [
+const outgoingShape = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('REDIRECT'), url: z.string() }),
   z.object({ kind: z.literal('POST'), action: z.string(), fields: z.record(z.string(), z.string()) }),
 ])
 const asked = z.object({ id: z.string(), name: z.string() })
 const refusedShape = z.object({ kind: z.literal('REFUSED'), attemptId: z.string(), purpose: z.string() })
 
-export const addressesShape = z.object({
+const addressesShape = z.object({
   entityId: z.string(),
   metadataUrl: z.string(),
   acsUrl: z.string(),

@@ -17,6 +17,10 @@ const words = {
   go: { en: 'Continue', ar: 'متابعة' },
   post: { en: 'On to your organisation’s sign-in page', ar: 'إلى صفحة الدخول في مؤسستك' },
   out: { en: 'You are signed out', ar: 'تم تسجيل خروجك' },
+  recoveredText: {
+    en: 'The members of this connection can sign in with their passwords again. This code is used up; make another before passwords are switched off again.',
+    ar: 'يستطيع أعضاء هذا الاتصال الدخول بكلمات مرورهم من جديد. استُهلك هذا الرمز؛ أنشئ رمزًا آخر قبل إيقاف كلمات المرور مرة أخرى.',
+  },
   outText: { en: 'You can close this window.', ar: 'يمكنك إغلاق هذه النافذة.' },
   outAsk: { en: 'Sign out?', ar: 'تسجيل الخروج؟' },
   outButton: { en: 'Sign out', ar: 'تسجيل الخروج' },
@@ -33,7 +37,7 @@ const words = {
 
 type Word = keyof typeof words
 
-export const inPersonsWords = (locale: Locale) => (word: Word) => words[word][locale]
+const inPersonsWords = (locale: Locale) => (word: Word) => words[word][locale]
 
 export function refusedPage(locale: Locale, attemptId: string | null, loginPath: string): string {
   const say = inPersonsWords(locale)
@@ -84,7 +88,7 @@ export function absentPage(locale: Locale): string {
 
 export function recoverPage(locale: Locale, path: string, state: 'ask' | 'done'): string {
   const say = inPersonsWords(locale)
-  if (state === 'done') return documentOf({ locale, title: say('recovered'), body: html`<p>${say('outText')}</p>` })
+  if (state === 'done') return documentOf({ locale, title: say('recovered'), body: html`<p>${say('recoveredText')}</p>` })
   const form = html`<form method="post" action="${path}"><label>${say('code')}<input name="code" required autocomplete="off" dir="ltr"></label><button>${say('go')}</button></form>`
   return documentOf({ locale, title: say('recover'), body: html`<p>${say('recoverText')}</p>${form}` })
 }

@@ -9,11 +9,11 @@ import type { Connections } from './connections.ts'
 import { certificateExpiring } from './contract.ts'
 import type { Parts } from './parts.ts'
 import type { Connection } from './repo.ts'
-import { dueWarning } from './rules.ts'
+import { dueWarning, metadataBounds } from './rules.ts'
 import { inForce, type Standing } from './standing.ts'
 
 /** Below the time for which a transaction may stand idle. */
-const fetchBounds = { maxBytes: 512 * 1024, timeoutMs: 8_000 } as const
+const fetchBounds = { ...metadataBounds, timeoutMs: 8_000 }
 const dayMs = 86_400_000
 
 const letters: Readonly<Record<Locale, (name: string, days: number) => { subject: string; text: string }>> = {

@@ -2,9 +2,8 @@
  * `/saml/{tenant}/…` as browsers and identity providers see it. Answers come to `/acs` by POST alone and open nothing there: the GET that
  * follows brings the cookie of the browser that asked.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Fault, invalidInput } from '../../../kernel/fault.ts'
-import type { Locale } from '../../../kernel/locale.ts'
 import type { Plane, Scope } from '../../../kernel/scope.ts'
 import type { Unit } from '../../../platform/db/unit.ts'
 import { localeOf } from '../../../platform/http/language.ts'
@@ -18,7 +17,7 @@ import { answerPage } from '../../../platform/http/page.ts'
 import { absentPage, askPage, postPage, postScript, recoverPage, refusedPage, signedOutPage, signOutAskPage } from './person-pages.ts'
 import { setupCookie } from './parts.ts'
 import { samlPlanes } from './rules.ts'
-import type { SetupPages } from './setup/pages.ts'
+import type { SetupPages, Visit } from './setup/pages.ts'
 
 /** Who comes to the door: a visitor of the tenant in the path, or its signed-in member by a plane's cookie. */
 export interface SamlDoor {
@@ -26,15 +25,6 @@ export interface SamlDoor {
   visit(slug: string, request: IncomingMessage, http: RequestContext): Promise<Unit>
   /** The same, with whatever credential of the plane came. @throws as visit, and WRONG_HOST for a credential of another tenant */
   ask(slug: string, plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Unit>
-}
-
-interface Visit {
-  readonly slug: string
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly http: RequestContext
-  readonly query: URLSearchParams
-  readonly locale: Locale
 }
 
 type Handler = (visit: Visit) => Promise<void>

@@ -70,7 +70,7 @@ export function maySpeakFor(connection: Candidate, others: readonly Candidate[],
   return connectionsFor([connection, ...others.filter(({ id }) => id !== connection.id)], email).includes(connection)
 }
 
-export function domainOf(email: string): string {
+function domainOf(email: string): string {
   return email.slice(email.lastIndexOf('@') + 1)
 }
 
@@ -89,6 +89,9 @@ export function redacted(value: string): string {
   if (at > 0) return `${value.slice(0, 1)}…@${value.slice(at + 1, at + 80)}`
   return value.length <= 2 ? '…' : `${value.slice(0, 1)}… (${[...value].length})`
 }
+
+/** What is read of a provider's metadata, and for how long it is waited: a document of one provider has some ten kilobytes. */
+export const metadataBounds = { maxBytes: 512 * 1024, timeoutMs: 10_000 } as const
 
 /** Days before a certificate's end at which the administrators are told. */
 export const warningDays = [30, 7, 1] as const

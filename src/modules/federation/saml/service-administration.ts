@@ -4,9 +4,10 @@ import { notFound } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { need } from '../../../platform/authorise.ts'
-import type { AdministrationService, Authority, Connections } from './connections.ts'
+import type { ServiceOf } from '../../../platform/contract.ts'
+import type { Authority, Connections } from './connections.ts'
 import { metadataRefused, recoveryRefused } from './contract.ts'
-import { attemptShape, connectionShape, type Attempt, type ShownConnection } from './contract-administration.ts'
+import { attemptShape, connectionShape, type administrationMethods, type Attempt, type ShownConnection } from './contract-administration.ts'
 import { reasonSentence } from './reasons.ts'
 import type { MetadataCertificate } from './guard/verdict.ts'
 import { addressesOf, hashOf, newSecret, testLinkToken, type Parts } from './parts.ts'
@@ -16,16 +17,16 @@ import type { Standing } from './standing.ts'
 
 const hourMs = 3_600_000
 
-export const shownConnection = (connection: Connection): ShownConnection =>
+const shownConnection = (connection: Connection): ShownConnection =>
   connectionShape.parse({ ...connection, isDirectoryConfirmed: connection.directoryAuthorisedBy !== null })
 
-export function shownAttempt({ createdAt, shown, ...row }: SamlAttempt): Attempt {
+function shownAttempt({ createdAt, shown, ...row }: SamlAttempt): Attempt {
   const sentence = row.reason === null ? null : { en: reasonSentence(row.reason, 'en'), ar: reasonSentence(row.reason, 'ar') }
   return attemptShape.parse({ ...row, at: createdAt, shown: shown ?? null, sentence })
 }
 
 /** A certificate that somebody pasted. @throws METADATA_REFUSED */
-export function readCertificate(pem: string): MetadataCertificate {
+function readCertificate(pem: string): MetadataCertificate {
   try {
     const certificate = new X509Certificate(pem)
     const fingerprint = createHash('sha256').update(certificate.raw).digest('hex')
@@ -35,7 +36,7 @@ export function readCertificate(pem: string): MetadataCertificate {
   }
 }
 
-export function createAdministrationService(parts: Parts, connections: Connections, standing: Standing): AdministrationService {
+export function createAdministrationService(parts: Parts, connections: Connections, standing: Standing): ServiceOf<typeof administrationMethods> {
   const { repo, traffic, keys, identity, clock } = parts
   const now = () => new Date(clock.nowMs())
   /** A member who may; the operator until the tenant can decide for itself, and then while it approves. */

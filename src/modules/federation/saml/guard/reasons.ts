@@ -146,8 +146,3 @@ export const reasons = {
 } as const satisfies Readonly<Record<string, Sentence>>
 
 export type ReasonCode = keyof typeof reasons
-
-/** What a refusal tells the people who run the identity provider. */
-export function sentenceOf(reason: ReasonCode, locale: Locale): string {
-  return reasons[reason][locale]
-}

@@ -24,7 +24,8 @@ import { problemIn } from './words.ts'
 const workMs = 14 * 86_400_000
 const mostRules = 50
 
-interface Visit {
+/** One request at the door of a tenant's SAML addresses. */
+export interface Visit {
   readonly slug: string
   readonly request: IncomingMessage
   readonly response: ServerResponse

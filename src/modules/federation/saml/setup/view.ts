@@ -5,10 +5,10 @@ import { txtName, txtValue } from '../connections.ts'
 import { documentOf, html, type Html } from '../../../../platform/http/page.ts'
 import type { Connection } from '../repo.ts'
 import type { SamlAttempt } from '../repo-traffic.ts'
-import { newcomerRoles, signingStates } from '../rules.ts'
-import { inWords, roleWords, stateWords, vendorWords } from './words.ts'
+import { newcomerRoles, signingStates, type MappableRole } from '../rules.ts'
+import { certificateWords, inWords, partWords, resultWords, roleWords, stateWords, vendorWords } from './words.ts'
 
-export interface SetupView {
+interface SetupView {
   readonly locale: Locale
   readonly path: string
   readonly connection: Connection
@@ -28,7 +28,7 @@ function option(value: string, label: string, selected: boolean): Html {
 
 function roleChoice(locale: Locale, name: string, chosen: string | null, none: string): Html {
   const roles = newcomerRoles.map((role) => option(role, roleWords[role][locale], role === chosen))
-  return html`<select name="${name}">${option('', none, chosen === null)}${roles}</select>`
+  return html`<select name="${name}" aria-label="${inWords(locale)('role')}">${option('', none, chosen === null)}${roles}</select>`
 }
 
 function check(name: string, label: string, checked: boolean): Html {
@@ -53,11 +53,11 @@ export function setupPage(view: SetupView): string {
     connection.entityId === null
       ? null
       : html`<dl>${value(say('provider'), connection.entityId)}<dt>${say('certificates')}</dt>${connection.certificates.map(
-          ({ fingerprint, notAfter, state }) => html`<dd><code>${fingerprint.slice(0, 16)}…</code> <code>${state}</code> ${say('until')} <code>${day(notAfter)}</code></dd>`,
-        )}</dl>${connection.metadataProblem === null ? null : html`<p class="note">${connection.metadataProblem}</p>`}`
+          ({ fingerprint, notAfter, state }) => html`<dd><code>${fingerprint.slice(0, 16)}…</code> ${certificateWords[state]?.[locale] ?? state} – ${say('until')} <code>${day(notAfter)}</code></dd>`,
+        )}</dl>${connection.metadataProblem === null ? null : html`<p class="note">${say('kept')} <code>${connection.metadataProblem}</code></p>`}`
   const rules = [...connection.rules, ...Array.from({ length: blankRules }, () => null)].map(
-    (rule, k) => html`<tr><td><input name="attribute-${k}" aria-label="${say('attribute')}" value="${rule?.attribute ?? ''}" dir="ltr"></td>
-<td><input name="value-${k}" aria-label="${say('value')}" value="${rule?.value ?? ''}" dir="auto"></td><td>${roleChoice(locale, `role-${k}`, rule?.role ?? null, '')}</td></tr>`,
+    (rule, k) => html`<tr><td data-label="${say('attribute')}"><input name="attribute-${k}" aria-label="${say('attribute')}" value="${rule?.attribute ?? ''}" dir="ltr"></td>
+<td data-label="${say('value')}"><input name="value-${k}" aria-label="${say('value')}" value="${rule?.value ?? ''}" dir="auto"></td><td data-label="${say('role')}">${roleChoice(locale, `role-${k}`, rule?.role ?? null, '')}</td></tr>`,
   )
   const domains = connection.domains.map(({ domain, challenge, provenAt }) => {
     const state =
@@ -68,7 +68,7 @@ export function setupPage(view: SetupView): string {
   })
   const last = attempts.map(
     ({ createdAt, result, reason, id }) =>
-      html`<tr><td><code>${createdAt.toISOString().slice(0, 16)}</code></td><td><code>${result}</code></td><td>${reason === null ? '' : reasonSentence(reason, locale)}</td><td><code>${id}</code></td></tr>`,
+      html`<tr><td><code>${createdAt.toISOString().slice(0, 16)}</code></td><td>${resultWords[result]?.[locale] ?? result}</td><td>${reason === null ? '' : reasonSentence(reason, locale)}</td><td><code>${id}</code></td></tr>`,
   )
   const directory =
     directories.length === 0
@@ -97,13 +97,13 @@ ${problem === null ? null : html`<p class="note" role="alert"><strong>${say('pro
     )}</section>
 <section><h2>${say('rules')}</h2><p>${say('rulesText')}</p>${form(
       'rules',
-      html`<table><thead><tr><th>${say('attribute')}</th><th>${say('value')}</th><th>${say('role')}</th></tr></thead><tbody>${rules}</tbody></table>`,
+      html`<table class="stack"><thead><tr><th>${say('attribute')}</th><th>${say('value')}</th><th>${say('role')}</th></tr></thead><tbody>${rules}</tbody></table>`,
       say('save'),
     )}</section>
 <section><h2>${say('domain')}</h2><p>${say('domainText')}</p>${domains}${form('domain', text('domain', say('addDomain'), null), say('addDomain'))}</section>
 <section><h2>${say('test')}</h2><p>${say('testText')}</p>${test}</section>
 <section><h2>${say('activate')}</h2><p>${say('activateText')}</p>${isOn ? null : form('activate', html``, say('activateButton'))}</section>
-<section><h2>${say('attempts')}</h2>${last.length === 0 ? html`<p>${say('noAttempts')}</p>` : html`<table><tbody>${last}</tbody></table>`}</section>`,
+<section><h2>${say('attempts')}</h2>${last.length === 0 ? html`<p>${say('noAttempts')}</p>` : html`<table class="stack"><tbody>${last}</tbody></table>`}</section>`,
   })
 }
 
@@ -130,13 +130,18 @@ export function testedPage(locale: Locale, path: string | null, attempt: SamlAtt
   const say = inWords(locale)
   const shown = (attempt.shown ?? {}) as Record<string, unknown>
   const { attributes = {}, ...rest } = shown as { attributes?: Record<string, string[]> }
-  const row = (name: string, given: unknown): Html => html`<tr><th><code>${name}</code></th><td><code>${Array.isArray(given) ? given.join(', ') : String(given ?? '–')}</code></td></tr>`
-  const rows = [...Object.entries(rest).map(([name, given]) => row(name, given)), ...Object.entries(attributes).map(([name, given]) => row(name, given))]
+  const value = (given: unknown): Html => html`<td><code>${Array.isArray(given) ? given.join(', ') : String(given ?? '–')}</code></td>`
+  const parts = Object.entries(partWords).filter(([name]) => name in rest)
+  const rows = [
+    ...parts.map(([name, said]) => html`<tr><th>${said[locale]}</th>${value(rest[name as keyof typeof rest])}</tr>`),
+    ...Object.entries(attributes).map(([name, given]) => html`<tr><th><code>${name}</code></th>${value(given)}</tr>`),
+  ]
+  const role = roleWords[attempt.role as MappableRole]
   const failed = attempt.reason === null ? null : html`<p class="note" role="alert"><strong>${attempt.reason}</strong>: ${reasonSentence(attempt.reason, locale)} <code>${attempt.detail ?? ''}</code></p>`
   return documentOf({
     locale,
     title: say(attempt.reason === null ? 'tested' : 'failed'),
-    body: html`${failed}<p>${say('wouldBe')}: <strong id="role">${attempt.role ?? say('none')}</strong></p><table class="facts"><tbody>${rows}</tbody></table>
+    body: html`${failed}<p>${say('wouldBe')}: <strong id="role">${attempt.role ?? say('none')}</strong>${role === undefined ? null : html` – ${role[locale]}`}</p><table class="facts stack"><tbody>${rows}</tbody></table>
 <p>${say('number')}: <code>${attempt.id}</code></p>${path === null ? null : html`<p><a class="button" href="${path}?lang=${locale}">${say('back')}</a></p>`}`,
   })
 }

@@ -1,6 +1,6 @@
 /** What the set-up pages say, in both languages. */
 import type { Locale } from '../../../../kernel/locale.ts'
-import type { ConnectionState, newcomerRoles } from '../rules.ts'
+import type { ConnectionState, MappableRole } from '../rules.ts'
 
 type Said = Readonly<Record<Locale, string>>
 
@@ -27,6 +27,10 @@ const words = {
   file: { en: 'or a file', ar: 'أو ملف' },
   read: { en: 'Read metadata', ar: 'اقرأ البيانات الوصفية' },
   provider: { en: 'Identity provider', ar: 'مزوّد الهوية' },
+  kept: {
+    en: 'It could not be read anew. What was read last stays in force.',
+    ar: 'تعذّرت قراءتها من جديد. ويبقى ما قُرئ آخر مرة ساريًا.',
+  },
   certificates: { en: 'Certificates', ar: 'الشهادات' },
   until: { en: 'until', ar: 'حتى' },
   mapping: { en: '4. Who people are', ar: '٤. تعريف الأشخاص' },
@@ -74,6 +78,34 @@ const words = {
   done: { en: 'Saved.', ar: 'تم الحفظ.' },
 } as const satisfies Readonly<Record<string, Said>>
 
+/** What a certificate's state means for IT. */
+export const certificateWords: Readonly<Record<string, Said>> = {
+  ACTIVE: { en: 'in force', ar: 'سارية' },
+  PINNED: { en: 'in force, staged before', ar: 'سارية، أُعدّت مسبقًا' },
+  STAGED: { en: 'staged: waits for its first login', ar: 'مُعدّة: تنتظر أول دخول بها' },
+  RETIRED: { en: 'not in use any more', ar: 'لم تعد مستخدمة' },
+}
+
+/** How an attempt ended. */
+export const resultWords: Readonly<Record<string, Said>> = {
+  SIGNED_IN: { en: 'signed in', ar: 'تم الدخول' },
+  TESTED: { en: 'tested', ar: 'تمت التجربة' },
+  STEPPED_UP: { en: 'proved again', ar: 'أُعيد إثبات الهوية' },
+  REFUSED: { en: 'refused', ar: 'رُفض' },
+}
+
+/** Parts of an assertion, as a test shows them, in this order. */
+export const partWords: Readonly<Record<string, Said>> = {
+  issuer: { en: 'Identity provider', ar: 'مزوّد الهوية' },
+  nameId: { en: 'Name (NameID)', ar: 'معرّف الاسم (NameID)' },
+  nameIdFormat: { en: 'Format of the name', ar: 'صيغة المعرّف' },
+  email: { en: 'E-mail address', ar: 'البريد الإلكتروني' },
+  authnInstant: { en: 'Signed in there at', ar: 'وقت الدخول هناك' },
+  authnContext: { en: 'How', ar: 'بأي وسيلة' },
+  sessionNotOnOrAfter: { en: 'Session there ends', ar: 'تنتهي الجلسة هناك' },
+  certificate: { en: 'Signed with the certificate', ar: 'وُقّعت بالشهادة' },
+}
+
 /** What a connection's state means for IT. */
 export const stateWords: Readonly<Record<ConnectionState, Said>> = {
   DRAFT: { en: 'the metadata is missing', ar: 'البيانات الوصفية ناقصة' },
@@ -85,7 +117,9 @@ export const stateWords: Readonly<Record<ConnectionState, Said>> = {
   DISABLED: { en: 'nobody signs in', ar: 'الدخول متوقف' },
 }
 
-export const roleWords: Readonly<Record<(typeof newcomerRoles)[number], Said>> = {
+export const roleWords: Readonly<Record<MappableRole, Said>> = {
+  tenant_admin: { en: 'Administrator', ar: 'مسؤول المؤسسة' },
+  compliance_officer: { en: 'Compliance officer', ar: 'مسؤول الامتثال' },
   care_coordinator: { en: 'Care coordinator (console)', ar: 'منسّق رعاية (لوحة التحكم)' },
   clinician: { en: 'Clinician', ar: 'كادر سريري' },
   caregiver: { en: 'Caregiver', ar: 'مقدّم رعاية' },
