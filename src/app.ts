@@ -33,8 +33,9 @@ import { migrationNames } from './platform/db/migrate.ts'
 import { CompiledReads } from './platform/graphql/compiled/reads.ts'
 import { readTables } from './platform/graphql/compiled/tables.ts'
 import { createContext } from './platform/graphql/context.ts'
-import { createEndpoint, localeOf, type Endpoint } from './platform/graphql/endpoint.ts'
+import { createEndpoint, type Endpoint } from './platform/graphql/endpoint.ts'
 import { healthRoutes } from './platform/http/health.ts'
+import { localeOf } from './platform/http/language.ts'
 import { createLog, type Log } from './platform/http/log.ts'
 import { createHttpMetrics, metricsRoute, type HttpMetrics } from './platform/http/metrics.ts'
 import type { RequestContext, Route } from './platform/http/router.ts'
@@ -127,7 +128,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
           failed: (error) => log.error('graphql.plan-failed', { plane, error }),
         }),
         watchers,
-        open: (caller, signal) => database.unit(caller, signal),
+        open: (caller, signal, confirmedBy) => database.unit(caller, signal, confirmedBy),
       }),
     ]),
   ) as Record<Plane, Endpoint>

@@ -45,15 +45,15 @@ const readsOf = (plane: Plane) => {
   return made
 }
 
-const answer = async (caller: Caller, { query, variables }: RandomDocument, expect: () => Promise<Expected | null>): Promise<string | null> => {
+const answer = async (caller: Caller, { query, variables }: RandomDocument, expected: Expected): Promise<string | null> => {
   const { documents, reads } = readsOf(caller.plane!)
   const known = documents.find(query)
   const coerced = known?.coerce(variables)
-  return known && coerced ? reads.answer(known, coerced, expect, new AbortController().signal) : null
+  return known && coerced ? reads.answer(known, coerced, expected, new AbortController().signal) : null
 }
 
 const compiled = (caller: Caller, asked: RandomDocument): Promise<string | null> =>
-  answer(caller, asked, async () => ({ caller, confirmedBy: confirmed(caller) }))
+  answer(caller, asked, { caller, confirmedBy: confirmed(caller) })
 
 async function ordinary(caller: Caller, { query, variables }: RandomDocument): Promise<{ text: string; failed: boolean }> {
   const unit = house.database.unit(caller)
@@ -217,7 +217,7 @@ describe('a compiled read', () => {
   test('sees nothing where the database does not confirm who asks, nor where it confirms somebody else', async () => {
     const caller = callers[ours]!
     const answerTo = (text: string, proof: string) =>
-      answer(caller, page, async () => ({ caller, confirmedBy: { statement: { text, values: [] }, proof } }))
+      answer(caller, page, { caller, confirmedBy: { statement: { text, values: [] }, proof } })
     const yes = "select set_config('app.role', 'care_coordinator', true), set_config('app.confirmed', 'yes', true)"
     expect(await answerTo(yes, 'yes')).toContain('"node"')
     expect(await answerTo(yes, 'somebody else')).toBeNull()

@@ -49,7 +49,7 @@ async function compiled(caller: Caller, { query, variables }: RandomDocument): P
   const known = way.documents.find(query)
   const coerced = known?.coerce(variables)
   if (!known || !coerced) return null
-  return way.reads.answer(known, coerced, async () => ({ caller, confirmedBy: confirmed(caller) }), new AbortController().signal)
+  return way.reads.answer(known, coerced, { caller, confirmedBy: confirmed(caller) }, new AbortController().signal)
 }
 
 async function ordinary(caller: Caller, { query, variables }: RandomDocument): Promise<{ text: string; failed: boolean }> {
@@ -135,7 +135,7 @@ test('nothing sealed is opened for a caller whom the database does not confirm',
   const { done, trail } = await withTrail(async () => {
     const known = ways.get('console')!.documents.find(open(6).query)!
     const expected = { caller: callers[0]!, confirmedBy: { ...confirmed(callers[0]!), proof: 'somebody else' } }
-    return ways.get('console')!.reads.answer(known, {}, async () => expected, new AbortController().signal)
+    return ways.get('console')!.reads.answer(known, {}, expected, new AbortController().signal)
   })
   expect(done).toBeNull()
   expect(trail).toEqual([])

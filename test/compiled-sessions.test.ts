@@ -84,6 +84,47 @@ test('a role that was taken away is gone at the next call, and so is a suspended
   expect((await send({ authorization: `Bearer ${bearer}` })).status).toBe(200)
 })
 
+test('a change is confirmed along with its first statement: it is done for whom the database knows now, or not at all', async () => {
+  const grant = 'mutation ($input: GrantConsentInput!) { grantConsent(input: $input) { __typename ... on Consent { version } } }'
+  const [asked] = await house.at.owner<{ recipient: string; party: string }>(
+    'select r.id as recipient, p.id as party from care.recipient r join care.party p on p.recipient_id = r.id where r.tenant_id = $1 limit 1',
+    [cedar.id],
+  )
+  const input = {
+    recipientId: encodeGlobalId('CareRecipient', asked!.recipient),
+    granteeId: encodeGlobalId('CareParty', asked!.party),
+    purpose: 'TREATMENT',
+    fieldSet: ['phone'],
+  }
+  const change = () => send({ authorization: `Bearer ${bearer}` }, { query: grant, variables: { input } })
+  const trail = () =>
+    house.at.owner<{ consents: number; lines: number; events: number }>(
+      `select (select count(*)::int from care.consent where tenant_id = $1) as consents,
+         (select count(*)::int from audit.event where tenant_id = $1 and action = 'consent.granted') as lines,
+         (select count(*)::int from outbox.event where tenant_id = $1 and name = 'care.consent.changed') as events`,
+      [cedar.id],
+    )
+  await warm()
+  const doors = vi.spyOn(house.database, 'unit')
+  for (let k = 0; k < 3; k++) expect(((await (await change()).json()) as { data: unknown }).data).toEqual({ grantConsent: { __typename: 'Consent', version: 1 } })
+  expect(doors.mock.calls.at(-1)![2]).not.toBeNull()
+  doors.mockRestore()
+  expect(await trail()).toEqual([{ consents: 3, lines: 3, events: 3 }])
+  const { membershipId } = cedar.member.care_coordinator
+  const become = (set: string) => house.at.owner(`update identity.membership set ${set} where tenant_id = $1 and id = $2`, [cedar.id, membershipId])
+  try {
+    await become("role = 'compliance_officer'")
+    const refused = (await (await change()).json()) as { errors?: { extensions: { code: string } }[]; data?: unknown }
+    expect(JSON.stringify(refused)).toContain('DeniedFault')
+    await become("role = 'care_coordinator'")
+    await house.at.owner('update identity.session set revoked_at = now() where tenant_id = $1 and id = $2', [cedar.id, sessionId()])
+    expect(await codeOf(await change())).toBe('SESSION_ENDED')
+  } finally {
+    await become("role = 'care_coordinator'")
+  }
+  expect(await trail()).toEqual([{ consents: 3, lines: 3, events: 3 }])
+})
+
 test("a remembered bearer opens no other tenant's door, no other plane, and none with a changed letter", async () => {
   await warm()
   const authorization = `Bearer ${bearer}`

@@ -9,7 +9,7 @@ import type { Config } from './config.ts'
 import type { Methods } from './contract.ts'
 import type { Kms } from './crypto/kms.ts'
 import { authLogin, workerLogin, type Login } from './db/logins.ts'
-import { unitOf, type ModelName, type Only, type Tx, type Unit } from './db/unit.ts'
+import { unitOf, type ModelName, type Only, type RawSql, type Unit } from './db/unit.ts'
 import type { Builder } from './graphql/builder.ts'
 import type { Log } from './http/log.ts'
 import type { Route } from './http/router.ts'
@@ -27,7 +27,7 @@ export interface Graphs {}
 export type ModuleDb<Models extends ModelName> = (scope: Scope) => Only<Models>
 
 /** Raw SQL in the scope's transaction, for the modules that declare it. */
-export type ModuleSql = (scope: Scope) => Pick<Tx, '$queryRaw' | '$executeRaw'>
+export type ModuleSql = (scope: Scope) => RawSql
 
 /** What happened to a record, for the person whom it is about. */
 export const disclosureKinds = ['READ', 'EMERGENCY', 'SHARED', 'EXPORT', 'OPERATOR', 'MODEL'] as const
@@ -157,7 +157,7 @@ export function platformFor<Models extends ModelName>(
     db: (scope) => unitOf(scope).only(module.owns),
     sql: (scope) => {
       if (!module.rawSql) throw new Error(`Module ${module.name} did not declare rawSql.`)
-      return unitOf(scope).db
+      return unitOf(scope).sql
     },
   }
 }

@@ -13,10 +13,13 @@ import { GroupQuery, StatementCache, type Prelude, type Statement } from '../pla
 import type { Login } from '../platform/db/logins.ts'
 import { Database, loginsFor, settingsOf } from '../platform/db/database.ts'
 import { Gate } from '../platform/db/gate.ts'
-import { OperationPool, startingWith } from '../platform/db/operation.ts'
+import { OneRows } from '../platform/db/one-row.ts'
+import { OperationPool, ReadOperation } from '../platform/db/operation.ts'
 import { ReadLane } from '../platform/db/read-lane.ts'
-import { settingsPrelude, type Settings } from '../platform/db/settings.ts'
+import { settingsPrelude } from '../platform/db/settings.ts'
+import { Standing } from '../platform/db/standing.ts'
 import { Unit, type Transactions, type Tx } from '../platform/db/unit.ts'
+import { Work } from '../platform/db/work.ts'
 import { WritePool } from '../platform/db/write-pool.ts'
 import type { RolledBackGround } from './ground.ts'
 
@@ -86,12 +89,14 @@ export class BoundDatabase extends Database {
   }
 
   override unit(caller: Caller): Unit {
-    return new Unit({ caller, signal: null, transactions: this.#transactions, ...loginsFor(caller) })
+    const standing = new Standing(settingsOf(caller))
+    return new Unit({ caller, standing, signal: null, transactions: this.#transactions, ...loginsFor(caller) })
   }
 
   /** Runs Prisma as the owner, whom no policy binds: to look for rows, never to prove anything. */
   asOwner<T>(tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#start('owner', { tenantId, membershipId: null, role: null, providerOrgId: null }, work)
+    const standing = new Standing({ tenantId, membershipId: null, role: null, providerOrgId: null })
+    return this.#run('owner', standing, async (open) => work(await open.open()))
   }
 
   /** Runs `work` and undoes whatever it did. */
@@ -106,11 +111,13 @@ export class BoundDatabase extends Database {
   }
 
   readonly #transactions: Transactions = {
-    read: (unit, login, work) => this.#start(login, settingsOf(unit.caller), work),
+    known: this.#prisma,
+    oneRows: new OneRows(this.storedModels),
+    read: (unit, login, work) => this.#run(login, unit.standing, work),
     write: (unit, login, work) =>
       this.#inCommand(() =>
-        this.#start(login, settingsOf(unit.caller), (tx) =>
-          work(tx, async (last) => {
+        this.#run(login, unit.standing, (open) =>
+          work(open, async (last) => {
             for (const statement of last) await this.#add(unit, login, statement)
           }),
         ),
@@ -137,12 +144,11 @@ export class BoundDatabase extends Database {
     await this.#bound(login).run([settingsPrelude(settingsOf(caller))], { ...statement, rowMode: 'array' })
   }
 
-  #start<T>(as: Login | 'owner', settings: Settings, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return startingWith({ lane: this.#bound(as), settings, signal: null }, () => this.#prisma.$transaction(work, { timeout: 30_000 })).catch(
-      (error: unknown) => {
-        throw faultOf(error)
-      },
-    )
+  #run<T>(as: Login | 'owner', standing: Standing, work: (open: Work) => Promise<T>): Promise<T> {
+    const operation = new ReadOperation(this.#bound(as), standing, null)
+    return new Work(this.#prisma, operation, { openMs: 30_000, waitMs: 5_000 }).run(work).catch((error: unknown) => {
+      throw faultOf(error)
+    })
   }
 
   override readConfirmed(read: ConfirmedRead): Promise<string | null> {

@@ -239,9 +239,10 @@ describe('a directory that is named', () => {
 
 describe('the command line', () => {
   /** Runs one command in this process and in the house that is open. */
+  let typed = ''
   async function saml(...args: string[]): Promise<Record<string, any>> {
     const documents: object[] = []
-    const terminal = Object.assign(new Terminal(() => true), { done: (document: object) => void documents.push(document) })
+    const terminal = Object.assign(new Terminal(() => true), { done: (document: object) => void documents.push(document), typed: async () => typed })
     const program = new Command().exitOverride()
     samlCommands(program, terminal, (work) => work(opened))
     await program.parseAsync(['node', 'maristan', 'saml', ...args])
@@ -296,9 +297,27 @@ describe('the command line', () => {
     expect((await saml('list', ...at))['connections']).toMatchObject([{ id: made['id'], state: 'ACTIVE' }])
     expect(await saml('show', ...on)).toMatchObject({ state: 'ACTIVE', isEnforced: false })
 
-    expect((await saml('recovery', 'new', ...on))['code']).toMatch(/^[\w-]{6}(\.[\w-]{6}){3}$/)
+    const { code } = await saml('recovery', 'new', ...on)
+    expect(code).toMatch(/^[\w-]{6}(\.[\w-]{6}){3}$/)
+    typed = 'another'
+    expect(await codeOf(saml('recovery', 'confirm', ...on))).toBe('RECOVERY_REFUSED')
+    typed = `${code}\n`
+    expect(await saml('recovery', 'confirm', ...on)).toEqual({ connectionId: made['id'], stored: true })
     expect(await codeOf(saml('enforce', ...on))).toBe('ENFORCEMENT_TOO_SOON')
     expect(await codeOf(saml('relax', ...on))).toBe('INVALID_TRANSITION')
+    // Two administrators come in through it, as the rules that one of them would have written have it.
+    await house.at.owner(
+      `insert into saml.rule (tenant_id, connection_id, position, attribute, value, role, authorised_by) values ($1, $2, 9, 'groups', 'it', 'tenant_admin', $3)`,
+      [clinic.id, made['id'], clinic.member.tenant_admin.membershipId],
+    )
+    for (const nameId of ['one@clinic.example', 'two@clinic.example']) {
+      provider.person = { nameId, attributes: { mail: [nameId], groups: ['it'] } }
+      expect(await house.session((await house.signInAt(clinic)).browser)).toMatchObject({ role: 'tenant_admin', via: 'saml' })
+    }
+    expect(await codeOf(saml('enforce', ...on))).toBe('TENANT_APPROVAL_NEEDED')
+    await approve(clinic)
+    expect(await saml('enforce', ...on)).toMatchObject({ state: 'ENFORCED', isEnforced: true })
+    expect(await saml('relax', ...on)).toMatchObject({ state: 'ACTIVE', isEnforced: false })
     expect(await saml('disable', ...on)).toMatchObject({ state: 'DISABLED' })
     const trail = await house.at.owner<{ kinds: string[] }>(
       "select array_agg(distinct actor_kind) as kinds from audit.event where tenant_id = $1 and action like 'saml.%' and actor_kind <> 'anonymous'",

@@ -1,6 +1,6 @@
 /** Identity's sessions and API tokens: one statement says whether a credential is good at this moment. */
 import type { Scope, SignInMethod } from '../../kernel/scope.ts'
-import type { ConfirmedBy } from '../../platform/db/confirm.ts'
+import type { ConfirmedBy } from '../../platform/db/standing.ts'
 import type { ModuleSql } from '../../platform/module.ts'
 import type { IdentityDb } from './repo.ts'
 import type { SignInPlane } from './tokens/refresh.ts'

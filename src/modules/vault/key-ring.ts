@@ -8,7 +8,9 @@ import { keysUnavailable, type Kms, type KmsContext } from '../../platform/crypt
 import type { LookupKey, SubjectKey, TenantKey } from '../../platform/db/generated/client.ts'
 import { unwrapKey, wrapKey, type WrapPlace } from './wrap.ts'
 
-export type SubjectKeyRow = SubjectKey & { readonly tenantKey: TenantKey | null }
+/** What is needed of a data key's row to unwrap with it. */
+export type DataKeyRow = Pick<TenantKey, 'tenantId' | 'version' | 'wrapped' | 'kekId'>
+export type SubjectKeyRow = Pick<SubjectKey, 'tenantId' | 'subjectId' | 'state' | 'wrapped'> & { readonly tenantKey: DataKeyRow | null }
 export type LookupKeyRow = LookupKey & { readonly tenantKey: TenantKey | null }
 
 /** What the KMS binds a tenant's data key to. */
@@ -21,13 +23,13 @@ export const lookupPlace = (tenantId: string, generation: number, version: numbe
 })
 
 export interface KeyRing {
-  useTenantKey<Result>(row: TenantKey, fn: (key: Buffer) => Result): Promise<Result>
+  useTenantKey<Result>(row: DataKeyRow, fn: (key: Buffer) => Result): Promise<Result>
   useSubjectKey<Result>(row: SubjectKeyRow, fn: (key: Buffer) => Result): Promise<Result>
   useLookupKey<Result>(row: LookupKeyRow, fn: (key: Buffer) => Result): Promise<Result>
   /** Wrapped keys that move from one data key to another, in order. None of them is kept. @throws KEYS_UNAVAILABLE */
   moveKeys(from: TenantKey, to: TenantKey, keys: readonly { readonly wrapped: string; readonly subjectId: string }[]): Promise<string[]>
   /** Asks the KMS for a data key, past everything that is kept. @throws KEYS_UNAVAILABLE */
-  probe(row: TenantKey): Promise<void>
+  probe(row: DataKeyRow): Promise<void>
   /** Forgets a tenant's keys. */
   forget(tenantId: string): void
 }
@@ -35,17 +37,17 @@ export interface KeyRing {
 const gone = () => keysUnavailable({ reason: 'This key is destroyed, and with it what it opened.' })
 
 export function createKeyRing({ kms, cache }: { kms: Kms; cache: KeyCache }): KeyRing {
-  const dataKeyId = (row: TenantKey): string => `tenant/${row.tenantId}/data/${row.version}/${row.kekId}/${row.wrapped}`
+  const dataKeyId = (row: DataKeyRow): string => `tenant/${row.tenantId}/data/${row.version}/${row.kekId}/${row.wrapped}`
 
   /** Rows are read by each caller; only the KMS is asked inside a shared load, so no request waits on another's transaction. */
-  const useTenantKey = async <Result>(row: TenantKey, fn: (key: Buffer) => Result): Promise<Result> => {
+  const useTenantKey = async <Result>(row: DataKeyRow, fn: (key: Buffer) => Result): Promise<Result> => {
     const { wrapped, kekId, tenantId } = row
     if (wrapped === null) throw gone()
     return cache.use(dataKeyId(row), () => kms.unwrap(wrapped, kekId, contextOf(tenantId)), fn)
   }
 
   const useWrapped = async <Result>(
-    row: { readonly tenantId: string; readonly wrapped: string | null; readonly tenantKey: TenantKey | null },
+    row: { readonly tenantId: string; readonly wrapped: string | null; readonly tenantKey: DataKeyRow | null },
     subjectId: string,
     fn: (key: Buffer) => Result,
   ): Promise<Result> => {

@@ -5,6 +5,14 @@ import type { ModuleDb, ModuleSql } from '../../platform/module.ts'
 import type { LookupKeyRow, SubjectKeyRow } from './key-ring.ts'
 
 export type VaultModels = 'TenantKey' | 'SubjectKey' | 'LookupKey' | 'PlatformKey' | 'ReencryptionRun' | 'ErasureCertificate'
+
+/** A subject's key beside the data key that wraps it; without one where it is destroyed. */
+interface JoinedKeys extends Pick<SubjectKey, 'subjectId' | 'state' | 'wrapped'> {
+  readonly version: number | null
+  readonly dataKey: string | null
+  readonly kekId: string | null
+}
+
 const joined = { include: { tenantKey: true }, relationLoadStrategy: 'join' } as const
 
 export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
@@ -29,8 +37,17 @@ export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
     },
 
     /** The wrapped keys of these subjects, each with the data key that wraps it, in one query. */
-    subjectKeys: (scope: Scope, subjectIds: readonly string[]): Promise<SubjectKeyRow[]> =>
-      db(scope).subjectKey.findMany({ where: { tenantId: scope.tenantId, subjectId: { in: [...subjectIds] } }, ...joined }),
+    async subjectKeys(scope: Scope, subjectIds: readonly string[]): Promise<SubjectKeyRow[]> {
+      const { tenantId } = scope
+      const rows = await sql(scope).$queryRaw<JoinedKeys[]>`
+        select k.subject_id as "subjectId", k.state::text as state, k.wrapped, t.version, t.wrapped as "dataKey", t.kek_id as "kekId"
+        from vault.subject_key k left join vault.tenant_key t on t.tenant_id = k.tenant_id and t.version = k.tenant_key_version
+        where k.tenant_id = ${tenantId}::uuid and k.subject_id = any(${[...subjectIds]}::uuid[])`
+      return rows.map(({ subjectId, state, wrapped, version, dataKey, kekId }) => {
+        const tenantKey = version === null || kekId === null ? null : { tenantId, version, wrapped: dataKey, kekId }
+        return { tenantId, subjectId, state, wrapped, tenantKey }
+      })
+    },
 
     async countSubjectKeys(scope: Scope): Promise<ReadonlyMap<number | null, number>> {
       const groups = await db(scope).subjectKey.groupBy({

@@ -6,16 +6,9 @@
 import { timedOut } from '../../kernel/fault.ts'
 import type { Caller } from '../../kernel/scope.ts'
 import { faultOf } from './errors.ts'
-import type { Prelude } from './group-query.ts'
 import { settingsPrelude } from './settings.ts'
+import type { ConfirmedBy } from './standing.ts'
 import type { ReadLane } from './read-lane.ts'
-
-/** The statement that looks the asker up on the caller's own read login, and what it must come to. */
-export interface ConfirmedBy {
-  /** Leaves its proof in the setting `app.confirmed`, which nothing else writes. */
-  readonly statement: Prelude
-  readonly proof: string
-}
 
 export interface ConfirmedRead {
   readonly caller: Caller

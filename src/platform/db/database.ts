@@ -18,11 +18,14 @@ import {
   writeLoginOf,
   type Login,
 } from './logins.ts'
-import { OperationPool, startingWith, type Operation } from './operation.ts'
+import { OneRows } from './one-row.ts'
+import { OperationPool, ReadOperation, type Operation } from './operation.ts'
 import { ReadLane } from './read-lane.ts'
 import type { Settings } from './settings.ts'
 import type { StoredModels } from './stored-models.ts'
-import { Unit, type Transactions, type Tx } from './unit.ts'
+import { Standing, type ConfirmedBy } from './standing.ts'
+import { Unit, type Transactions } from './unit.ts'
+import { Work } from './work.ts'
 import { addAtOnce, WritePool, WriteTransaction } from './write-pool.ts'
 
 export interface DatabaseOptions {
@@ -35,8 +38,8 @@ export interface DatabaseOptions {
   readonly writeConnections?: number
 }
 
-const transactionTimeoutMs = 15_000
 const connectTimeoutMs = 5_000
+const workLimits = { openMs: 15_000, waitMs: connectTimeoutMs }
 
 export class Database {
   readonly #options: DatabaseOptions
@@ -53,6 +56,23 @@ export class Database {
     this.#options = options
     this.#prisma = new PrismaClient({ adapter: new PrismaPg(new OperationPool()) })
     this.gate = new Gate((login) => this.#pool(login))
+    this.#transactions = {
+      known: this.#prisma,
+      oneRows: new OneRows(this.storedModels),
+      read: (unit, login, work) => this.#run(this.#reading(unit, login), work),
+      write: async (unit, login, work) => {
+        const transaction = this.#writing(unit, login)
+        const written = await this.#run(transaction, (open) => work(open, (last) => transaction.commit(last)))
+        this.#written()
+        return written
+      },
+      add: async (unit, login, statement) => {
+        const { caller, signal } = unit
+        await this.#begun(() => addAtOnce(this.#pool(login), settingsOf(caller), statement, signal))
+        this.#written()
+      },
+      unheard: () => this.#unheard,
+    }
   }
 
   /** Calls `listener` after every commit of a write, whose audit rows wait to be sealed. One listener. */
@@ -65,10 +85,14 @@ export class Database {
     this.#unheard = new Set(names)
   }
 
-  /** A unit of work for a caller. Reads and writes go through the logins of the caller's plane. */
-  unit(caller: Caller, signal: AbortSignal | null = null): Unit {
+  /**
+   * A unit of work for a caller. Reads and writes go through the logins of the caller's plane.
+   * @param confirmedBy where the caller is only remembered: how the database says that it still is who it was.
+   */
+  unit(caller: Caller, signal: AbortSignal | null = null, confirmedBy: ConfirmedBy | null = null): Unit {
     const { readLogin, writeLogin } = loginsFor(caller)
-    return new Unit({ caller, signal, readLogin, writeLogin, transactions: this.#transactions })
+    const standing = new Standing(settingsOf(caller), confirmedBy)
+    return new Unit({ caller, standing, signal, readLogin, writeLogin, transactions: this.#transactions })
   }
 
   /** One read on the caller's read login, its asker confirmed in the same round trip; null when that failed. */
@@ -88,36 +112,20 @@ export class Database {
     return (this.#prisma as unknown as { _runtimeDataModel: StoredModels })._runtimeDataModel
   }
 
-  readonly #transactions: Transactions = {
-    read: (unit, login, work) => this.#start(this.#reading(unit, login), work),
-    write: async (unit, login, work) => {
-      const transaction = this.#writing(unit, login)
-      const written = await this.#start(transaction, (tx) => work(tx, (last) => transaction.commit(last)))
-      this.#written()
-      return written
-    },
-    add: async (unit, login, statement) => {
-      const { caller, signal } = unit
-      await this.#begun(() => addAtOnce(this.#pool(login), settingsOf(caller), statement, signal))
-      this.#written()
-    },
-    unheard: () => this.#unheard,
-  }
+  readonly #transactions: Transactions
 
   /** A login without a pipelined lane of its own (jobs, operator) reads on its write pool. */
   #reading(unit: Unit, login: Login): Operation {
     if (!login.endsWith('_read')) return this.#writing(unit, login)
-    return { lane: this.#lane(login), settings: settingsOf(unit.caller), signal: unit.signal }
+    return new ReadOperation(this.#lane(login), unit.standing, unit.signal)
   }
 
   #writing(unit: Unit, login: Login): WriteTransaction {
-    return new WriteTransaction(this.#pool(login), settingsOf(unit.caller), unit.signal)
+    return new WriteTransaction(this.#pool(login), unit.standing, unit.signal)
   }
 
-  #start<T>(operation: Operation, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#begun(() =>
-      startingWith(operation, () => this.#prisma.$transaction(work, { timeout: transactionTimeoutMs, maxWait: connectTimeoutMs })),
-    )
+  #run<T>(operation: Operation, work: (open: Work) => Promise<T>): Promise<T> {
+    return this.#begun(() => new Work(this.#prisma, operation, workLimits).run(work))
   }
 
   async #begun<T>(begin: () => Promise<T>): Promise<T> {

@@ -6,11 +6,14 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import type { FieldDef, QueryResult } from 'pg'
 import pgUtils from 'pg/lib/utils.js'
+import { NotConfirmed } from './standing.ts'
 
 /** A statement to run before the asked one, in the same group. */
 export interface Prelude {
   readonly text: string
-  readonly values: readonly (string | null | readonly (string | null)[])[]
+  readonly values: readonly unknown[]
+  /** What the last column of its row must be; whatever the group answers otherwise, it fails with NotConfirmed. */
+  readonly proof?: string
 }
 
 /** What the driver adapter hands over for one statement. */
@@ -43,7 +46,7 @@ interface BaseQuery {
   _result: { addFields(fields: FieldDef[]): void }
   _accumulateRows: boolean
   handleRowDescription(message: { fields: FieldDef[] }): void
-  handleDataRow(message: unknown): void
+  handleDataRow(message: object): void
   handleCommandComplete(message: unknown, connection: Wire): void
   handleError(error: Error, connection: Wire): void
   handleReadyForQuery(connection: Wire): void
@@ -99,7 +102,7 @@ export class StatementCache {
 }
 
 export class GroupQuery extends Query {
-  readonly #preludes: readonly { readonly text: string; readonly values: readonly unknown[] }[]
+  readonly #preludes: readonly Prelude[]
   readonly #statement: Statement
   /** Mapped before anything is sent: a value that cannot be mapped must not leave half a group on a shared wire. */
   readonly #values: readonly unknown[]
@@ -109,11 +112,17 @@ export class GroupQuery extends Query {
   #prepared: Prepared = { name: '' }
   /** How many preludes have not completed yet. */
   #preludesLeft: number
+  /** How many proofs have not come. */
+  #proofsLeft = 0
 
   constructor(preludes: readonly Prelude[], statement: Statement, cache: StatementCache, done: BaseQuery['callback']) {
-    super({ text: statement.text, rowMode: statement.rowMode, types: statement.types }, undefined, done)
-    this.#preludes = preludes.map(({ text, values }) => ({ text, values: values.map((value) => pgUtils.prepareValue(value)) }))
+    super({ text: statement.text, rowMode: statement.rowMode, types: statement.types }, undefined, (error, result) =>
+      // Whose asker was not confirmed sees no rows, and a statement may fail for that alone.
+      this.#proofsLeft > 0 && (!error || this.#preludesLeft === 0) ? done(new NotConfirmed()) : done(error, result),
+    )
+    this.#preludes = preludes.map((prelude) => ({ ...prelude, values: prelude.values.map((value) => pgUtils.prepareValue(value)) }))
     this.#preludesLeft = preludes.length
+    for (const { proof } of preludes) if (proof !== undefined) this.#proofsLeft++
     this.#statement = statement
     this.#values = statement.values.map((value) => pgUtils.prepareValue(value))
     this.#cache = cache
@@ -161,8 +170,10 @@ export class GroupQuery extends Query {
     super.handleRowDescription(message)
   }
 
-  override handleDataRow(message: unknown): void {
-    if (this.#preludesLeft === 0) super.handleDataRow(message)
+  override handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
+    if (this.#preludesLeft === 0) return super.handleDataRow(message)
+    const { proof } = this.#preludes[this.#preludes.length - this.#preludesLeft]!
+    if (proof !== undefined && message.fields.at(-1) === proof) this.#proofsLeft--
   }
 
   override handleCommandComplete(message: unknown, wire: Wire): void {

@@ -9,13 +9,48 @@ import type { PoolClient, QueryResult } from 'pg'
 import { timedOut } from '../../kernel/fault.ts'
 import type { Prelude, Statement } from './group-query.ts'
 import type { ReadLane } from './read-lane.ts'
-import { settingsPrelude, type Settings } from './settings.ts'
-import { nothing, WriteTransaction, type TransactionConnection } from './write-pool.ts'
+import type { Standing } from './standing.ts'
+import { nothing, type TransactionConnection, type WriteTransaction } from './write-pool.ts'
 
-interface ReadOperation {
-  readonly lane: ReadLane
-  readonly settings: Settings
-  readonly signal: AbortSignal | null
+/** Statements on a shared lane, one by one, until its time is over. */
+export class ReadOperation implements TransactionConnection {
+  readonly #lane: ReadLane
+  readonly #standing: Standing
+  readonly #signal: AbortSignal | null
+  readonly #waiting: Prelude[] = []
+  #isOver = false
+
+  constructor(lane: ReadLane, standing: Standing, signal: AbortSignal | null) {
+    this.#lane = lane
+    this.#standing = standing
+    this.#signal = signal
+  }
+
+  /** A virtual transaction: every statement is a group of its own; begin and commit cost nothing. */
+  async query(statement: Statement): Promise<QueryResult> {
+    if (isTransactionControl(statement.text)) return nothing
+    if (this.#isOver || this.#signal?.aborted) throw timedOut()
+    const waiting = this.#waiting.splice(0)
+    return this.#standing.lead((preludes) => this.#lane.run([...preludes, ...waiting], statement))
+  }
+
+  later(statement: Prelude): void {
+    this.#waiting.push(statement)
+  }
+
+  /** No statement is sent any more. */
+  expire(): void {
+    this.#isOver = true
+  }
+
+  async close(command: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    if (command === 'COMMIT' && this.#waiting.length > 0) await this.query({ text: 'select 1', values: [] })
+    this.#isOver = true
+  }
+
+  on(): void {}
+  removeListener(): void {}
+  release(): void {}
 }
 
 /** Reads on a shared lane, or the one real transaction that the operation is. */
@@ -26,27 +61,6 @@ const starting = new AsyncLocalStorage<Operation>()
 /** Runs `start`, inside which Prisma opens exactly one transaction, for this operation. */
 export function startingWith<T>(operation: Operation, start: () => Promise<T>): Promise<T> {
   return starting.run(operation, start)
-}
-
-/** A virtual transaction: every statement is a group of its own on the shared lane; begin and commit cost nothing. */
-class ReadConnection implements TransactionConnection {
-  readonly #operation: ReadOperation
-  readonly #preludes: readonly Prelude[]
-
-  constructor(operation: ReadOperation) {
-    this.#operation = operation
-    this.#preludes = [settingsPrelude(operation.settings)]
-  }
-
-  async query(statement: Statement): Promise<QueryResult> {
-    if (isTransactionControl(statement.text)) return nothing
-    if (this.#operation.signal?.aborted) throw timedOut()
-    return this.#operation.lane.run(this.#preludes, statement)
-  }
-
-  on(): void {}
-  removeListener(): void {}
-  release(): void {}
 }
 
 const isTransactionControl = (text: string): boolean =>
@@ -62,8 +76,7 @@ export class OperationPool extends pg.Pool {
   override connect(): Promise<PoolClient> {
     const operation = starting.getStore()
     if (!operation) return Promise.reject(new Error('A transaction was started outside any unit of work: there is no tenant.'))
-    const connection = operation instanceof WriteTransaction ? operation : new ReadConnection(operation)
-    return Promise.resolve(connection as never)
+    return Promise.resolve(operation as never)
   }
 
   override query(): never {

@@ -9,6 +9,7 @@ import { cancelWork } from './cancel.ts'
 import { faultOf } from './errors.ts'
 import { GroupQuery, StatementCache, type Prelude, type Statement } from './group-query.ts'
 import { settingsPrelude, type Settings } from './settings.ts'
+import { NotConfirmed, type Standing } from './standing.ts'
 
 /** Connections of one write login, each pinned to one transaction at a time. */
 export class WritePool {
@@ -81,17 +82,20 @@ export const nothing: QueryResult = { command: '', rowCount: 0, oid: 0, fields: 
 /** A real transaction on a pinned connection: BEGIN, the settings and the first statement travel as one group, and so does its end. */
 export class WriteTransaction implements TransactionConnection {
   readonly #pool: WritePool
-  readonly #settings: Settings
+  readonly #standing: Standing
   readonly #signal: AbortSignal | null
+  /** What travels with the next statement. */
+  readonly #waiting: Prelude[] = []
   #begin = 'BEGIN'
+  #opening: Promise<PoolClient> | null = null
   #client: PoolClient | null = null
   #ended: 'COMMIT' | 'ROLLBACK' | null = null
   #listeners: ((error: Error) => void)[] = []
   #broken: unknown
 
-  constructor(pool: WritePool, settings: Settings, signal: AbortSignal | null) {
+  constructor(pool: WritePool, standing: Standing, signal: AbortSignal | null) {
     this.#pool = pool
-    this.#settings = settings
+    this.#standing = standing
     this.#signal = signal
   }
 
@@ -104,22 +108,56 @@ export class WriteTransaction implements TransactionConnection {
     }
     if (text === 'COMMIT' || text === 'ROLLBACK') return this.#end(text)
     if (this.#ended !== null) throw new Error('A statement was sent after the end of its transaction.')
-    return this.#send(await this.#first(), statement)
+    return this.#led((preludes) => this.#send(preludes, statement))
   }
 
   /** Runs the last statements and commits, all in one round trip. Whoever opened the transaction may say COMMIT once more. */
   async commit(last: readonly Prelude[]): Promise<void> {
     if (this.#ended !== null) throw timedOut()
-    await this.#conclude([...(await this.#first()), ...last], 'COMMIT')
+    // Who asks is known before anything is committed.
+    if (!this.#opening && !this.#standing.isConfirmed) await this.query({ text: 'select 1', values: [] })
+    await this.#led((preludes) => this.#conclude([...preludes, ...last], 'COMMIT'))
   }
 
-  /** What has to come before the next statement. Takes a connection for the first one. */
-  async #first(): Promise<readonly Prelude[]> {
+  /** Sends a statement along with the next one, or with the commit. */
+  later(statement: Prelude): void {
+    this.#waiting.push(statement)
+  }
+
+  /** Ends it for good if it has not ended, and gives the connection back. */
+  async close(command: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    try {
+      await this.#end(command)
+    } finally {
+      this.release()
+    }
+  }
+
+  /** Its time is over: whatever was not committed never is, and the connection is closed. */
+  expire(): void {
+    if (this.#ended !== null) return
+    this.#ended = 'ROLLBACK'
+    this.#broken = timedOut()
+    this.release()
+  }
+
+  /** Sends with what has to come before. Takes a connection for the first statement; others of the same moment come after that one. */
+  async #led<T>(send: (preludes: readonly Prelude[]) => Promise<T>): Promise<T> {
     if (this.#signal?.aborted) throw timedOut()
-    if (this.#client) return []
-    this.#client = await this.#pool.take()
-    for (const listener of this.#listeners) this.#client.on('error', listener)
-    return [{ text: this.#begin, values: [] }, settingsPrelude(this.#settings)]
+    const isFirst = this.#opening === null
+    const client = await (this.#opening ??= this.#pool.take())
+    if (this.#ended !== null) {
+      if (isFirst) client.release()
+      throw timedOut()
+    }
+    if (isFirst) {
+      this.#client = client
+      for (const listener of this.#listeners) client.on('error', listener)
+      return this.#standing.lead((settings) => send([{ text: this.#begin, values: [] }, ...settings, ...this.#waiting.splice(0)]))
+    }
+    const answer = await send(this.#waiting.splice(0))
+    if (this.#standing.isRefuted) throw new NotConfirmed()
+    return answer
   }
 
   #send(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
@@ -135,7 +173,8 @@ export class WriteTransaction implements TransactionConnection {
   }
 
   async #end(command: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {
-    if (!this.#client || this.#ended === 'COMMIT') return nothing
+    if (this.#ended === 'ROLLBACK' && command === 'COMMIT') throw timedOut()
+    if (!this.#client || this.#ended !== null) return nothing
     return this.#conclude([], command)
   }
 
@@ -163,6 +202,7 @@ export class WriteTransaction implements TransactionConnection {
   }
 
   release(error?: unknown): void {
+    this.#ended ??= 'ROLLBACK'
     this.#client?.release((error ?? this.#broken) as Error | undefined)
     this.#client = null
   }

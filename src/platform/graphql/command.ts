@@ -12,9 +12,21 @@ export const mayFail = { types: Object.values(faultClasses) }
  * Runs a service's use case as the command of a mutation field. A refusal undoes the command and is written to the audit
  * trail in a transaction of its own.
  */
-export async function inCommand<T>(context: Context, name: string, work: (scope: Scope) => Promise<T>, login?: Login): Promise<T> {
+export function inCommand<T>(context: Context, name: string, work: (scope: Scope) => Promise<T>, login?: Login): Promise<T> {
+  return refusalKept(context, name, () => context.unit.command(work, login))
+}
+
+/**
+ * As `inCommand`, for a use case whose first deed is a statement: who asks is confirmed in the same round trip. Nothing is committed, nor
+ * answered, for anybody else; what cannot be undone, such as a letter or a call to another server, must come after.
+ */
+export function inPlainCommand<T>(context: Context, name: string, work: (scope: Scope) => Promise<T>): Promise<T> {
+  return refusalKept(context, name, () => context.unit.command(work, undefined, true))
+}
+
+async function refusalKept<T>(context: Context, name: string, command: () => Promise<T>): Promise<T> {
   try {
-    return await context.unit.command(work, login)
+    return await command()
   } catch (error) {
     if (error instanceof DeniedFault) {
       context.unit.record({ action: 'access.denied', resource: 'Mutation', outcome: 'denied', detail: { field: name, code: error.code } })

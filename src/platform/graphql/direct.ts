@@ -4,7 +4,7 @@
  * with an error in it, is written by that library as always. Nothing is executed twice.
  */
 import type { IncomingMessage } from 'node:http'
-import { execute, GraphQLError, type ExecutionResult, type GraphQLSchema } from 'graphql'
+import { execute, GraphQLError, type DocumentNode, type ExecutionResult, type GraphQLSchema } from 'graphql'
 import { Fault } from '../../kernel/fault.ts'
 import { headersOf, statusOf } from '../http/answer.ts'
 import type { RequestContext } from '../http/router.ts'
@@ -22,8 +22,11 @@ export interface Plain {
   readonly body: Buffer
   readonly http: RequestContext
   expect(): Promise<Expected | null>
-  /** Authenticates, and opens the unit of work's context. */
-  open(): Promise<Context>
+  /**
+   * Opens the unit of work's context: for a caller who is remembered and confirmed along with the first statement, or else
+   * authenticates. Whatever an earlier context of the request was told to send is forgotten.
+   */
+  open(expected: Expected | null): Promise<Context>
 }
 
 /** @returns null where the whole request is the server library's: nothing was executed then. */
@@ -76,6 +79,19 @@ export function createDirect({ schema, documents, reads, mask }: DirectParts): D
     return shown instanceof GraphQLError ? shown : new GraphQLError(shown.message)
   }
 
+  /** @returns null when who asks is not who was expected: nothing was committed then. */
+  const executed = async (document: DocumentNode, variableValues: Variables, contextValue: Context): Promise<Done | null> => {
+    const { unit } = contextValue
+    try {
+      const result = await unit.read(async () => execute({ schema, document, contextValue, variableValues }))
+      await unit.confirm()
+      if (result.errors) return { result: { ...result, errors: result.errors.map(masked) } }
+      return sent(JSON.stringify(result))
+    } catch (error) {
+      return unit.standing.isRefuted ? null : { result: { errors: [masked(error)] } }
+    }
+  }
+
   return async ({ request: { headers }, body, http, expect, open }) => {
     // Content is negotiated by the server library wherever there is anything to negotiate.
     if (headers.accept !== undefined && headers.accept !== 'application/json' && headers.accept !== '*/*') return null
@@ -84,15 +100,13 @@ export function createDirect({ schema, documents, reads, mask }: DirectParts): D
     const variables = known?.coerce(asked!.variables)
     if (!asked || !known || !variables) return null
 
-    const read = reads && (await reads.answer(known, variables, expect, http.signal).catch(refusalOf))
-    if (read !== null) return read instanceof Fault ? refused(read) : sent(read)
+    const expected = await expect()
+    const read = reads && expected && (await reads.answer(known, variables, expected, http.signal).catch(refusalOf))
+    if (read) return read instanceof Fault ? refused(read) : sent(read)
 
     try {
-      const contextValue = await open()
-      const variableValues = asked.variables
-      const result = await contextValue.unit.read(async () => execute({ schema, document: known.document, contextValue, variableValues }))
-      if (result.errors) return { result: { ...result, errors: result.errors.map(masked) } }
-      return sent(JSON.stringify(result))
+      const first = await executed(known.document, asked.variables, await open(expected))
+      return first ?? (await executed(known.document, asked.variables, await open(null)))
     } catch (error) {
       return { result: { errors: [masked(error)] } }
     }

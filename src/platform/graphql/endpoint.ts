@@ -8,11 +8,13 @@ import { pipeline } from 'node:stream/promises'
 import { GraphQLError, type ExecutionArgs, type ExecutionResult, type GraphQLSchema } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import { Fault } from '../../kernel/fault.ts'
-import { locales, type Locale } from '../../kernel/locale.ts'
+import type { Locale } from '../../kernel/locale.ts'
 import type { Caller, Plane } from '../../kernel/scope.ts'
+import type { ConfirmedBy } from '../db/standing.ts'
 import type { Unit } from '../db/unit.ts'
 import { headersOf, statusOf } from '../http/answer.ts'
 import { readJsonBody } from '../http/body.ts'
+import { localeOf } from '../http/language.ts'
 import type { Log } from '../http/log.ts'
 import type { RequestContext } from '../http/router.ts'
 import type { Watchers } from '../watch/watchers.ts'
@@ -34,7 +36,8 @@ export interface EndpointOptions {
   /** Null: every document takes the ordinary path. */
   readonly reads: CompiledReads | null
   readonly watchers: Watchers
-  open(caller: Caller, signal: AbortSignal): Unit
+  /** @param confirmedBy for a caller who is remembered: what confirms it along with the first statement. */
+  open(caller: Caller, signal: AbortSignal, confirmedBy: ConfirmedBy | null): Unit
 }
 
 /** What the edge knows of one request once it knows who asks. */
@@ -72,16 +75,15 @@ const requestIds = new AsyncLocalStorage<string>()
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const path = `/graphql/${options.plane}`
   const limits = { development: options.development, guessable: options.guessable }
-  const contextOf = async ({ authenticate, http, cookies }: Omit<ServerContext, 'result'>): Promise<Context> => {
-    const { caller, locale } = await authenticate()
-    return createContext({
-      unit: options.open(caller, http.signal),
+  const contextFor = ({ caller, locale, http }: Asked, cookies: string[], confirmedBy: ConfirmedBy | null) =>
+    createContext({
+      unit: options.open(caller, http.signal, confirmedBy),
       plane: options.plane,
       locale,
       answer: { setCookie: (value) => cookies.push(value) },
       watch: (ids) => options.watchers.watch({ caller, ids, signal: AbortSignal.any([http.signal, http.stopping]) }),
     })
-  }
+  const contextOf = async ({ authenticate, cookies }: Omit<ServerContext, 'result'>) => contextFor(await authenticate(), cookies, null)
   const direct: Direct = createDirect({
     schema: options.schema,
     documents: new Documents({ schema: options.schema, limits, keptFrom: 2 }),
@@ -109,7 +111,13 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       const body = request.method === 'POST' ? await readJsonBody(request, maxBodyBytes) : undefined
       const cookies: string[] = []
       const own = { authenticate, http, cookies }
-      const done = body ? await requestIds.run(http.requestId, () => direct({ request, body, http, expect, open: () => contextOf(own) })) : null
+      const open = async (expected: Expected | null): Promise<Context> => {
+        cookies.length = 0
+        if (!expected) return contextOf(own)
+        const { caller, confirmedBy } = expected
+        return contextFor({ caller, http, locale: localeOf(request.headers['accept-language'], 'en') }, cookies, confirmedBy)
+      }
+      const done = body ? await requestIds.run(http.requestId, () => direct({ request, body, http, expect, open })) : null
       if (cookies.length > 0) response.setHeader('set-cookie', cookies)
       if (done && 'text' in done) {
         response.writeHead(done.status, { ...done.headers, 'content-type': jsonType, 'content-length': Buffer.byteLength(done.text) })
@@ -234,14 +242,4 @@ function complaintOf(error: GraphQLError): GraphQLError {
   error.extensions['code'] ??= 'BAD_REQUEST'
   if (!error.path) error.extensions['http'] ??= { status: 400, spec: true }
   return error
-}
-
-/** The reader's language out of `Accept-Language` (RFC 9110 §12.5.4); the tenant's own where it names none of ours. */
-export function localeOf(acceptLanguage: string | undefined, fallback: Locale): Locale {
-  for (const part of (acceptLanguage ?? '').slice(0, 200).split(',')) {
-    const language = part.trim().slice(0, 2).toLowerCase()
-    const found = locales.find((locale) => locale === language)
-    if (found) return found
-  }
-  return fallback
 }

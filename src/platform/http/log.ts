@@ -65,12 +65,15 @@ export interface Log {
 
 const maxText = 200
 const maxFrames = 12
-const keys: readonly string[] = logKeys
+const keys: ReadonlySet<string> = new Set(logKeys)
 const root = new URL('../../../', import.meta.url)
 // Frames name modules by URL, or by path once something has mapped the stack.
 const spellings = [root.href, fileURLToPath(root)]
 
+const harmless = /^[\x20-\x7e]*$/
+
 function clean(text: string): string {
+  if (text.length <= maxText && harmless.test(text)) return text
   // Control, format (bidi overrides) and separator characters could forge or disguise a line.
   return text.slice(0, maxText * 2).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '').slice(0, maxText)
 }
@@ -108,7 +111,7 @@ function allowed(record: LogRecord): Record<string, unknown> {
   for (const [key, value] of Object.entries(record)) {
     if (value === undefined) continue
     if (key === 'error') Object.assign(kept, reduceError(value))
-    else if (!keys.includes(key)) dropped++
+    else if (!keys.has(key)) dropped++
     else if (typeof value === 'string') kept[key] = clean(value)
     else if (typeof value === 'boolean' || value === null || Number.isFinite(value)) kept[key] = value
     else dropped++

@@ -172,7 +172,7 @@ const grant = (asked: Asked) => ({ recipientId: idOf(asked), granteeId: granteeO
 const granted = (data: { grantConsent: object }): unknown => data.grantConsent
 
 /** A consent with its audit row: the recipient and the grantee are looked up first. */
-const mutation: Case = {
+export const mutation: Case = {
   name: 'mutation',
   ours: ours(
     `mutation ($input: GrantConsentInput!) { grantConsent(input: $input) { ... on Consent { ${consentFields} } } }`,
@@ -195,9 +195,6 @@ const mutation: Case = {
     limit: limit('mutation', grant),
   },
 }
-
-export const reads: readonly Case[] = [byId, list, deep]
-export const cases: readonly Case[] = [...reads, mutation]
 
 const pageOf = (fields: string): string => `{ recipients(first: 100) { edges { node { id ${recipientFields} ${fields} } } } }`
 const noVariables = () => ({})
@@ -239,11 +236,37 @@ export const ways: Readonly<Record<string, Words>> = {
 }
 
 const signInDocument = 'mutation ($i: SignInInput!) { signIn(input: $i) { __typename ... on SignedIn { accessToken } } }'
-export const signIn: Words = {
+const signInWords: Words = {
   request: ({ tenant: { slug, email, password } }) => ({
     path: '/graphql/console',
     headers: { 'x-maristan-tenant': slug },
     body: JSON.stringify({ query: signInDocument, variables: { i: { email, password } } }),
   }),
-  records: (data: { signIn: { accessToken: string } }) => data.signIn.accessToken,
+  // Each side signs a token of its own: what is compared is that there is one.
+  records: (data: { signIn: { accessToken: string } }) => data.signIn.accessToken.split('.').length,
 }
+
+const peerSignIn: Words = {
+  request: ({ tenant: { slug, email, password } }) => ({
+    path: '/graphql',
+    headers: {},
+    body: JSON.stringify({
+      query: 'mutation ($slug: String!, $email: String!, $password: String!) { signIn(slug: $slug, email: $email, password: $password) { accessToken } }',
+      variables: { slug, email, password },
+    }),
+  }),
+  records: signInWords.records,
+}
+
+/** Argon2id of the same parameters, a session's row, an audit row, a signed token. Ours counts attempts as well. */
+export const signIn: Case = { name: 'signIn', ours: signInWords, peers: { mercurius: peerSignIn, 'yoga-prisma': peerSignIn } }
+
+/** A hundred people with three protected fields each, and the audit rows of that. */
+export const page: Case = {
+  name: 'page',
+  ours: sealedPage,
+  peers: handWritten(`{ page(first: 100) { id ${recipientFields} givenName familyName phone } }`, noVariables, (data: { page: unknown }) => data.page),
+}
+
+export const reads: readonly Case[] = [byId, list, deep]
+export const cases: readonly Case[] = [...reads, mutation, page, signIn]

@@ -3,7 +3,7 @@
  * synthetic rows for all, made through our own contracts where they are sealed.
  */
 import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
@@ -16,6 +16,7 @@ import type { Identity } from '../../../src/modules/identity/contract.ts'
 import type { Tenancy } from '../../../src/modules/tenancy/contract.ts'
 import type { Vault } from '../../../src/modules/vault/contract.ts'
 import { readConfig } from '../../../src/platform/config.ts'
+import { openLocalKms } from '../../../src/platform/crypto/kms-local.ts'
 import { Database } from '../../../src/platform/db/database.ts'
 import { startEmbedded } from '../../../src/platform/db/embedded.ts'
 import { urlFor } from '../../../src/platform/db/logins.ts'
@@ -45,9 +46,14 @@ export interface BenchGround {
   readonly tenants: readonly BenchTenant[]
   /** The public key of the peers' tokens. */
   readonly peerKey: string
+  readonly authUrl: string
+  /** What a peer needs to open records and to sign people in: data keys by tenant, the key that signs, tenants by slug. JSON. */
+  readonly peerSecrets: string
   /** The environment of our server, in production settings. */
   readonly environment: Readonly<Record<string, string>>
   owner<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>
+  /** Processor time that Postgres has used so far, all its processes, in seconds. */
+  postgresSeconds(): number
   stop(): Promise<void>
 }
 
@@ -121,6 +127,7 @@ export async function layGround(say: (sentence: string) => void, options: { tena
     granteeIds.push(...parties.map((party) => party.id))
   }
   await owner('vacuum analyze')
+  const [{ pid: child }] = (await owner<{ pid: number }>("select pid from pg_stat_activity where backend_type = 'checkpointer'")) as [{ pid: number }]
   return {
     directory,
     dataDir,
@@ -129,14 +136,54 @@ export async function layGround(say: (sentence: string) => void, options: { tena
     readUrl: urlFor('maristan_console_read', ownerUrl, loginSecret),
     writeUrl: urlFor('maristan_console', ownerUrl, loginSecret),
     tenants,
+    authUrl: urlFor('maristan_auth', ownerUrl, loginSecret),
+    peerSecrets: JSON.stringify({
+      dataKeys: await dataKeysOf(dataDir, owner),
+      signingKey: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      tenants: Object.fromEntries(tenants.map(({ slug, id }) => [slug, id])),
+    }),
     peerKey: publicKey.export({ type: 'spki', format: 'pem' }) as string,
     environment,
     owner,
+    postgresSeconds: processorOf(timesOf(child).parent),
     async stop() {
       await postgres.stop()
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+async function dataKeysOf(dataDir: string, owner: BenchGround['owner']): Promise<Record<string, string>> {
+  const kms = await openLocalKms({ file: join(dataDir, 'kms.json'), mayCreate: false })
+  const rows = await owner<{ tenant: string; wrapped: string; kek: string }>('select tenant_id as tenant, wrapped, kek_id as kek from vault.tenant_key')
+  const keys: Record<string, string> = {}
+  for (const { tenant, wrapped, kek } of rows) {
+    keys[tenant] = (await kms.unwrap(wrapped, kek, { tenant, purpose: 'tenant-data-key' })).toString('base64')
+  }
+  kms.close()
+  return keys
+}
+
+/** proc(5): the fields after the bracketed name begin with the state, which is the third. Ticks are a hundred a second. */
+function timesOf(pid: number | string): { parent: number; own: number; ended: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ').map(Number)
+  return { parent: fields[1]!, own: (fields[11]! + fields[12]!) / 100, ended: (fields[13]! + fields[14]!) / 100 }
+}
+
+/** A process and its children, those included that have ended. */
+const processorOf = (parent: number) => (): number => {
+  const { own, ended } = timesOf(parent)
+  let seconds = own + ended
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue
+    try {
+      const child = timesOf(pid)
+      if (child.parent === parent) seconds += child.own
+    } catch {
+      // It ended meanwhile, and is counted with its parent.
+    }
+  }
+  return seconds
 }
 
 interface Contracts {

@@ -16,6 +16,8 @@ export interface SideProcess {
   /** Processor time it has used so far, in seconds; steps of 10 ms. */
   cpuSeconds(): number
   residentMb(): number
+  /** Bytes in use after a collection; only of a process that was started with `scale/memory.ts`. */
+  memory(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -47,6 +49,17 @@ async function start(name: string, command: readonly string[], environment: Read
     port,
     cpuSeconds: () => (Number(stat()[11]) + Number(stat()[12])) / ticksPerSecond,
     residentMb: () => Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'latin1'))?.[1]) / 1024),
+    memory: () =>
+      new Promise((resolve) => {
+        const heard = (line: string) => {
+          const [, bytes] = /^memory (\d+)$/.exec(line) ?? []
+          if (bytes === undefined) return
+          lines.off('line', heard)
+          resolve(Number(bytes))
+        }
+        lines.on('line', heard)
+        child.kill('SIGUSR2')
+      }),
     async stop() {
       child.kill('SIGTERM')
       await ended
@@ -61,7 +74,7 @@ export async function startOurs(ground: BenchGround, more: readonly string[] = [
 }
 
 export function startPeer(ground: BenchGround, name: PeerName): Promise<SideProcess> {
-  const { readUrl, writeUrl, peerKey } = ground
+  const { readUrl, writeUrl, authUrl, peerKey, peerSecrets } = ground
   const script = join(import.meta.dirname, 'peers', `${name}.mjs`)
-  return start(name, [script], { READ_URL: readUrl, WRITE_URL: writeUrl, PEER_KEY: peerKey })
+  return start(name, [script], { READ_URL: readUrl, WRITE_URL: writeUrl, AUTH_URL: authUrl, PEER_KEY: peerKey, PEER_SECRETS: peerSecrets })
 }

@@ -181,7 +181,7 @@ async function measureTimeToDark(): Promise<{ timeToDarkMs: number; answersFromK
     }
     const subjectId = newId()
     const ofSubject = wrapKey(key, { tenantId, subjectId, version: 1 }, randomBytes(32))
-    const subject: SubjectKeyRow = { ...shared, tenantId, subjectId, tenantKeyVersion: 1, wrapped: ofSubject, state: 'ACTIVE', tenantKey: row }
+    const subject: SubjectKeyRow = { tenantId, subjectId, wrapped: ofSubject, state: 'ACTIVE', tenantKey: row }
     const reads = () => ring.useSubjectKey(subject, () => true).catch(() => false)
     if (!(await reads())) throw new Error('It was never open.')
     double.set('disable', keyId)

@@ -1,7 +1,7 @@
 /** What may be done in the circle: mutation fields, each one command of the contract. */
 import { purposes } from '../../../kernel/scope.ts'
 import type { Builder } from '../../../platform/graphql/builder.ts'
-import { inCommand, mayFail } from '../../../platform/graphql/command.ts'
+import { inCommand, inPlainCommand, mayFail } from '../../../platform/graphql/command.ts'
 import { encodeGlobalId } from '../../../platform/graphql/global-id.ts'
 import { idArgument } from '../../../platform/graphql/id-argument.ts'
 import { withoutNulls } from '../../../platform/graphql/input.ts'
@@ -55,7 +55,7 @@ export function circleCommands(builder: Builder, nodes: CircleNodes, care: Care)
       errors: mayFail,
       args: { input: t.arg({ type: LinkPartyInput, required: true }) },
       resolve: (_, { input }, context) =>
-        inCommand(context, 'linkParty', (scope) => {
+        inPlainCommand(context, 'linkParty', (scope) => {
           const { fromId, toId, validFrom, validTo, ...rest } = withoutNulls(input)
           return care.linkParty(scope, {
             ...rest,
@@ -83,7 +83,7 @@ export function circleCommands(builder: Builder, nodes: CircleNodes, care: Care)
       access: { permission: 'network:manage' },
       errors: mayFail,
       args: { id: t.arg.id({ required: true }) },
-      resolve: (_, { id }, context) => inCommand(context, 'endLink', (scope) => care.endLink(scope, { id: idArgument('CareLink', id) })),
+      resolve: (_, { id }, context) => inPlainCommand(context, 'endLink', (scope) => care.endLink(scope, { id: idArgument('CareLink', id) })),
     }),
   )
 
@@ -104,7 +104,7 @@ export function circleCommands(builder: Builder, nodes: CircleNodes, care: Care)
       errors: mayFail,
       args: { input: t.arg({ type: GrantConsentInput, required: true }) },
       resolve: (_, { input }, context) =>
-        inCommand(context, 'grantConsent', (scope) => {
+        inPlainCommand(context, 'grantConsent', (scope) => {
           const { validTo, ...rest } = withoutNulls(input)
           return care.grantConsent(scope, {
             ...rest,
@@ -123,7 +123,7 @@ export function circleCommands(builder: Builder, nodes: CircleNodes, care: Care)
       errors: mayFail,
       args: { id: t.arg.id({ required: true }) },
       resolve: (_, { id }, context) =>
-        inCommand(context, 'withdrawConsent', (scope) => care.withdrawConsent(scope, { id: idArgument('Consent', id) })),
+        inPlainCommand(context, 'withdrawConsent', (scope) => care.withdrawConsent(scope, { id: idArgument('Consent', id) })),
     }),
   )
 }

@@ -1,12 +1,19 @@
 /** The circle's tables: parties, the edges between them, consents; and the network they make. */
 import { memberIdOf, type Scope } from '../../../kernel/scope.ts'
-import type { CareEdge, CareParty, Consent, Prisma } from '../../../platform/db/generated/client.ts'
+import type { CareEdge, CareParty, Consent, Prisma, RecipientState } from '../../../platform/db/generated/client.ts'
 import type { ModuleDb, ModuleSql } from '../../../platform/module.ts'
 import type { CareModels } from '../repo.ts'
 import type { Hop } from './rules.ts'
 
 /** An edge and the recipient to whom it leads, if it leads to one. */
 export type EdgeRow = CareEdge & { readonly to: { readonly recipientId: string | null } }
+
+export interface ConsentParties {
+  readonly recipientState: RecipientState | null
+  readonly granteeId: string | null
+}
+
+export type NewConsent = Pick<Consent, 'id' | 'recipientId' | 'granteeId' | 'purpose' | 'fieldSet' | 'state' | 'validTo'>
 
 export function createCircleRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
   return {
@@ -44,8 +51,20 @@ export function createCircleRepo(db: ModuleDb<CareModels>, sql: ModuleSql) {
     findConsent: (scope: Scope, id: string): Promise<Consent | null> =>
       db(scope).consent.findUnique({ where: { tenantId_id: { tenantId: scope.tenantId, id } } }),
 
-    addConsent: (scope: Scope, data: Omit<Prisma.ConsentUncheckedCreateInput, 'tenantId'>): Promise<Consent> =>
-      db(scope).consent.create({ data: { ...data, tenantId: scope.tenantId } }),
+    /** What a consent to this party is decided by; null for what the policies do not show. */
+    async consentParties(scope: Scope, recipientId: string, granteeId: string): Promise<ConsentParties> {
+      const [found] = await sql(scope).$queryRaw<ConsentParties[]>`
+        select (select r.state::text from care.recipient r where r.tenant_id = ${scope.tenantId}::uuid and r.id = ${recipientId}::uuid) as "recipientState",
+          (select p.id from care.party p where p.tenant_id = ${scope.tenantId}::uuid and p.id = ${granteeId}::uuid) as "granteeId"`
+      return found!
+    },
+
+    /** Adds a consent of version 1, along with the next statement of the command or its end. */
+    addConsent: (scope: Scope, { id, recipientId, granteeId, purpose, fieldSet, state, validTo }: NewConsent): void =>
+      sql(scope).$executeLater`
+        insert into care.consent (tenant_id, id, recipient_id, grantee_id, purpose, field_set, state, valid_to, created_by, version)
+        values (${scope.tenantId}::uuid, ${id}::uuid, ${recipientId}::uuid, ${granteeId}::uuid, ${purpose}, ${[...fieldSet]}::text[],
+          ${state}::care.consent_state, ${validTo}::timestamptz, ${memberIdOf(scope)}::uuid, 1)`,
 
     async changeConsent(
       scope: Scope,

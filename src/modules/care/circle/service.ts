@@ -61,7 +61,7 @@ export function circleUseCases({ repo, circle, reach, seals, vault, clock, write
     throw invalidInput({ issues: [{ path: 'validTo', message: 'is not in the future' }] })
   }
 
-  const noteConsent = (scope: Scope, action: string, { id, recipientId, state }: Consent): void => {
+  const noteConsent = (scope: Scope, action: string, { id, recipientId, state }: Pick<Consent, 'id' | 'recipientId' | 'state'>): void => {
     scope.unit.record({
       action,
       resource: 'Consent',
@@ -149,20 +149,16 @@ export function circleUseCases({ repo, circle, reach, seals, vault, clock, write
     async grantConsent(scope, { recipientId, granteeId, purpose, fieldSet, validTo }) {
       need(scope, 'consent:manage')
       refusePast(validTo)
-      await activeRecipient(scope, recipientId)
+      const found = await circle.consentParties(scope, recipientId, granteeId)
+      if (found.recipientState === null) throw notFound()
+      if (found.recipientState === 'ARCHIVED') throw recipientArchived()
       await reach.need(scope, 'consent:manage', recipientId)
-      if (!(await circle.findParty(scope, granteeId))) throw notFound()
-      const made = await circle.addConsent(scope, {
-        recipientId,
-        granteeId,
-        purpose,
-        fieldSet: [...new Set(fieldSet)],
-        state: consentMachine.next(consentMachine.initial, 'grant'),
-        createdBy: memberIdOf(scope),
-        ...(validTo ? { validTo } : {}),
-      })
+      if (found.granteeId === null) throw notFound()
+      const state = consentMachine.next(consentMachine.initial, 'grant')
+      const made = { id: newId(), recipientId, granteeId, purpose, fieldSet: [...new Set(fieldSet)], state, validTo: validTo ?? null }
+      circle.addConsent(scope, made)
       noteConsent(scope, 'consent.granted', made)
-      return { id: made.id, state: made.state, version: made.version }
+      return { id: made.id, state, version: 1 }
     },
 
     async withdrawConsent(scope, { id }) {

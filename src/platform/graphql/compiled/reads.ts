@@ -5,7 +5,8 @@
 import type { GraphQLSchema } from 'graphql'
 import { Fault, overloaded, timedOut } from '../../../kernel/fault.ts'
 import type { Caller } from '../../../kernel/scope.ts'
-import type { ConfirmedBy, ConfirmedRead } from '../../db/confirm.ts'
+import type { ConfirmedRead } from '../../db/confirm.ts'
+import type { ConfirmedBy } from '../../db/standing.ts'
 import type { Context } from '../context.ts'
 import type { KnownDocument, Variables } from '../documents.ts'
 import { isDoubtful } from './json-text.ts'
@@ -41,16 +42,13 @@ export class CompiledReads {
   /**
    * The answer's JSON, or null where the ordinary path has to answer.
    * @param variables as the document coerced them.
-   * @param expect who asks; called only for a document that has a plan.
+   * @param expected who asks, as it is remembered.
    * @throws OVERLOADED, TIMED_OUT, DATABASE_UNAVAILABLE: to ask again the ordinary way would cost twice what there is too little of.
    */
-  async answer(known: KnownDocument, variables: Variables, expect: () => Promise<Expected | null>, signal: AbortSignal): Promise<string | null> {
+  async answer(known: KnownDocument, variables: Variables, { caller, confirmedBy }: Expected, signal: AbortSignal): Promise<string | null> {
     const plan = this.#planOf(known)
     const values = plan && valuesOf(plan.slots, variables)
     if (!plan || !values) return null
-    const expected = await expect()
-    if (!expected) return null
-    const { caller, confirmedBy } = expected
     for (const permission of plan.permissions) if (!caller.permissions.has(permission)) return null
     const read = { caller, confirmedBy, text: plan.text, values: [caller.tenantId, ...values], signal }
     const text = await this.#options.read(read).catch((error: unknown) => {

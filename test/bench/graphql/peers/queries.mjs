@@ -57,3 +57,39 @@ export const publishConsent = `
   insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)
   values ($1::uuid, gen_random_uuid(), 'care.consent.changed', $3::uuid,
     jsonb_build_object('consentId', $3::uuid, 'state', 'GRANTED'), $2::uuid, 'bench')`
+
+/** A page with its protected records and the keys that open them, each wrapped by its tenant's. */
+export const sealedPage = `
+  select ${recipientColumns}, r.phi, k.wrapped, k.tenant_key_version as "keyVersion"
+  from care.recipient r join vault.subject_key k on k.tenant_id = r.tenant_id and k.subject_id = r.id
+  where r.tenant_id = $1::uuid order by r.id limit $2::int`
+
+export const keysOf = `
+  select k.subject_id as id, k.wrapped, k.tenant_key_version as "keyVersion"
+  from vault.subject_key k where k.tenant_id = $1::uuid and k.subject_id = any($2::uuid[])`
+
+/** One row for each record that was opened. */
+export const auditReads = `
+  insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, subject_id, outcome, purpose,
+    request_id, detail)
+  select $1::uuid, gen_random_uuid(), 'member', $2::uuid, 'console', 'phi.read', 'CareRecipient', r, r, 'done', 'OPERATIONS', 'bench',
+    '{"fields":["givenName","familyName","phone"]}'
+  from unnest($3::uuid[]) r`
+
+/** Who signs in: the stored hash, and the one membership of the console. */
+export const account = `
+  select i.id, c.password_hash as "passwordHash", m.id as "membershipId", m.role
+  from identity.identity i
+  join identity.credential c on c.tenant_id = i.tenant_id and c.identity_id = i.id
+  join identity.membership m on m.tenant_id = i.tenant_id and m.identity_id = i.id
+  where i.tenant_id = $1::uuid and i.email = $2 and i.status = 'ACTIVE' and m.status = 'ACTIVE' and m.plane = 'console'`
+
+export const addSession = `
+  insert into identity.session (tenant_id, id, membership_id, plane, via, refresh_hash, expires_at)
+  values ($1::uuid, $2::uuid, $3::uuid, 'console', 'password', $4, now() + interval '12 hours')`
+
+export const auditSignIn = `
+  insert into audit.event (tenant_id, id, actor_kind, actor_id, plane, action, resource, resource_id, outcome, request_id, session_id,
+    sign_in_method, detail)
+  values ($1::uuid, gen_random_uuid(), 'member', $2::uuid, 'console', 'signin.succeeded', 'Session', $3::uuid, 'done', 'bench', $3::uuid,
+    'password', '{"transport":"BEARER"}')`
