@@ -187,11 +187,14 @@ describe('a directory that is named', () => {
 
   test('lets its people in by the immutable id, whatever their address, and nobody by the address alone', async () => {
     expect(await enter('noor@hospital.example', 'object-noor')).toBe('NOT_LINKED')
+    // As long as no directory is named, the connection itself brings newcomers.
+    expect(await enter('first@hospital.example', 'object-first')).toMatchObject({ email: 'first@hospital.example', role: 'caregiver' })
     const named = await naming({ version: await version(), idAttribute: urn, directoryId: encodeGlobalId('ScimConnection', directoryId) })
     expect(named).toMatchObject({ directoryId: encodeGlobalId('ScimConnection', directoryId), isDirectoryConfirmed: true })
     expect(await enter('noor.married@elsewhere.example', 'object-noor')).toMatchObject({ email: 'noor@hospital.example', role: 'clinician' })
     // The address passed to somebody else: another id, another person.
-    expect(await enter('noor@hospital.example', 'object-of-another')).toBe('NOT_LINKED')
+    expect(await enter('noor@hospital.example', 'object-of-another')).toBe('NO_MEMBERSHIP')
+    expect(await enter('second@hospital.example', 'object-of-another')).toBe('NO_MEMBERSHIP')
     const links = await house.at.owner('select source::text from identity.directory_link where tenant_id = $1 and external_id = $2', [tenant.id, 'object-of-another'])
     expect(links).toEqual([])
   })

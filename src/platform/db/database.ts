@@ -39,7 +39,8 @@ export interface DatabaseOptions {
 }
 
 const connectTimeoutMs = 5_000
-const workLimits = { openMs: 15_000, waitMs: connectTimeoutMs }
+/** How long a unit of work may stay open. A directory's may move a group of tens of thousands, and what it cuts must be cut at once. */
+const openMs = (login: Login): number => (login === directoryLogin ? 60_000 : 15_000)
 
 export class Database {
   readonly #options: DatabaseOptions
@@ -59,10 +60,10 @@ export class Database {
     this.#transactions = {
       known: this.#prisma,
       oneRows: new OneRows(this.storedModels),
-      read: (unit, login, work) => this.#run(this.#reading(unit, login), work),
+      read: (unit, login, work) => this.#run(login, this.#reading(unit, login), work),
       write: async (unit, login, work) => {
         const transaction = this.#writing(unit, login)
-        const written = await this.#run(transaction, (open) => work(open, (last) => transaction.commit(last)))
+        const written = await this.#run(login, transaction, (open) => work(open, (last) => transaction.commit(last)))
         this.#written()
         return written
       },
@@ -124,8 +125,9 @@ export class Database {
     return new WriteTransaction(this.#pool(login), unit.standing, unit.signal)
   }
 
-  #run<T>(operation: Operation, work: (open: Work) => Promise<T>): Promise<T> {
-    return this.#begun(() => new Work(this.#prisma, operation, workLimits).run(work))
+  #run<T>(login: Login, operation: Operation, work: (open: Work) => Promise<T>): Promise<T> {
+    const limits = { openMs: openMs(login), waitMs: connectTimeoutMs }
+    return this.#begun(() => new Work(this.#prisma, operation, limits).run(work))
   }
 
   async #begun<T>(begin: () => Promise<T>): Promise<T> {

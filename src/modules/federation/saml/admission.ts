@@ -101,7 +101,8 @@ export async function admit(
     if (link.role !== role) await identity.changeRole(asDirectory, { ...here, membershipId: link.membershipId, role, authorisedBy })
     return { membershipId: link.membershipId, role }
   }
-  if (!connection.jitAllowed) return { reason: 'NO_MEMBERSHIP' }
+  // Where a directory is named, people are its to bring: of a newcomer taken here it would not know whom to cut.
+  if (!connection.jitAllowed || directoryId !== null) return { reason: 'NO_MEMBERSHIP' }
   if (subject.email === null) return { reason: 'NO_EMAIL' }
   if (!maySpeakFor(candidateOf(connection), others.map(candidateOf), subject.email)) return { reason: 'DOMAIN_OF_OTHERS' }
   if (role === null) return { reason: 'NO_ROLE' }
