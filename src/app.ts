@@ -26,6 +26,7 @@ import { compose, type Composed } from './platform/compose.ts'
 import { readConfig, type Config } from './platform/config.ts'
 import { openLocalKms } from './platform/crypto/kms-local.ts'
 import type { Kms } from './platform/crypto/kms.ts'
+import type { ConfirmedAdd } from './platform/db/confirmed-add.ts'
 import { Database } from './platform/db/database.ts'
 import type { Foundation } from './platform/db/foundation.ts'
 import { migrationNames } from './platform/db/migrate.ts'
@@ -147,6 +148,7 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
 
   const scimEdge = {
     open: (caller: Caller, signal: AbortSignal | null) => database.unit(caller, signal),
+    add: <Row extends object>(add: ConfirmedAdd) => database.addConfirmed<Row>(add),
     door,
     scim: composed.made['scim']!.contract as Scim,
     config,

@@ -19,6 +19,7 @@ import {
 } from './modules/identity/contract.ts'
 import type { Database } from './platform/db/database.ts'
 import type { Expected } from './platform/graphql/compiled/reads.ts'
+import { cookieIn } from './platform/http/forms.ts'
 import type { RequestContext } from './platform/http/router.ts'
 import { unknownTenant, wrongHost, type TenantDoor } from './platform/http/tenant.ts'
 
@@ -156,8 +157,7 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
         const seen = glanceAtBearer(bearer)
         return seen === null ? null : planeOfGlance(seen)
       }
-      const cookies = cookiesOf(request)
-      return cookiePlanes.find((plane) => cookies.has(cookieNameOf(plane) ?? '')) ?? null
+      return cookiePlanes.find((plane) => sessionCookie(request, plane) !== null) ?? null
     },
   }
   return edge
@@ -200,9 +200,9 @@ function presentedOn(plane: Plane, request: IncomingMessage): Presented | null {
     if (planeOfGlance(seen) !== plane) throw tokenWrongPlane()
     return { tenantId: seen.tenantId, bearer }
   }
-  const cookie = cookiesOf(request).get(cookieNameOf(plane) ?? '')
-  const seen = cookie === undefined ? null : glanceAtCookie(cookie)
-  if (cookie === undefined || seen === null) return null
+  const cookie = sessionCookie(request, plane)
+  const seen = cookie === null ? null : glanceAtCookie(cookie)
+  if (cookie === null || seen === null) return null
   if (seen.plane !== plane) throw tokenWrongPlane()
   return { tenantId: seen.tenantId, cookie }
 }
@@ -220,14 +220,9 @@ function bearerOf(request: IncomingMessage): string | null {
   return token
 }
 
-function cookiesOf(request: IncomingMessage): Map<string, string> {
-  const cookies = new Map<string, string>()
-  for (const pair of (request.headers.cookie ?? '').slice(0, 8192).split(';', 50)) {
-    const [name, ...value] = pair.split('=')
-    // The first of two equal names wins: a later one may have been planted by a sibling domain.
-    if (name && !cookies.has(name.trim())) cookies.set(name.trim(), value.join('=').trim())
-  }
-  return cookies
+function sessionCookie(request: IncomingMessage, plane: Plane): string | null {
+  const name = cookieNameOf(plane)
+  return name === null ? null : cookieIn(request, name)
 }
 
 function purposeOf(request: IncomingMessage, plane: Plane): Purpose {

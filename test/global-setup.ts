@@ -2,11 +2,25 @@
  * One throw-away Postgres a run, on a free port, in a temporary directory: never the running server's. With TEST_OWNER_URL set
  * (a superuser of some other Postgres, 15 or newer) the suite runs on that one instead.
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbedded } from '../src/platform/db/embedded.ts'
 import { prepareTemplate } from './kit/postgres.ts'
+
+const memory = '/dev/shm'
+const leastFree = 6 * 2 ** 30
+
+/** A fresh database is a thousand small files: where there is room they are made in memory, ten times as fast as on a disk. */
+function throwAwayPlace(): string {
+  try {
+    const { bavail, bsize } = statfsSync(memory)
+    if (bavail * bsize > leastFree && process.availableMemory() > 2 * leastFree) return memory
+  } catch {
+    // Only Linux has it.
+  }
+  return tmpdir()
+}
 
 export default async function setup(): Promise<() => Promise<void>> {
   const given = process.env['TEST_OWNER_URL']
@@ -14,7 +28,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     await prepareTemplate(given)
     return async () => {}
   }
-  const directory = mkdtempSync(join(tmpdir(), 'maristan-test-'))
+  const directory = mkdtempSync(join(throwAwayPlace(), 'maristan-test-'))
   // Postgres refuses root and runs as another account, which must be able to pass through.
   chmodSync(directory, 0o711)
   // What Postgres itself logs: a test looks for what must not be in it.

@@ -1,6 +1,7 @@
 /**
  * The loss drill: a separate process logs every acknowledged id while the server and Postgres are killed with SIGKILL at twenty points
- * under load. Afterwards everything acknowledged is there, with its audit row and its event, and the server reconnected by itself.
+ * under load, and the server then stopped as usual. Afterwards everything acknowledged is there, with its audit row and its event, and
+ * the server reconnected by itself.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -94,13 +95,19 @@ test('nothing acknowledged is lost, whoever is killed', { timeout: 300_000 }, as
       process.kill(postmaster(), 'SIGKILL')
     }
   }
-  const seen = acknowledged().length
+  let seen = acknowledged().length
   await until('the server reconnected by itself', () => acknowledged().length >= seen + between)
+  // Asked to stop under the same load, it finishes what it has in hand.
+  server.kill('SIGTERM')
+  expect(await once(server, 'exit')).toEqual([0, null])
+  await start()
+  seen = acknowledged().length
+  await until('load is under way again after the stop', () => acknowledged().length >= seen + between)
   client.kill('SIGTERM')
   await once(client, 'exit')
 
   const ids = acknowledged().map((globalId) => decodeGlobalId(globalId).id)
-  expect(ids.length).toBeGreaterThanOrEqual((kills + 1) * between)
+  expect(ids.length).toBeGreaterThanOrEqual((kills + 2) * between)
   expect(new Set(ids).size).toBe(ids.length)
   const lost = await withClient(runningEmbedded(dataDir)!, async (owner) => {
     const { rows } = await owner.query<{ id: string; row: boolean; audit: boolean; event: boolean }>(

@@ -4,7 +4,6 @@
  * each of them waits for its approval.
  */
 import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import { Option, type Command } from 'commander'
 import { invalidInput } from '../kernel/fault.ts'
 import type { Scope } from '../kernel/scope.ts'
@@ -208,7 +207,7 @@ export function samlSetupCommands(saml: Command, terminal: Terminal, open: typeo
     terminal.done(made, `${made.code}\n(shown once; store it, then: maristan saml recovery confirm)`)
   })
   on(recovery, 'confirm', 'say that it is stored: the code comes by standard input').action(async ({ tenant, connection: connectionId }: Place) => {
-    const code = (await text(process.stdin)).trim()
+    const code = (await terminal.typed()).trim()
     await inTenant(tenant, (scope, contract) => contract.confirmRecovery(scope, { connectionId, code }))
     terminal.done({ connectionId, stored: true }, 'The recovery code is stored.')
   })

@@ -1,6 +1,5 @@
 /** `tenant create|list|suspend|resume|approval`, `member invite|recover`. */
 import { randomBytes } from 'node:crypto'
-import { text } from 'node:stream/consumers'
 import { Option, type Command } from 'commander'
 import { newId } from '../kernel/id.ts'
 import type { Identity } from '../modules/identity/contract.ts'
@@ -133,7 +132,7 @@ export function tenantCommands(program: Command, terminal: Terminal): void {
           ...(options.providerOrg ? { providerOrgId: options.providerOrg } : {}),
         }
         if (options.passwordStdin) {
-          const password = (await text(process.stdin)).replace(/\r?\n$/, '')
+          const password = (await terminal.typed()).replace(/\r?\n$/, '')
           const { membershipId } = await unit.command((scope) => identity.operatorAddMember(scope, { ...newcomer, password }))
           terminal.done({ membershipId, acceptUrl: null }, `${options.email} is a member now.`)
           return

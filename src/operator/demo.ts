@@ -5,9 +5,10 @@
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newId } from '../kernel/id.ts'
-import type { Caller, Plane, Scope } from '../kernel/scope.ts'
+import type { Caller, Plane } from '../kernel/scope.ts'
 import { permissionsOf, planeOf, type Role } from '../modules/access/contract.ts'
 import type { Care } from '../modules/care/contract.ts'
+import type { Custody } from '../modules/governance/custody/contract.ts'
 import type { Saml } from '../modules/federation/saml/contract.ts'
 import type { Scim } from '../modules/federation/scim/contract.ts'
 import type { Identity } from '../modules/identity/contract.ts'
@@ -19,7 +20,8 @@ import { hmac } from '../platform/crypto/hash.ts'
 import type { Database } from '../platform/db/database.ts'
 import type { Foundation } from '../platform/db/foundation.ts'
 import { authLogin } from '../platform/module.ts'
-import { demoGroups, demoHelpers, demoRecipients, demoRelatives, demoRoles, demoTenants, type DemoTenant } from './demo-people.ts'
+import { demoGroups, demoRoles, demoTenants, type DemoTenant } from './demo-people.ts'
+import { ensureCare, ensureHold } from './demo-records.ts'
 import { hostOfTenant } from './open.ts'
 import { operatorCaller } from './operator-scope.ts'
 
@@ -44,10 +46,10 @@ interface DemoFile {
   }[]
 }
 
-interface Seeder {
+export interface Seeder {
   readonly database: Database
   readonly loginSecret: string
-  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; saml: Saml; scim: Scim }
+  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; custody: Custody; saml: Saml; scim: Scim }
 }
 
 /** Makes what is missing of the demo, and writes `demo.json` for a server at `url`. */
@@ -61,6 +63,7 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
       tenancy: house.made['tenancy']!.contract as Tenancy,
       vault: house.made['vault']!.contract as Vault,
       care: house.made['care']!.contract as Care,
+      custody: house.made['custody']!.contract as Custody,
       saml: house.made['saml']!.contract as Saml,
       scim: house.made['scim']!.contract as Scim,
     },
@@ -73,6 +76,7 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
     const members = membersOf(seeder, plan)
     const callers = await memberCallers(seeder, id)
     await ensureCare(seeder, plan, callers)
+    await ensureHold(seeder, callers.get('compliance_officer')!)
     const known = before?.tenants.find((one) => one.slug === plan.slug && one.id === id)
     const apiToken = known?.apiToken ?? (await makeApiToken(seeder, callers.get('tenant_admin')!))
     const token = known?.scim?.token ?? (await makeScimToken(seeder, id, callers.get('tenant_admin')!))
@@ -171,76 +175,4 @@ async function makeScimToken(seeder: Seeder, tenantId: string, admin: Caller): P
   const rules = demoGroups.map(([value, role]) => ({ match: 'DISPLAY_NAME' as const, value, role }))
   await seeder.database.unit(admin).command((scope) => scim.setRules(scope, { connectionId: made.connectionId, rules }), authLogin)
   return made.token
-}
-
-/** Recipients with their relatives and helpers, as the coordinator makes them: one command. */
-async function ensureCare(seeder: Seeder, plan: DemoTenant, callers: ReadonlyMap<Role, Caller>): Promise<void> {
-  const coordinator = seeder.database.unit(callers.get('care_coordinator')!)
-  const existing = await coordinator.read(() => coordinator.db.careRecipient.count())
-  if (existing > 0) return
-  const membershipOf = (role: Role): string => {
-    const { actor } = callers.get(role)!
-    if (actor.kind !== 'member') throw new Error('A demo caller is a member.')
-    return actor.membershipId
-  }
-  await coordinator.command((scope) => seedNetwork(seeder.contract.care, scope, plan, membershipOf))
-}
-
-async function seedNetwork(care: Care, scope: Scope, plan: DemoTenant, membershipOf: (role: Role) => string): Promise<void> {
-  const nth = <T>(list: readonly T[], k: number): T => list[k % list.length]!
-  let people = 0
-  const person = () => {
-    const k = people++
-    return { givenName: nth(plan.givenNames, k), familyName: nth(plan.familyNames, k * 3 + Math.floor(k / plan.familyNames.length)) }
-  }
-  const phone = (k: number) => `${plan.phonePrefix}${String(100 + k)}`
-
-  const recipients: string[] = []
-  for (let k = 0; k < demoRecipients; k++) {
-    const made = await care.createRecipient(scope, {
-      ...person(),
-      birthDate: `${1931 + ((k * 7) % 40)}-0${1 + (k % 9)}-1${k % 9}`,
-      sex: k % 2 === 0 ? 'FEMALE' : 'MALE',
-      mrn: `${plan.slug.toUpperCase()}-${1000 + k}`,
-      phone: phone(k),
-      address: `${nth(plan.streets, k)} ${k + 1}`,
-      preferredLocale: plan.locale,
-      areaGeohash5: plan.area,
-    })
-    recipients.push(made.partyId)
-  }
-  const party = async (kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN' | 'ORG', k: number, membershipId?: string) => {
-    const { givenName, familyName } = person()
-    const made = await care.createParty(scope, { kind, name: `${givenName} ${familyName}`, phone: phone(50 + k), ...(membershipId ? { membershipId } : {}) })
-    return made.id
-  }
-
-  // The demo's family member represents the first recipient; every other relative belongs to somebody, some to each other.
-  const relatives: string[] = []
-  for (let k = 0; k < demoRelatives; k++) {
-    const id = await party('FAMILY', k, k === 0 ? membershipOf('family') : undefined)
-    relatives.push(id)
-    const isSecondRing = k >= 10
-    await care.linkParty(scope, {
-      fromPartyId: id,
-      toPartyId: isSecondRing ? relatives[k - 10]! : nth(recipients, k),
-      relation: k % 3 === 0 ? 'CHILD' : 'RELATIVE',
-      capabilities: k === 0 ? ['VIEW', 'PHI', 'EDIT', 'MANAGE'] : ['VIEW'],
-      legalGuardian: k === 0,
-    })
-  }
-  // Clinicians and carers, the first of each a member; each looks after a few.
-  for (let k = 0; k < demoHelpers; k++) {
-    const clinician = k % 2 === 0
-    const member = k === 0 ? membershipOf('clinician') : k === 1 ? membershipOf('caregiver') : undefined
-    const id = await party(clinician ? 'CLINICIAN' : 'CAREGIVER', 20 + k, member)
-    for (const offset of k < 2 ? [0, 1, 2] : [k % demoRecipients]) {
-      await care.linkParty(scope, {
-        fromPartyId: id,
-        toPartyId: recipients[offset]!,
-        relation: clinician ? 'PHYSICIAN' : 'CAREGIVER',
-        capabilities: clinician ? ['VIEW', 'PHI', 'EDIT', 'MANAGE'] : ['VIEW', 'PHI', 'EDIT'],
-      })
-    }
-  }
 }

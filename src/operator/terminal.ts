@@ -1,4 +1,5 @@
 /** What a command says: progress and sentences for a person, one JSON document for a machine. Progress goes to stderr. */
+import { text } from 'node:stream/consumers'
 import ora, { type Ora } from 'ora'
 import { Fault } from '../kernel/fault.ts'
 import { complaint } from './complaint.ts'
@@ -17,6 +18,9 @@ export class Terminal {
     this.#spinner ??= ora({ stream: process.stderr }).start()
     this.#spinner.text = what
   }
+
+  /** What is typed, or comes by a pipe, until its end: a secret on a command line would be everybody's to see. */
+  typed = (): Promise<string> => text(process.stdin)
 
   /** The command's result: the document itself, or `text` for a person. */
   done(document: object, text: string): void {

@@ -6,6 +6,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import type { QueryResult } from 'pg'
 import type { Caller } from '../kernel/scope.ts'
 import { readConfirmed, type ConfirmedRead } from '../platform/db/confirm.ts'
+import { addConfirmed, type ConfirmedAdd } from '../platform/db/confirmed-add.ts'
 import { faultOf } from '../platform/db/errors.ts'
 import { PrismaClient } from '../platform/db/generated/client.ts'
 import { GroupQuery, StatementCache, type Prelude, type Statement } from '../platform/db/group-query.ts'
@@ -152,6 +153,11 @@ export class BoundDatabase extends Database {
 
   override readConfirmed(read: ConfirmedRead): Promise<string | null> {
     return readConfirmed(this.#bound(loginsFor(read.caller).readLogin), read)
+  }
+
+  override addConfirmed<Row extends object>(add: ConfirmedAdd): Promise<readonly Row[] | null> {
+    const lane = this.#bound(loginsFor(add.caller).writeLogin)
+    return addConfirmed((preludes, statement) => lane.run(preludes, statement), add)
   }
 
   #bound(as: Login | 'owner'): BoundLane {

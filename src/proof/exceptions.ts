@@ -123,8 +123,10 @@ export const exceptions: readonly Exception[] = [
       ...['tenant_id', 'id', 'email', 'role', 'provider_org_id', 'state', 'version', 'updated_at'].map((one) => `identity.invitation.${one}`),
     ].map((column) => `${column} maristan_directory`),
   }),
-  ...except('A directory notes when its token was last used and does not see the hash.', {
-    'column-grant': ['tenant_id', 'id', 'last_used_at'].map((one) => `scim.token.${one} maristan_directory`),
+  ...except('A directory notes when its token was last used, asks whether it holds, and does not see the hash.', {
+    'column-grant': ['tenant_id', 'id', 'last_used_at', 'connection_id', 'expires_at', 'revoked_at'].map(
+      (one) => `scim.token.${one} maristan_directory`,
+    ),
   }),
   ...except('SCIM tokens are listed by those who manage them and made by the operator; stored as a hash of 256 random bits.', {
     'secret-table': [

@@ -46,6 +46,7 @@ export class ScimAttacks {
     this.#scim = house.made['scim']!.contract as Scim
     this.#route = scimRoute({
       open: (caller) => database.unit(caller),
+      add: (add) => database.addConfirmed(add),
       door: createTenantDoor(database.gate, ['localhost']),
       scim: this.#scim,
       protocol,

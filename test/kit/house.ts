@@ -7,6 +7,7 @@ import { newId } from '../../src/kernel/id.ts'
 import type { Caller, Plane } from '../../src/kernel/scope.ts'
 import { permissionsOf, planeOf, roles, type Role } from '../../src/modules/access/contract.ts'
 import type { Identity } from '../../src/modules/identity/contract.ts'
+import { hashPassword } from '../../src/modules/identity/credentials/password.ts'
 import type { Tenancy } from '../../src/modules/tenancy/contract.ts'
 import type { Vault } from '../../src/modules/vault/contract.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
@@ -17,6 +18,9 @@ import { createLog, type Log } from '../../src/platform/http/log.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from './postgres.ts'
 
 export const password = 'a long enough test password'
+/** Hashed once a file: what hashing costs is another test's subject. */
+let hashed: Promise<string> | undefined
+const passwordHash = () => (hashed ??= hashPassword(password))
 
 export interface TestMember {
   readonly role: Role
@@ -111,7 +115,7 @@ export async function freshHouse(
           const { membershipId } =
             role === 'tenant_admin'
               ? await contract.identity.provisionAdmin(scope, { email, password })
-              : await contract.identity.operatorAddMember(scope, { email, password, role, ...(providerOrgId ? { providerOrgId } : {}) })
+              : await contract.identity.importMember(scope, { email, passwordHash: await passwordHash(), role, ...(providerOrgId ? { providerOrgId } : {}) })
           const plane = planeOf(role)
           const actor = { kind: 'member', membershipId, identityId: newId(), role, sessionId: newId(), via: 'password', providerOrgId } as const
           const caller: Caller = { ...operatorCaller(unit.tenantId), plane, actor, permissions: permissionsOf(role) }

@@ -18,6 +18,8 @@ export interface Person {
   readonly sessionIndex?: string
   /** Seconds from now. */
   readonly sessionEnds?: number
+  /** When she proved herself there, in seconds from now; at once by default. */
+  readonly authenticated?: number
 }
 
 export interface AnswerOptions {
@@ -25,8 +27,6 @@ export interface AnswerOptions {
   readonly audience: string
   readonly inResponseTo: string | null
   readonly person: Person
-  /** Seconds from now. */
-  readonly authenticated?: number
   readonly assertionId?: string
   readonly by?: Provider
   /** The PEM certificate of whom it is encrypted to. */
@@ -52,7 +52,7 @@ export function answerOf(provider: Provider, options: AnswerOptions): string {
     `<saml:Issuer>${issuer}</saml:Issuer><saml:Subject><saml:NameID Format="${person.format ?? emailFormat}">${sign(person.nameId)}</saml:NameID>` +
     `<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData${answers} NotOnOrAfter="${at(300)}" Recipient="${acsUrl}"/></saml:SubjectConfirmation></saml:Subject>` +
     `<saml:Conditions NotBefore="${at(-30)}" NotOnOrAfter="${at(300)}"><saml:AudienceRestriction><saml:Audience>${audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions>` +
-    `<saml:AuthnStatement AuthnInstant="${at(options.authenticated ?? 0)}" SessionIndex="${person.sessionIndex ?? '_s1'}"${ends}><saml:AuthnContext>` +
+    `<saml:AuthnStatement AuthnInstant="${at(person.authenticated ?? 0)}" SessionIndex="${person.sessionIndex ?? '_s1'}"${ends}><saml:AuthnContext>` +
     '<saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>' +
     `${attributes.length === 0 ? '' : `<saml:AttributeStatement>${attributes.join('')}</saml:AttributeStatement>`}</saml:Assertion>`
   const inside =
@@ -76,6 +76,10 @@ export interface IdpDouble {
   signsWith: Provider
   /** As whom it answers from now on. */
   issuer: string
+  /** Our metadata as it has last read it; null: it reads it anew for every message. */
+  held: string | null
+  /** Whether it encrypts, to the first certificate for that in our metadata. */
+  encrypts: boolean
   /** How many requests it has verified. */
   readonly seen: { id: string; forceAuthn: boolean; relayState: string | null }[]
   readonly logouts: string[]
@@ -98,18 +102,18 @@ export function metadataOf(entityId: string, url: string, certificates: readonly
 }
 
 const pemOf = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`
-/** The certificates that a service provider's metadata, at its issuer's address, says it signs with. */
-async function certificatesOf(issuer: string): Promise<string[]> {
-  const ours = await (await fetch(issuer)).text()
-  return [...ours.matchAll(/use="signing".*?X509Certificate>([^<]+)</gs)].map(([, text]) => pemOf(text!))
+/** The certificates of one use that a service provider's metadata names, in its order. */
+export function certificatesIn(metadata: string, use: 'signing' | 'encryption'): string[] {
+  return [...metadata.matchAll(/use="(signing|encryption)".*?X509Certificate>([^<]+)</gs)].filter((match) => match[1] === use).map((match) => pemOf(match[2]!))
 }
+const metadataAt = async (issuer: string): Promise<string> => (await fetch(issuer)).text()
 
 /** A message that came by POST, if its own signature covers all of it and is its issuer's. @throws otherwise */
-export async function readPosted(message: string): Promise<string> {
+async function readPosted(message: string, ours: (issuer: string) => Promise<string>): Promise<string> {
   const xml = Buffer.from(message, 'base64').toString()
   const root = new DOMParser().parseFromString(xml, 'text/xml').documentElement!
   const signature = root.getElementsByTagNameNS('http://www.w3.org/2000/09/xmldsig#', 'Signature')[0]
-  for (const publicCert of await certificatesOf(/<saml:Issuer[^>]*>([^<]+)</.exec(xml)?.[1] ?? '')) {
+  for (const publicCert of certificatesIn(await ours(/<saml:Issuer[^>]*>([^<]+)</.exec(xml)?.[1] ?? ''), 'signing')) {
     const signed = new SignedXml({ publicCert, getCertFromKeyInfo: () => null })
     signed.loadSignature(signature as never)
     if (signed.checkSignature(xml) && signed.getReferences()[0]?.uri === `#${root.getAttribute('ID')}`) return xml
@@ -123,12 +127,14 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
   const seen: IdpDouble['seen'] = []
   const logouts: string[] = []
 
+  const ours = async (issuer: string) => idp.held ?? metadataAt(issuer)
+
   const verified = async (url: URL): Promise<string> => {
     const raw = url.search.slice(1)
     const field = raw.startsWith('SAMLResponse') ? 'SAMLResponse' : 'SAMLRequest'
     const xml = inflateRawSync(Buffer.from(url.searchParams.get(field) ?? '', 'base64')).toString()
     const issuer = /<saml:Issuer[^>]*>([^<]+)</.exec(xml)?.[1] ?? ''
-    const certificates = await certificatesOf(issuer)
+    const certificates = certificatesIn(await ours(issuer), 'signing')
     const signed = Buffer.from(raw.slice(0, raw.indexOf('&Signature=')))
     const signature = Buffer.from(url.searchParams.get('Signature') ?? '', 'base64')
     if (!certificates.some((pem) => verify('sha256', signed, createPublicKey(pem), signature))) throw new Error('The request is not signed by its issuer.')
@@ -140,7 +146,7 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     const url = new URL(request.url ?? '/', idp.url)
     if (url.pathname === '/metadata') return void response.end(idp.metadata)
     const form = request.method === 'POST' ? new URLSearchParams(await text(request)) : url.searchParams
-    const xml = request.method === 'POST' ? await readPosted(form.get('SAMLRequest') ?? form.get('SAMLResponse') ?? '') : await verified(url)
+    const xml = request.method === 'POST' ? await readPosted(form.get('SAMLRequest') ?? form.get('SAMLResponse') ?? '', ours) : await verified(url)
     if (url.pathname === '/slo') {
       logouts.push(xml)
       return void response.end('signed out')
@@ -150,7 +156,8 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     seen.push({ id: inResponseTo, forceAuthn: attribute(xml, 'ForceAuthn') === 'true', relayState })
     const acsUrl = attribute(xml, 'AssertionConsumerServiceURL')!
     const audience = /<saml:Issuer[^>]*>([^<]+)</.exec(xml)![1]!
-    const answer = answerOf(provider, { acsUrl, audience, inResponseTo, person: idp.person, by: idp.signsWith, issuer: idp.issuer })
+    const encryptTo = idp.encrypts ? certificatesIn(await ours(audience), 'encryption')[0] : undefined
+    const answer = answerOf(provider, { acsUrl, audience, inResponseTo, person: idp.person, by: idp.signsWith, issuer: idp.issuer, ...(encryptTo === undefined ? {} : { encryptTo }) })
     const relay = relayState === null ? '' : `<input type="hidden" name="RelayState" value="${sign(relayState)}">`
     response.setHeader('content-type', 'text/html')
     response.end(`<form method="post" action="${acsUrl}"><input type="hidden" name="SAMLResponse" value="${answer}">${relay}<button id="go">go</button></form>`)
@@ -167,6 +174,8 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     person: { nameId: 'noor@hospital.example' },
     signsWith: provider,
     issuer: entityId,
+    held: null,
+    encrypts: false,
     seen,
     logouts,
     close: () => new Promise((resolve) => void server.close(() => resolve())),

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Scim } from '../../src/modules/federation/scim/contract.ts'
 import type { buildSaml } from '../../src/modules/federation/saml/index.ts'
 import { samlCommands } from '../../src/operator/commands-saml.ts'
@@ -14,7 +14,7 @@ import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
 import type { TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { Browser, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
-import { groupBody, userBody } from '../kit/scim.ts'
+import { groupBody, patchBody, userBody } from '../kit/scim.ts'
 
 let house: SamlHouse
 let tenant: TestTenant
@@ -125,6 +125,8 @@ describe('a directory that is named', () => {
   const urn = 'oid'
   let connectionId: string
   let directoryId: string
+  let nurses: string
+  let directory: (method: string, path: string, body: unknown) => Promise<Record<string, unknown>>
   /** SCIM brings people in two groups, whose rules an administrator with a second factor has written. */
   beforeAll(async () => {
     connectionId = await house.connect(tenant, idp, { jitRole: 'caregiver', name: 'Directory' })
@@ -148,18 +150,20 @@ describe('a directory that is named', () => {
         }),
       authLogin,
     )
-    const post = async (path: string, body: unknown) => {
+    directory = async (method, path, body) => {
       const answer = await fetch(`${house.url}/scim/v2${path}`, {
-        method: 'POST',
+        method,
         headers: { authorization: `Bearer ${made.token}`, 'content-type': 'application/scim+json' },
-        body: JSON.stringify(body),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
-      if (answer.status !== 201) throw new Error(await answer.text())
-      return ((await answer.json()) as { id: string }).id
+      const text = await answer.text()
+      if (!answer.ok) throw new Error(text)
+      return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
     }
+    const post = async (path: string, body: unknown) => String((await directory('POST', path, body))['id'])
     const noor = await post('/Users', userBody('noor@hospital.example', { externalId: 'object-noor' }))
     const head = await post('/Users', userBody('head@hospital.example', { externalId: 'object-head' }))
-    await post('/Groups', groupBody('Nurses', [noor]))
+    nurses = await post('/Groups', groupBody('Nurses', [noor]))
     await post('/Groups', groupBody('Heads', [head]))
   })
   const naming = (input: Record<string, unknown>) =>
@@ -192,6 +196,32 @@ describe('a directory that is named', () => {
     expect(links).toEqual([])
   })
 
+  test('lets in at once whom it has made, with no step of anybody between, and shuts her out by its next word', async () => {
+    const theirs = await startIdp()
+    onTestFinished(() => theirs.close())
+    const id = await house.connect(tenant, theirs, { name: 'No newcomers' })
+    const naming = { idAttribute: urn, directoryId: encodeGlobalId('ScimConnection', directoryId) }
+    const [{ version: read }] = (await house.at.owner('select version from saml.connection where id = $1', [id])) as [{ version: number }]
+    await change('changeSsoConnection(connectionId: $id, input: $input) { ... on SsoConnection { id } ... on Fault { code } }', {
+      id: gid(id),
+      input: { ...naming, version: read },
+    }, '($id: ID!, $input: ChangeSsoConnectionInput!)')
+    const signIn = async () => {
+      theirs.person = { nameId: 'salma@hospital.example', attributes: { [urn]: ['object-salma'], mail: ['salma@hospital.example'] } }
+      const { browser, page } = await house.signInAt(tenant, `?connection=${id}`)
+      return { browser, is: page.status === 303 ? await house.session(browser) : await house.reasonOn(tenant, page) }
+    }
+    expect((await signIn()).is).toBe('NO_MEMBERSHIP')
+    // A directory makes somebody in these two requests, one after the other.
+    const salma = (await directory('POST', '/Users', userBody('salma@hospital.example', { externalId: 'object-salma' })))['id'] as string
+    await directory('PATCH', `/Groups/${nurses}`, patchBody({ op: 'Add', path: 'members', value: [{ value: salma }] }))
+    const { browser, is } = await signIn()
+    expect(is).toMatchObject({ email: 'salma@hospital.example', role: 'clinician', plane: 'clinician', via: 'saml' })
+    await directory('PATCH', `/Users/${salma}`, patchBody({ op: 'Replace', path: 'active', value: 'False' }))
+    expect(await house.session(browser)).toMatchObject({ error: { code: 'UNAUTHENTICATED' } })
+    expect((await signIn()).is).toBe('MEMBER_INACTIVE')
+  })
+
   test('brings its administrators only when an administrator with a second factor has named it', async () => {
     expect(await enter('head@hospital.example', 'object-head')).toMatchObject({ role: 'tenant_admin', plane: 'console' })
     // By the operator, or by a set-up link, the same words open less.
@@ -209,9 +239,10 @@ describe('a directory that is named', () => {
 
 describe('the command line', () => {
   /** Runs one command in this process and in the house that is open. */
+  let typed = ''
   async function saml(...args: string[]): Promise<Record<string, any>> {
     const documents: object[] = []
-    const terminal = Object.assign(new Terminal(() => true), { done: (document: object) => void documents.push(document) })
+    const terminal = Object.assign(new Terminal(() => true), { done: (document: object) => void documents.push(document), typed: async () => typed })
     const program = new Command().exitOverride()
     samlCommands(program, terminal, (work) => work(opened))
     await program.parseAsync(['node', 'maristan', 'saml', ...args])
@@ -266,9 +297,27 @@ describe('the command line', () => {
     expect((await saml('list', ...at))['connections']).toMatchObject([{ id: made['id'], state: 'ACTIVE' }])
     expect(await saml('show', ...on)).toMatchObject({ state: 'ACTIVE', isEnforced: false })
 
-    expect((await saml('recovery', 'new', ...on))['code']).toMatch(/^[\w-]{6}(\.[\w-]{6}){3}$/)
+    const { code } = await saml('recovery', 'new', ...on)
+    expect(code).toMatch(/^[\w-]{6}(\.[\w-]{6}){3}$/)
+    typed = 'another'
+    expect(await codeOf(saml('recovery', 'confirm', ...on))).toBe('RECOVERY_REFUSED')
+    typed = `${code}\n`
+    expect(await saml('recovery', 'confirm', ...on)).toEqual({ connectionId: made['id'], stored: true })
     expect(await codeOf(saml('enforce', ...on))).toBe('ENFORCEMENT_TOO_SOON')
     expect(await codeOf(saml('relax', ...on))).toBe('INVALID_TRANSITION')
+    // Two administrators come in through it, as the rules that one of them would have written have it.
+    await house.at.owner(
+      `insert into saml.rule (tenant_id, connection_id, position, attribute, value, role, authorised_by) values ($1, $2, 9, 'groups', 'it', 'tenant_admin', $3)`,
+      [clinic.id, made['id'], clinic.member.tenant_admin.membershipId],
+    )
+    for (const nameId of ['one@clinic.example', 'two@clinic.example']) {
+      provider.person = { nameId, attributes: { mail: [nameId], groups: ['it'] } }
+      expect(await house.session((await house.signInAt(clinic)).browser)).toMatchObject({ role: 'tenant_admin', via: 'saml' })
+    }
+    expect(await codeOf(saml('enforce', ...on))).toBe('TENANT_APPROVAL_NEEDED')
+    await approve(clinic)
+    expect(await saml('enforce', ...on)).toMatchObject({ state: 'ENFORCED', isEnforced: true })
+    expect(await saml('relax', ...on)).toMatchObject({ state: 'ACTIVE', isEnforced: false })
     expect(await saml('disable', ...on)).toMatchObject({ state: 'DISABLED' })
     const trail = await house.at.owner<{ kinds: string[] }>(
       "select array_agg(distinct actor_kind) as kinds from audit.event where tenant_id = $1 and action like 'saml.%' and actor_kind <> 'anonymous'",

@@ -4,6 +4,7 @@ import type { Scope } from '../../src/kernel/scope.ts'
 import type { Identity } from '../../src/modules/identity/contract.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { done } from '../kit/command-line.ts'
+import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
 import { codeOf } from '../kit/administration.ts'
 import { loginSecret } from '../kit/postgres.ts'
 import { patchBody, scimRig, userBody, type ScimRig } from '../kit/scim.ts'
@@ -58,6 +59,50 @@ test('a token from the command line opens the directory\'s door, and a trace sho
   const free = await again()
   expect([free.status, JSON.parse(free.answer)]).toMatchObject([201, { userName: 'traced@example.org' }])
   expect([before, await count()]).toEqual([1, 0])
+
+  const replayed = await done(environment, ['scim', 'trace', '--tenant', tenant.slug, '--replay', exchanges[1].id])
+  expect(replayed).toMatchObject({ status: 201, answer: { userName: 'traced@example.org' } })
+  expect(await count()).toBe(0)
+})
+
+test('the recorder keeps the last 500 of each directory, shows them by what is asked for, and tries one again, in the graph', async () => {
+  const here = await rig.house.tenant()
+  const [entra, other] = [await rig.directory(here, 'Recorded'), await rig.directory(here, 'Beside')]
+  const { connectionId, tokenId } = entra
+  await other.ask('GET', '/Groups')
+  await rig.house.at.owner(
+    `insert into scim.exchange (tenant_id, id, connection_id, token_id, request_id, method, path, status, duration_ms, at)
+     select $1, uuidv7(interval '-1 hour'), $2, $3, 'old', 'GET', '/Users', 200, 1, now() from generate_series(1, 520)`,
+    [here.id, connectionId, tokenId],
+  )
+  expect((await entra.ask('POST', '/Users', userBody('kept@example.org'))).status).toBe(201)
+  expect((await entra.ask('GET', '/Users?filter=nonsense')).status).toBe(400)
+  await rig.house.composed.settle()
+  const kept = 'select count(*)::int as n, count(*) filter (where request_id <> $2)::int as new from scim.exchange where connection_id = $1'
+  expect(await rig.house.at.owner(kept, [connectionId, 'old'])).toEqual([{ n: 500, new: 2 }])
+  expect(await rig.house.at.owner(kept, [other.connectionId, 'old'])).toEqual([{ n: 1, new: 1 }])
+
+  const admin = { plane: 'console', bearer: await rig.house.signIn(here, 'tenant_admin') } as const
+  const ask = async (more: string) => {
+    const reply = await rig.house.ask<{ scimExchanges: { id: string; method: string; status: number; scimType: string | null }[] }>(
+      admin,
+      `query ($id: ID!) { scimExchanges(connectionId: $id${more}) { id method status scimType } }`,
+      { id: encodeGlobalId('ScimConnection', connectionId) },
+    )
+    return reply.data!.scimExchanges
+  }
+  const refused = { method: 'GET', status: 400, scimType: 'invalidFilter' }
+  expect(await ask(', status: 4')).toMatchObject([refused])
+  expect(await ask(', scimType: "invalidFilter"')).toMatchObject([refused])
+  expect(await ask(', method: GET, first: 1')).toMatchObject([refused])
+  expect(await ask(', path: "/Groups"')).toEqual([])
+  const [created] = await ask(', method: POST')
+  const replayed = await rig.house.ask<{ replayScimExchange: { status: number; scimType: string } }>(
+    admin,
+    'mutation ($id: ID!) { replayScimExchange(id: $id) { ... on ReplayedScimExchange { status scimType } } }',
+    { id: created!.id },
+  )
+  expect(replayed.data!.replayScimExchange).toEqual({ status: 409, scimType: 'uniqueness' })
 })
 
 test('the operator makes an administrator only of a tenant that has none any more', async () => {

@@ -1,7 +1,7 @@
 /** The edge of SCIM: who is let in, how often, and with what; every refusal in SCIM's own shape (RFC 7644 §3.12). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { authLogin } from '../../src/platform/module.ts'
-import { groupBody, patchBody, scimRig, userBody, type Directory, type ScimRig } from '../kit/scim.ts'
+import { groupBody, patchBody, scimRig, userBody, type Directory, type ScimAnswer, type ScimRig } from '../kit/scim.ts'
 
 let rig: ScimRig
 let entra: Directory
@@ -51,7 +51,54 @@ describe('a token', () => {
     expect(old!['hash']).not.toContain(mine.token)
     await admin.command((scope) => rig.scim.revokeToken(scope, { id: mine.tokenId }), authLogin)
     expect([await status(mine.token), await status(next.token)]).toEqual([401, 200])
+    // What the overlap gave is over by itself.
+    await rig.house.at.owner("update scim.token set revoked_at = null, expires_at = now() + interval '1 minute' where id = $1", [mine.tokenId])
+    expect(await status(mine.token)).toBe(200)
+    await rig.house.at.owner("update scim.token set expires_at = now() - interval '1 second' where id = $1", [mine.tokenId])
+    expect(await status(mine.token)).toBe(401)
   })
+
+  it('is asked for in the very transaction of a create: revoked or over a moment ago, it leaves neither a user nor a line of the trail', async () => {
+    const mine = await rig.directory(entra.tenant, 'Confirmed')
+    const { connectionId, tokenId } = mine
+    const counts = async () =>
+      (await rig.house.at.owner(
+        `select (select count(*)::int from scim."user" where connection_id = $1) as users,
+           (select count(*)::int from audit.event where actor_id = $1 and action = 'scim.user_created') as traced,
+           (select last_used_at from scim.token where id = $2) as used`,
+        [connectionId, tokenId],
+      ))[0]!
+    const create = (userName: string) => mine.ask('POST', '/Users', userBody(userName))
+    // The first looks the token up, the second is confirmed by the database alone.
+    for (const userName of ['first@example.org', 'second@example.org']) expect((await create(userName)).status).toBe(201)
+    await rig.house.composed.settle()
+    const before = await counts()
+    expect(before).toMatchObject({ users: 2, traced: 2 })
+    for (const [gone, back] of [['revoked_at = now()', 'revoked_at = null'], ["expires_at = now() - interval '1 second'", 'expires_at = null']]) {
+      await rig.house.at.owner(`update scim.token set ${gone} where id = $1`, [tokenId])
+      for (let k = 0; k < 2; k++) {
+        const answer = await create('third@example.org')
+        expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="scim", error="invalid_token"'])
+        expect(answer.body).toMatchObject(refusedWith(401))
+      }
+      await rig.house.composed.settle()
+      expect(await counts()).toEqual(before)
+      await rig.house.at.owner(`update scim.token set ${back} where id = $1`, [tokenId])
+      expect((await mine.ask('GET', '/Users?count=0')).status).toBe(200)
+      await rig.house.composed.settle()
+      before['used'] = (await counts())['used']
+    }
+    expect((await create('third@example.org')).status).toBe(201)
+    expect((await create('THIRD@example.org')).body).toMatchObject({ status: '409', scimType: 'uniqueness' })
+    expect(await counts()).toMatchObject({ users: 3, traced: 3 })
+  })
+})
+
+it('is no user where its line of the trail cannot be written', async () => {
+  await rig.house.at.owner("alter table audit.event add constraint broken check (action <> 'scim.user_created') not valid")
+  expect((await entra.ask('POST', '/Users', userBody('untraced@example.org'))).status).toBe(500)
+  await rig.house.at.owner('alter table audit.event drop constraint broken')
+  expect((await entra.ask('POST', '/Users', userBody('untraced@example.org'))).status).toBe(201)
 })
 
 describe('an address', () => {
@@ -166,12 +213,34 @@ describe('Bulk (RFC 7644 §3.7)', () => {
     })
     expect((circle.body['Operations'] as { status: string }[]).map(({ status }) => status)).toEqual(['409', '409'])
   })
+
+  it('replaces and deletes, each at the version it names, and takes no more operations than it says', async () => {
+    const { body } = await entra.ask('POST', '/Users', userBody('bulk-version@example.org'))
+    const path = `/Users/${body['id']}`
+    const operation = (method: string, version: string, data?: object) => ({ method, path, version, ...(data ? { data } : {}) })
+    const answer = await entra.ask('POST', '/Bulk', {
+      schemas: [bulkUrn],
+      Operations: [
+        operation('PUT', 'W/"7"', userBody('bulk-version@example.org')),
+        operation('PUT', 'W/"1"', userBody('bulk-version@example.org', { title: 'Dr' })),
+        operation('DELETE', 'W/"1"'),
+        operation('DELETE', 'W/"2"'),
+        { method: 'GET', path },
+      ],
+    })
+    expect((answer.body['Operations'] as { status: string }[]).map(({ status }) => status)).toEqual(['412', '200', '412', '204', '400'])
+    const { body: config } = await entra.ask('GET', '/ServiceProviderConfig')
+    const Operations = Array.from({ length: config['bulk'].maxOperations + 1 }, () => ({ method: 'DELETE', path }))
+    expect((await entra.ask('POST', '/Bulk', { schemas: [bulkUrn], Operations })).body).toMatchObject(refusedWith(413))
+  })
 })
 
 it('says 429 and when to come back, for this tenant alone', async () => {
   const other = await rig.directory(await rig.house.tenant())
-  let answer = await entra.ask('GET', '/ResourceTypes/User')
-  for (let k = 0; k < 400 && answer.status !== 429; k++) answer = await entra.ask('GET', '/ResourceTypes/User')
+  const burst = () => Promise.all(Array.from({ length: 40 }, () => entra.ask('GET', '/ResourceTypes/User')))
+  let answer: ScimAnswer | undefined
+  for (let k = 0; k < 11 && !answer; k++) answer = (await burst()).find(({ status }) => status === 429)
+  if (!answer) throw new Error('440 requests in a minute were answered.')
   expect(answer.body).toMatchObject(refusedWith(429))
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
   expect((await other.ask('GET', '/ResourceTypes/User')).status).toBe(200)

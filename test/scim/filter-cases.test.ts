@@ -71,7 +71,7 @@ const found = async (filter: string) =>
 
 const all: Person[] = ['amal', 'badr', 'chloé', 'dina']
 
-describe('finds', () => {
+describe('finds (RFC 7644 §3.4.2.2)', () => {
   test.each<readonly [section: string, filter: string, found: readonly Person[]]>([
     ['eq ignores case where caseExact is false', 'userName eq "AMAL.nasser"', ['amal']],
     ['eq folds letters beyond ASCII', 'userName eq "chloé"', ['chloé']],
@@ -198,7 +198,7 @@ function refusal(filter: string, resource: ResourceName = 'User'): string | unde
   }
 }
 
-describe('refuses with invalidFilter', () => {
+describe('refuses with invalidFilter (RFC 7644 §3.4.2.2, §3.12)', () => {
   test.each([
     ['nothing', ''],
     ['blanks', '   '],
@@ -291,7 +291,7 @@ describe('a row of another connection or tenant', () => {
   })
 })
 
-describe('sorting (§3.4.2.3)', () => {
+describe('sorting (RFC 7644 §3.4.2.3)', () => {
   const order = async (sortBy: string, direction: 'asc' | 'desc') => {
     const { expression } = compileSort(sortBy, 'User')
     const mine = sql`r.tenant_id = ${ground.tenantId}::uuid and r.connection_id = ${ground.connectionId}::uuid`

@@ -1,6 +1,8 @@
 /** Users over HTTP against the running server (RFC 7644 §3.3 to §3.6, §3.14). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { scimRig, userBody, userUrn, type Directory, type ScimRig } from '../kit/scim.ts'
+import type { Attribute } from '../../src/modules/federation/scim/schema/attribute.ts'
+import { enterpriseAttributes, enterpriseUrn, userAttributes } from '../../src/modules/federation/scim/schema/user-schema.ts'
+import { groupUrn, scimRig, userBody, userUrn, type Directory, type ScimAnswer, type ScimRig } from '../kit/scim.ts'
 
 let rig: ScimRig
 let entra: Directory
@@ -11,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => rig.close())
 
 let count = 0
-const name = () => `person${++count}@example.org`
+const name = () => `person${String(++count).padStart(3, '0')}@example.org`
 const create = async (directory = entra, userName = name(), more = {}) => {
   const made = await directory.ask('POST', '/Users', userBody(userName, more))
   expect(made.status).toBe(201)
@@ -55,6 +57,48 @@ describe('creating a user', () => {
   })
 })
 
+describe('every attribute of the core and of the enterprise (RFC 7643 §4.1, §4.3)', () => {
+  /** A value that the schema allows; undefined for what only the server says, and for a password. */
+  const sampleOf = (one: Attribute, place: string): unknown => {
+    if (one.mutability === 'readOnly' || one.returned === 'never') return undefined
+    if (!one.subAttributes) {
+      if (one.type === 'boolean') return true
+      return one.type === 'binary' ? 'QUJD' : one.type === 'reference' ? `https://x.test/${place}` : `A ${place}`
+    }
+    const parts = one.subAttributes.map((part) => [part.name, sampleOf(part, `${place}.${part.name}`)] as const)
+    const value = Object.fromEntries(parts.filter(([, sample]) => sample !== undefined))
+    return one.multiValued ? [value] : value
+  }
+  const samplesOf = (attributes: readonly Attribute[]) =>
+    Object.fromEntries(attributes.map((one) => [one.name, sampleOf(one, one.name)]).filter(([, sample]) => sample !== undefined))
+
+  it('is held, shown and found again: by POST, GET and PUT the same, and by a PATCH of each', async () => {
+    const enterprise = samplesOf(enterpriseAttributes)
+    const whole = { schemas: [userUrn, enterpriseUrn], externalId: 'whole', ...samplesOf(userAttributes), [enterpriseUrn]: enterprise }
+    expect(Object.keys(whole).length + Object.keys(enterprise).length).toBeGreaterThan(25)
+    const bare = ({ body }: Pick<ScimAnswer, 'body'>) => {
+      const { id: _, meta: __, ...rest } = body
+      return rest
+    }
+    const made = await entra.ask('POST', '/Users', whole)
+    expect(made.status).toBe(201)
+    const path = `/Users/${made.body['id']}`
+    expect(bare(made)).toEqual(whole)
+    expect(bare(await entra.ask('GET', path))).toEqual(whole)
+    expect(bare(await entra.ask('PUT', path, whole))).toEqual(whole)
+    const { schemas: _, userName, ...others } = whole as Record<string, unknown>
+    const slim = await create(entra, `${String(userName)} again`)
+    const patched = await entra.ask('PATCH', `/Users/${slim.body['id']}`, {
+      schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+      Operations: [{ op: 'replace', value: { ...others, externalId: 'again' } }],
+    })
+    expect(bare(patched)).toEqual({ ...whole, userName: `${String(userName)} again`, externalId: 'again' })
+    for (const filter of [`${enterpriseUrn}:costCenter eq "a COSTCENTER"`, 'timezone eq "A timezone" and ims.value sw "a ims"']) {
+      expect((await entra.ask('GET', `/Users?filter=${encodeURIComponent(filter)}`)).body['totalResults']).toBe(2)
+    }
+  })
+})
+
 describe('conditions (RFC 7644 §3.14)', () => {
   it('answers 304 to a reader who has the version, and 412 to a writer who has an older one', async () => {
     const { body } = await create()
@@ -69,6 +113,24 @@ describe('conditions (RFC 7644 §3.14)', () => {
     expect(changed.headers.get('etag')).toBe('W/"2"')
     expect((await entra.ask('DELETE', path, undefined, { 'if-match': 'W/"1"' })).status).toBe(412)
     expect((await entra.ask('DELETE', path, undefined, { 'if-match': 'W/"2"' })).status).toBe(204)
+  })
+})
+
+describe('a version that is old by now (RFC 7644 §3.14)', () => {
+  const bodies = { Users: () => userBody(name()), Groups: () => ({ schemas: [groupUrn], displayName: name() }) }
+  const title = { schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations: [{ op: 'replace', value: { externalId: 'new' } }] }
+  it.each([
+    ['PUT', 'Users', 'W/"1"', 200], ['PATCH', 'Users', '"1"', 200], ['DELETE', 'Users', '*', 204],
+    ['PUT', 'Groups', '"5", W/"1"', 200], ['PATCH', 'Groups', '*', 204], ['DELETE', 'Groups', 'W/"1"', 204],
+  ] as const)('refuses a %s of %s with 412 and changes nothing; %s is the version of now', async (method, kind, good, status) => {
+    const body = bodies[kind]()
+    const path = `/${kind}/${(await entra.ask('POST', `/${kind}`, body)).body['id']}`
+    const sent = method === 'PUT' ? { ...body, externalId: path } : method === 'PATCH' ? title : undefined
+    const send = (ifMatch: string) => entra.ask(method, path, sent, { 'if-match': ifMatch })
+    const before = (await entra.ask('GET', path)).text
+    expect((await send('W/"2", "3"')).status).toBe(412)
+    expect((await entra.ask('GET', path)).text).toBe(before)
+    expect((await send(good)).status).toBe(status)
   })
 })
 
@@ -129,7 +191,11 @@ describe('paging', () => {
         cursor = page.body['nextCursor'] as string | undefined
       }
       expect(seen.toSorted()).toEqual(all.toSorted())
+      // Names were given in rising order.
+      if (sort !== '') expect(seen).toEqual(all.toReversed())
     }
+    const ascending = await mine.ask('GET', '/Users?sortBy=userName')
+    expect((ascending.body['Resources'] as { id: string }[]).map(({ id }) => id)).toEqual(all)
     const { body } = await mine.ask('GET', '/Users?count=2&cursor=')
     const elsewhere = await mine.ask('GET', `/Users?count=2&cursor=${body['nextCursor']}&filter=active eq true`)
     expect(elsewhere.body).toMatchObject({ status: '400', scimType: 'invalidCursor' })

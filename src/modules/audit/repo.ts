@@ -14,7 +14,7 @@ export interface LineFilter {
   readonly actions?: readonly string[] | undefined
   readonly outcome?: string | undefined
   /** What is about a recipient, and since her record is there about every recipient of the tenant. */
-  readonly account?: { readonly recipientId: string; readonly since: Date } | undefined
+  readonly account?: { readonly recipientId: string; readonly since: string } | undefined
   readonly from?: Date | undefined
   readonly to?: Date | undefined
 }
@@ -30,7 +30,7 @@ const conditionsOf = ({ actorId, subjectId, resource, resourceId, action, action
     ? []
     : [
         Prisma.sql`(e.subject_id = ${account.recipientId}::uuid
-          or (e.subject_id = e.tenant_id and e.at >= ${account.since}))`,
+          or (e.subject_id = e.tenant_id and e.at >= ${account.since}::timestamptz))`,
       ]),
   ...(outcome === undefined ? [] : [Prisma.sql`e.outcome = ${outcome}`]),
   ...(from === undefined ? [] : [Prisma.sql`e.at >= ${from}`]),
@@ -39,10 +39,10 @@ const conditionsOf = ({ actorId, subjectId, resource, resourceId, action, action
 
 export function createRepo({ sql }: { sql: ModuleSql }) {
   return {
-    /** When the first line about a recipient was written; null when the caller sees none. */
-    async firstOf(scope: Scope, recipientId: string): Promise<Date | null> {
-      const rows = await sql(scope).$queryRaw<{ at: Date }[]>`
-        select e.at from audit.event e where e.tenant_id = ${scope.tenantId}::uuid and e.subject_id = ${recipientId}::uuid
+    /** When the first line about a recipient was written, as fine as the database's clock; null when the caller sees none. */
+    async firstOf(scope: Scope, recipientId: string): Promise<string | null> {
+      const rows = await sql(scope).$queryRaw<{ at: string }[]>`
+        select e.at::text as at from audit.event e where e.tenant_id = ${scope.tenantId}::uuid and e.subject_id = ${recipientId}::uuid
         order by e.at limit 1`
       return rows[0]?.at ?? null
     },

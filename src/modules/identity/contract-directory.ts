@@ -140,9 +140,9 @@ export const directoryMethods = {
     output: z.object({ told: z.int() }),
   },
   /**
-   * One person anew, active at once; the Identity is made where there is none, else it gets one more membership; by single sign-on only where
-   * it has none on these planes yet.
-   * @throws ALREADY_MEMBER where the role is held without a link, ALREADY_LINKED, DIRECTORY_ROLE_REFUSED, FORBIDDEN
+   * One person anew, active at once; the Identity is made where there is none, else it gets one more membership. By single sign-on only a
+   * person whom nobody here has the address of: an address asserted is no proof of an account.
+   * @throws ALREADY_MEMBER where the role is held without a link, or by single sign-on the address is known; ALREADY_LINKED, DIRECTORY_ROLE_REFUSED, FORBIDDEN
    */
   provisionMember: {
     input: z.object({ ...here, ...newcomer, role: z.enum(directoryRoles), authorisedBy: uuid.nullable().default(null) }),
@@ -183,8 +183,6 @@ export const directoryMethods = {
   },
   /** Links of memberships, at most 1,000; those without one are left out. As findLink. */
   findLinks: { input: z.object({ connectionId: uuid, membershipIds: z.array(uuid).max(mostSettled) }), output: z.array(linkShape) },
-  /** Links of the person with this address, of one kind of directory: how SAML finds whom SCIM brought. As findLink. */
-  linksByEmail: { input: z.object({ email: emailInput, source: z.enum(sources) }), output: z.array(linkShape) },
   /** Passes for the operator, as long as the tenant has not decided for itself. @throws FORBIDDEN, TENANT_APPROVAL_NEEDED */
   proveOperator: { input: z.object({}), output: z.object({}) },
   /** Lets a connection act on a member who was there before. Needs `sso:manage`. @throws NOT_FOUND, NOT_LINKABLE, ALREADY_LINKED */

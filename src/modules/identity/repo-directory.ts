@@ -92,12 +92,6 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
         where l.tenant_id = ${scope.tenantId}::uuid and l.connection_id = ${connectionId}::uuid
           and l.membership_id = any(${[...membershipIds]}::uuid[])`,
 
-    /** Links of a person, by address; at most 50. */
-    linksByEmail: (scope: Scope, email: string, source: DirectorySource) =>
-      sql(scope).$queryRaw<LinkedMember[]>`${links}
-        where i.tenant_id = ${scope.tenantId}::uuid and i.email = ${email} and l.source = ${source}::identity.directory_source
-        order by l.created_at limit 50`,
-
     /** Whether administrators are among them: whoever moves one locks them all first. */
     async anyAdmin(scope: Scope, membershipIds: readonly string[]): Promise<boolean> {
       const found = await sql(scope).$queryRaw<{ id: string }[]>`
@@ -111,12 +105,6 @@ export function createDirectoryRepo(db: ModuleDb<DirectoryModels>, sql: ModuleSq
         where: { tenantId_id: { tenantId: scope.tenantId, id } },
         select: { id: true, plane: true, status: true },
       }),
-
-    /** Whether somebody with this address is a member, active or suspended, on one of these planes. */
-    async hasMember(scope: Scope, email: string, planes: readonly string[]): Promise<boolean> {
-      const where = { tenantId: scope.tenantId, plane: { in: [...planes] }, status: { not: 'ENDED' as const }, identity: { email } }
-      return (await db(scope).membership.findFirst({ where, select: { id: true } })) !== null
-    },
 
     /** The people of addresses, made where there are none; each says whether this call made it. */
     async ensureIdentities(scope: Scope, wanted: readonly { email: string; locale: string }[]) {

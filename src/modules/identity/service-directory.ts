@@ -129,11 +129,10 @@ export function createDirectory(parts: DirectoryParts & { onlyOperator: Operator
       const here = { source, connectionId }
       onlyItself(scope, here)
       mayBecome(wanted)
-      // What single sign-on says of an address is no proof that its owner is the member who has it.
-      if (source === 'SAML' && (await repo.hasMember(scope, wanted.email, planesOfDirectories))) throw alreadyMember()
       try {
         const [made] = await provision(scope, here, [{ key: 'one', membershipId: null, end: false, ...wanted }], wanted.role)
-        if (!made) throw alreadyMember()
+        // What single sign-on says of an address is no proof that its owner is the person here who has it: a relative, say, with a password.
+        if (!made || (source === 'SAML' && !made.isNewAccount)) throw alreadyMember()
         return { membershipId: made.membershipId, identityId: made.identityId, isNewAccount: made.isNewAccount }
       } catch (error) {
         throw isUniqueViolation(error) ? alreadyLinked() : error
@@ -181,10 +180,6 @@ export function createDirectory(parts: DirectoryParts & { onlyOperator: Operator
     async findLinks(scope, { connectionId, membershipIds }) {
       if (membershipIds.length === 0) return []
       return (await repo.linksOf(scope, connectionId, membershipIds)).map((one) => linkShape.parse(one))
-    },
-
-    async linksByEmail(scope, { email, source }) {
-      return (await repo.linksByEmail(scope, email, source)).map((one) => linkShape.parse(one))
     },
 
     async proveOperator(scope) {

@@ -83,6 +83,10 @@ test('without a fresh code of the administrator\'s own authenticator no key is c
   const code = await enrol(house, mine.member.tenant_admin.caller)
   authenticators.set(mine, code)
   expect(await useOwnKey(mine, own, '000000')).toBe('CODE_REFUSED')
+  // An empty code is no code at all: it neither stands for a step-up sign-in nor uses one up.
+  expect(await useOwnKey(mine, own, '')).toBe('INVALID_INPUT')
+  const factors = await house.at.owner("select from audit.event where action = 'factor.asked' and tenant_id = $1", [mine.id])
+  expect(factors).toHaveLength(2)
   expect(double.calls).toHaveLength(asked)
   expect(await house.at.owner('select * from vault.tenant_key order by tenant_id')).toEqual(before)
 })

@@ -2,6 +2,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Caller } from '../../kernel/scope.ts'
 import { readConfirmed, type ConfirmedRead } from './confirm.ts'
+import { addConfirmed, sendOver, type ConfirmedAdd } from './confirmed-add.ts'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Gate } from './gate.ts'
@@ -46,6 +47,8 @@ export class Database {
   readonly #lanes = new Map<Login, ReadLane>()
   readonly #pools = new Map<Login, WritePool>()
   readonly gate: Gate
+  /** Every unit of work that has begun and not ended. */
+  readonly #open = new Set<Promise<unknown>>()
   #written: () => void = () => {}
   #unheard: ReadonlySet<string> = new Set()
 
@@ -65,9 +68,7 @@ export class Database {
       },
       add: async (unit, login, statement) => {
         const { caller, signal } = unit
-        await addAtOnce(this.#pool(login), settingsOf(caller), statement, signal).catch((error: unknown) => {
-          throw faultOf(error)
-        })
+        await this.#begun(() => addAtOnce(this.#pool(login), settingsOf(caller), statement, signal))
         this.#written()
       },
       unheard: () => this.#unheard,
@@ -99,6 +100,13 @@ export class Database {
     return readConfirmed(this.#lane(loginsFor(read.caller).readLogin), read)
   }
 
+  /** One statement of a directory's on its write login, confirmed in the same round trip; null when that failed, and nothing changed. */
+  async addConfirmed<Row extends object>(add: ConfirmedAdd): Promise<readonly Row[] | null> {
+    const rows = await this.#begun(() => addConfirmed<Row>(sendOver(this.#pool(loginsFor(add.caller).writeLogin)), add))
+    this.#written()
+    return rows
+  }
+
   /** What the generated client knows of tables and columns. */
   get storedModels(): StoredModels {
     return (this.#prisma as unknown as { _runtimeDataModel: StoredModels })._runtimeDataModel
@@ -117,9 +125,19 @@ export class Database {
   }
 
   #run<T>(operation: Operation, work: (open: Work) => Promise<T>): Promise<T> {
-    return new Work(this.#prisma, operation, workLimits).run(work).catch((error: unknown) => {
+    return this.#begun(() => new Work(this.#prisma, operation, workLimits).run(work))
+  }
+
+  async #begun<T>(begin: () => Promise<T>): Promise<T> {
+    const work = begin()
+    this.#open.add(work)
+    try {
+      return await work
+    } catch (error) {
       throw faultOf(error)
-    })
+    } finally {
+      this.#open.delete(work)
+    }
   }
 
   #lane(login: Login): ReadLane {
@@ -158,7 +176,10 @@ export class Database {
     return urlFor(login, this.#options.url, this.#options.loginSecret)
   }
 
+  /** Lets what has begun come to its end (it has a time limit) and closes every connection. */
   async close(): Promise<void> {
+    // Disconnecting under an open transaction would leave its connection checked out, and the pool waiting for it.
+    while (this.#open.size > 0) await Promise.allSettled(this.#open)
     await this.#prisma.$disconnect()
     await Promise.all([...this.#lanes.values(), ...this.#pools.values()].map((one) => one.close()))
   }

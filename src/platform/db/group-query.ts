@@ -32,7 +32,7 @@ interface Prepared {
 
 // The parts of pg's connection that a query of our own needs.
 interface Wire {
-  readonly stream: { cork(): void; uncork(): void }
+  stream: { readonly writable: boolean; write(chunk: Uint8Array): boolean }
   parse(statement: { name: string; text: string; types: [] }): void
   bind(portal: { portal: ''; statement: string; values: readonly unknown[] }): void
   describe(target: { type: 'P'; name: '' }): void
@@ -129,7 +129,10 @@ export class GroupQuery extends Query {
   }
 
   submit(wire: Wire): null {
-    wire.stream.cork()
+    // The group leaves as one buffer: twenty small ones cost the system several times as much.
+    const { stream } = wire
+    const messages: Uint8Array[] = []
+    wire.stream = { writable: true, write: (message) => messages.push(message) > 0 }
     try {
       for (const name of this.#cache.takeDoomed()) wire.close({ type: 'S', name })
       for (const prelude of this.#preludes) {
@@ -147,7 +150,8 @@ export class GroupQuery extends Query {
       wire.execute({ portal: '' })
     } finally {
       wire.sync()
-      wire.stream.uncork()
+      wire.stream = stream
+      if (stream.writable) stream.write(Buffer.concat(messages))
     }
     return null
   }

@@ -112,3 +112,42 @@ test('a write login with as many commands waiting for a connection as it allows 
     await pool.close()
   }
 })
+
+test('a connection that breaks at work fails the work in hand, not the process', async () => {
+  const url = urlFor('maristan_console', house.at.ownerUrl, loginSecret())
+  const pool = new WritePool(url, { connections: 1, waiting: 2, connectTimeoutMs: 10_000, statements: { named: true, limit: 10 } })
+  try {
+    const held = await pool.take()
+    const { rows } = await held.query<{ pid: number }>('select pg_backend_pid() as pid')
+    const broken = new Promise((resolve) => held.once('end', resolve))
+    await owner.query('select pg_terminate_backend($1)', [rows[0]!.pid])
+    await broken
+    await expect(held.query('select 1')).rejects.toThrow()
+    held.release(true)
+    const next = await pool.take()
+    expect((await next.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    next.release()
+  } finally {
+    await pool.close()
+  }
+})
+
+test('closing waits for the command in hand, which is done, and for what that one begins', async () => {
+  const closing = new Database({ url: house.at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true, writeConnections: 2 })
+  const begun = Promise.withResolvers<void>()
+  const go = Promise.withResolvers<void>()
+  const unit = closing.unit(caller)
+  const command = unit.command(async (scope) => {
+    scope.unit.record({ action: 'test.last', resource: 'Test', outcome: 'done' })
+    await unit.db.careRecipient.count()
+    begun.resolve()
+    await go.promise
+    await count(closing, caller)
+  })
+  await begun.promise
+  const closed = closing.close()
+  go.resolve()
+  await Promise.all([command, closed])
+  const { rows } = await owner.query("select 1 from audit.event where action = 'test.last'")
+  expect(rows).toHaveLength(1)
+})

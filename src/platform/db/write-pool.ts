@@ -34,7 +34,7 @@ export class WritePool {
     this.#statements = limits.statements
     // An idle connection that breaks is dropped by the pool; the next transaction opens another.
     this.#pool.on('error', () => {})
-    // One that breaks in use fails its statement, which says so; without a listener it would end the process.
+    // The pool listens to idle connections only. One that breaks at work fails its statement; unheard it would end the process, too.
     this.#pool.on('connect', (client) => client.on('error', () => {}))
   }
 

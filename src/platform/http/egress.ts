@@ -6,7 +6,7 @@
 import { lookup } from 'node:dns'
 import { rootCertificates } from 'node:tls'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
-import { Agent, errors, request } from 'undici'
+import type { Agent, request } from 'undici'
 import { fault } from '../../kernel/fault.ts'
 
 export const egressRefused = fault<{ reason: string }>('invalid', 'EGRESS_REFUSED', ({ reason }) => `This address cannot be fetched: ${reason}.`)
@@ -103,15 +103,9 @@ function guardedLookup(allowed: (address: string) => boolean): LookupFunction {
 
 /** @param allowed which addresses may be reached when nobody vouched; the public ones unless told. */
 export function createEgress(allowed: (address: string) => boolean = isPublicAddress): Egress {
-  const agentFor = (may: (address: string) => boolean, ca?: readonly string[]) =>
-    new Agent({
-      connect: { lookup: guardedLookup(may), timeout: 5_000, ...(ca ? { ca: [...ca] } : {}) },
-      connections: 4,
-      pipelining: 0,
-      maxHeaderSize: 16 * 1024,
-    })
-  const strict = agentFor(allowed)
-  const open = agentFor(() => true)
+  let client: Promise<Client> | undefined
+  /** Loaded with the first address: it takes a seventh of a second, and most processes ask nobody. */
+  const load = () => (client ??= loadClient(allowed))
 
   const judge = (text: string, vouched: boolean): URL => {
     const url = URL.parse(text)
@@ -125,6 +119,7 @@ export function createEgress(allowed: (address: string) => boolean = isPublicAdd
 
   const once = async (url: URL, options: EgressOptions, signal: AbortSignal) => {
     const headers = { 'user-agent': 'maristan', accept: '*/*', 'accept-encoding': 'identity', ...(options.etag ? { 'if-none-match': options.etag } : {}) }
+    const { request, open, strict } = await load()
     const answer = await request(url, { method: 'GET', headers, signal, dispatcher: options.vouched ? open : strict })
     const { statusCode: status, headers: given } = answer
     const location = given['location']
@@ -164,6 +159,7 @@ export function createEgress(allowed: (address: string) => boolean = isPublicAdd
       const signal = AbortSignal.timeout(timeoutMs)
       const url = judge(text, vouched)
       if (url.protocol !== 'https:') throw egressRefused({ reason: 'it is not an https address' })
+      const { request, agentFor, open, strict } = await load()
       const own = authorities ? agentFor(vouched ? () => true : allowed, [...rootCertificates, authorities]) : null
       try {
         const dispatcher = own ?? (vouched ? open : strict)
@@ -177,9 +173,30 @@ export function createEgress(allowed: (address: string) => boolean = isPublicAdd
       }
     },
     async close() {
+      if (client === undefined) return
+      const { strict, open } = await client
       await Promise.all([strict.destroy(), open.destroy()])
     },
   }
+}
+
+interface Client {
+  readonly request: typeof request
+  agentFor(may: (address: string) => boolean, ca?: readonly string[]): Agent
+  readonly strict: Agent
+  readonly open: Agent
+}
+
+async function loadClient(allowed: (address: string) => boolean): Promise<Client> {
+  const { Agent, request } = await import('undici')
+  const agentFor: Client['agentFor'] = (may, ca) =>
+    new Agent({
+      connect: { lookup: guardedLookup(may), timeout: 5_000, ...(ca ? { ca: [...ca] } : {}) },
+      connections: 4,
+      pipelining: 0,
+      maxHeaderSize: 16 * 1024,
+    })
+  return { request, agentFor, strict: agentFor(allowed), open: agentFor(() => true) }
 }
 
 function whyFailed(error: unknown): string {
@@ -187,6 +204,6 @@ function whyFailed(error: unknown): string {
   if (code === 'EGRESS_PRIVATE') return 'it is a private address'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'its name is unknown'
   if (typeof code === 'string' && /CERT|SIGNED|ALTNAME/.test(code)) return 'its certificate is not one that is trusted'
-  if (error instanceof errors.ConnectTimeoutError) return 'it took too long'
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') return 'it took too long'
   return 'it does not answer as it should'
 }

@@ -36,7 +36,7 @@ beforeEach(async () => {
   running = []
 })
 afterEach(async () => {
-  await Promise.all(running.map((jobs) => jobs.stop({ drainMs: 1_000 })))
+  await Promise.all(running.map((jobs) => jobs.stop({ drainMs: 10_000 })))
   await database.close()
   await at.drop()
   expect(lines.splice(0).filter((line) => line.includes('jobs.interrupted'))).toEqual([])

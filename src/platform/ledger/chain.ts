@@ -1,8 +1,9 @@
 /**
  * The hash chain of one tenant's audit trail. A line's digest is SHA-256 of its canonical text (`audit.canonical` in SQL); its link's
- * hash covers the link before, the place and the digest. The verifier beside the server computes the same from an export alone.
+ * hash covers the link before, the place and the digest (`audit.next_hash`). The verifier beside the server computes the same from an export
+ * alone.
  */
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 /** Columns of a line in the order in which its canonical text holds them; what an export calls them too. */
 export const lineColumns = [
@@ -33,13 +34,4 @@ export type LineColumn = (typeof lineColumns)[number]
 /** What the first link of a tenant's chain stands on: no chain begins like another tenant's. */
 export function genesis(tenantId: string): Buffer {
   return createHash('sha256').update(`maristan audit chain 1 ${tenantId}`).digest()
-}
-
-/** Hash of link `seq`: SHA-256 of the hash before, `seq` as 64 bits big-endian, and the line's digest. */
-export function linkHash(prev: Buffer, seq: number, digest: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(72)
-  prev.copy(bytes, 0)
-  bytes.writeBigUInt64BE(BigInt(seq), 32)
-  digest.copy(bytes, 40)
-  return hash('sha256', bytes, 'buffer')
 }

@@ -8,7 +8,7 @@ import { provision, refuseLostOrder, withClient } from '../db/provision.ts'
 import { createLog } from '../http/log.ts'
 import { systemCaller } from '../jobs/system.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
-import { genesis, linkHash } from './chain.ts'
+import { genesis, linkHash } from '../../../verifier/maristan-audit-verify.mjs'
 import { monthsJob } from './months.ts'
 import { createSealer, type Sealer } from './sealer.ts'
 

@@ -7,7 +7,7 @@ import pg from 'pg'
 import { urlFor, workerLogin } from '../db/logins.ts'
 import type { Log } from '../http/log.ts'
 import { within } from '../jobs/system.ts'
-import { createPass } from './seal-pass.ts'
+import { sealPass } from './seal-pass.ts'
 
 export interface SealerOptions {
   /** Host, port and database, and the secret of the logins: the sealer has one connection of its own. */
@@ -39,7 +39,6 @@ const reconnectMs = { least: 200, most: 10_000 }
 
 export function createSealer(options: SealerOptions): Sealer {
   const { log, sealed = () => {} } = options
-  const sealing = createPass()
   let client: pg.Client | null = null
   let running: Promise<void> | null = null
   let stopping = false
@@ -53,8 +52,7 @@ export function createSealer(options: SealerOptions): Sealer {
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
       application_name: 'maristan sealer',
-      pipeline: true,
-    } as pg.ClientConfig)
+    })
     // Without a listener a connection that breaks between two passes would end the process.
     fresh.on('error', () => {
       if (client === fresh) client = null
@@ -76,11 +74,10 @@ export function createSealer(options: SealerOptions): Sealer {
   async function passNow(): Promise<number | null> {
     const at = await connected()
     try {
-      const count = await sealing.seal(at)
+      const count = await sealPass(at)
       if (count !== null && count > 0) sealed(count)
       return count
     } catch (error) {
-      sealing.forget()
       await disconnect()
       throw error
     }

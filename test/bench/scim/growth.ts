@@ -4,6 +4,7 @@ import { compileFilter } from '../../../src/modules/federation/scim/filter/compi
 import { urlFor } from '../../../src/platform/db/logins.ts'
 import { loginSecret } from '../../kit/postgres.ts'
 import { numbered } from '../../kit/scim-tables.ts'
+import { userBody } from '../../kit/scim.ts'
 import { median } from '../kit/interleave.ts'
 import { must, seed, type BenchDirectory, type Ours } from './ours.ts'
 
@@ -29,10 +30,12 @@ export async function measureGrowth(ours: Ours, directory: BenchDirectory, rows:
       const found = await get(`/Users?filter=${encodeURIComponent(`${attribute} eq "${value((k * 7919) % rows)}"`)}`)
       if (found['totalResults'] !== 1) throw new Error(`${attribute} was not found.`)
     })
+  const create = (k: number) => ask('POST', '/Users', userBody(`made${k}.${rows}@example.org`)).then((answer) => must(201, answer))
   const { nextCursor } = await get('/Users?count=100&cursor=')
   return {
     rows,
     seedSeconds,
+    createMs: await medianMs(15, create),
     userNameEqMs: await eq('userName', (k) => `row${k}@example.org`),
     externalIdEqMs: await eq('externalId', (k) => `x${k}`),
     emailEqMs: await eq('emails.value', (k) => `row${k}@example.org`),

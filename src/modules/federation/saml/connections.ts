@@ -164,8 +164,11 @@ export function createConnections(parts: Parts, standing: Standing) {
     /** Staged beside those in force: tried on every login from now on. */
     async stage(scope: Scope, id: string, certificate: MetadataCertificate): Promise<Connection> {
       const { pem, fingerprint, notBefore, notAfter } = certificate
-      await existing(scope, id)
-      await repo.addCertificates(scope, id, [{ pem, fingerprint, notBefore, notAfter, state: 'STAGED' }])
+      const { certificates } = await existing(scope, id)
+      const known = certificates.find((one) => one.fingerprint === fingerprint)
+      // One that was retired may come back; one in force stays so.
+      if (known?.state === 'RETIRED') await repo.changeCertificates(scope, id, [fingerprint], { state: 'STAGED' })
+      else await repo.addCertificates(scope, id, [{ pem, fingerprint, notBefore, notAfter, state: 'STAGED' }])
       note(scope, 'certificate_staged', id, { fingerprint })
       return existing(scope, id)
     },

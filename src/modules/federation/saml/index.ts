@@ -3,7 +3,7 @@ import { resolveTxt } from 'node:dns/promises'
 import { setSchemaValidator } from 'samlify'
 import { createEgress } from '../../../platform/http/egress.ts'
 import { checked } from '../../../platform/contract.ts'
-import { defineModule } from '../../../platform/module.ts'
+import { authLogin, defineModule } from '../../../platform/module.ts'
 import { createConnections } from './connections.ts'
 import { certificateExpiring, connectionMoved, signOnMethods, type Saml } from './contract.ts'
 import { administrationMethods } from './contract-administration.ts'
@@ -13,6 +13,7 @@ import { createKeys } from './keys.ts'
 import type { Parts } from './parts.ts'
 import { createRefresh } from './refresh.ts'
 import { createRepo } from './repo.ts'
+import { createTidying } from './retention.ts'
 import { createKeyRepo } from './repo-keys.ts'
 import { createTrafficRepo } from './repo-traffic.ts'
 import { samlRoute, type SamlDoor } from './routes.ts'
@@ -45,7 +46,7 @@ export function buildSaml(parts: Omit<Parts, 'keys'> & { readonly keyRepo: Param
   })
   const setup = createSetupPages(all, connections)
   const refresh = createRefresh(all, connections, standing)
-  return { contract, refresh, resolver, egress: parts.egress, route: (door: SamlDoor) => samlRoute(door, contract, setup) }
+  return { contract, refresh, tidy: createTidying(all), resolver, egress: parts.egress, route: (door: SamlDoor) => samlRoute(door, contract, setup) }
 }
 
 export const saml = defineModule({
@@ -84,7 +85,10 @@ export const saml = defineModule({
       log,
     }),
   graph: (builder, _refs, { contract }) => samlGraph(builder, contract),
-  jobs: [{ name: 'refresh', cron: '41 2 * * *', inEveryTenant: true, run: ({ refresh }, scope) => refresh.run(scope) }],
+  jobs: [
+    { name: 'refresh', cron: '41 2 * * *', inEveryTenant: true, run: ({ refresh }, scope) => refresh.run(scope) },
+    { name: 'tidy', cron: '53 * * * *', inEveryTenant: true, login: authLogin, run: ({ tidy }, scope) => tidy(scope) },
+  ],
   permissions: ['sso:manage'],
   settle: ({ egress }) => egress.close(),
 })

@@ -14,7 +14,10 @@ export const houseReasons = {
   NO_MEMBERSHIP: { en: 'Nobody here is linked to this subject, and the connection does not add newcomers.', ar: 'لا أحد مرتبط بهذا الشخص هنا، والاتصال لا يضيف أعضاء جددًا.' },
   MEMBER_INACTIVE: { en: 'The membership is suspended or has ended.', ar: 'العضوية موقوفة أو منتهية.' },
   NO_ROLE: { en: 'No mapping rule gives this person a role.', ar: 'لا توجد قاعدة ربط تعطي هذا الشخص دورًا.' },
-  NOT_LINKED: { en: 'A member with this address and role was here before; an administrator must link her to this connection.', ar: 'يوجد عضو سابق بهذا العنوان والدور؛ يجب أن يربطه مسؤول بهذا الاتصال.' },
+  NOT_LINKED: {
+    en: 'Somebody with this address was here before. Whether it is the same person an administrator decides: invite her if she is no member of staff yet, then link her to this connection.',
+    ar: 'يوجد هنا من قبل شخص بهذا العنوان. يقرر المسؤول إن كان الشخص نفسه: يدعوه إن لم يكن من الموظفين بعد، ثم يربطه بهذا الاتصال.',
+  },
   DIRECTORY_UNCONFIRMED: {
     en: 'This person is an administrator or compliance officer of the directory, and no administrator with a second factor has named the directory here.',
     ar: 'هذا الشخص مسؤول أو مسؤول امتثال في الدليل، ولم يُعيّن الدليلَ هنا مسؤولٌ أثبت هويته بعامل ثانٍ.',

@@ -18,8 +18,9 @@ export function createKeyRepo(db: ModuleDb<'SamlKey'>) {
     add: (scope: Scope, data: Omit<Prisma.SamlKeyUncheckedCreateInput, 'tenantId'>) =>
       db(scope).samlKey.create({ data: { ...data, tenantId: scope.tenantId }, select: { id: true } }),
 
+    /** Whose end was set before to an earlier day keeps it: rolling again and again does not keep the first alive. */
     async retire(scope: Scope, ids: readonly string[], retireAt: Date): Promise<void> {
-      await db(scope).samlKey.updateMany({ where: { tenantId: scope.tenantId, id: { in: [...ids] } }, data: { retireAt } })
+      await db(scope).samlKey.updateMany({ where: { tenantId: scope.tenantId, id: { in: [...ids] }, retireAt: { gt: retireAt } }, data: { retireAt } })
     },
   }
 }

@@ -62,7 +62,7 @@ export function createTrafficRepo(db: ModuleDb<TrafficModels>) {
     findSession: (scope: Scope, sessionId: string): Promise<SamlSession | null> =>
       db(scope).samlSession.findUnique({ where: { tenantId_sessionId: { tenantId: scope.tenantId, sessionId } } }),
 
-    /** Live sessions of a subject; without indexes all of them, at most 1,000. */
+    /** Live sessions of a subject; without indexes all of them, the newest 1,000. */
     sessionsOf: (scope: Scope, of: { connectionId: string; nameId: string; sessionIndexes: readonly string[] }): Promise<SamlSession[]> =>
       db(scope).samlSession.findMany({
         where: {
@@ -72,6 +72,7 @@ export function createTrafficRepo(db: ModuleDb<TrafficModels>) {
           endedAt: null,
           ...(of.sessionIndexes.length === 0 ? {} : { OR: [{ sessionIndex: { in: [...of.sessionIndexes] } }, { sessionIndex: null }] }),
         },
+        orderBy: { createdAt: 'desc' },
         take: 1_000,
       }),
 
@@ -133,14 +134,17 @@ export function createTrafficRepo(db: ModuleDb<TrafficModels>) {
       return used?.connectionId ?? null
     },
 
-    /** Deletes what is over: called along with other work, once in a while. Attempts stay 90 days. */
-    async tidy(scope: Scope, now: Date): Promise<void> {
+    /** Deletes at most `limit` rows of each kind that are over. Sessions of administrators stay: enforcement counts them. @returns the most of one kind */
+    async tidy(scope: Scope, before: { spent: Date; attempts: Date; sessions: Date }, limit: number): Promise<number> {
       const { tenantId } = scope
-      const dayAgo = new Date(now.getTime() - 86_400_000)
-      await db(scope).samlOutcome.deleteMany({ where: { tenantId, expiresAt: { lt: dayAgo } }, limit: 200 })
-      await db(scope).samlRequest.deleteMany({ where: { tenantId, expiresAt: { lt: dayAgo } }, limit: 200 })
-      await db(scope).samlReplay.deleteMany({ where: { tenantId, notOnOrAfter: { lt: dayAgo } }, limit: 200 })
-      await db(scope).samlAttempt.deleteMany({ where: { tenantId, createdAt: { lt: new Date(now.getTime() - 90 * 86_400_000) } }, limit: 200 })
+      const gone = [
+        await db(scope).samlOutcome.deleteMany({ where: { tenantId, expiresAt: { lt: before.spent } }, limit }),
+        await db(scope).samlRequest.deleteMany({ where: { tenantId, expiresAt: { lt: before.spent } }, limit }),
+        await db(scope).samlReplay.deleteMany({ where: { tenantId, notOnOrAfter: { lt: before.spent } }, limit }),
+        await db(scope).samlAttempt.deleteMany({ where: { tenantId, createdAt: { lt: before.attempts } }, limit }),
+        await db(scope).samlSession.deleteMany({ where: { tenantId, createdAt: { lt: before.sessions }, role: { not: 'tenant_admin' } }, limit }),
+      ]
+      return Math.max(...gone.map(({ count }) => count))
     },
   }
 }

@@ -3,7 +3,7 @@
  * follows brings the cookie of the browser that asked.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Fault } from '../../../kernel/fault.ts'
+import { Fault, invalidInput } from '../../../kernel/fault.ts'
 import type { Locale } from '../../../kernel/locale.ts'
 import type { Plane, Scope } from '../../../kernel/scope.ts'
 import type { Unit } from '../../../platform/db/unit.ts'
@@ -73,6 +73,8 @@ export function samlRoute(door: SamlDoor, saml: Saml, setup: SetupPages): Route 
   const login: Handler = async (visit) => {
     const { slug, request, http, query, response, locale } = visit
     const plane = planeIn(query)
+    // The planes of relatives and sellers do not exist here: asked for by name, nothing begins.
+    if (query.has('plane') && plane === null) throw invalidInput({ issues: [{ path: 'plane', message: `is none of ${samlPlanes.join(', ')}` }] })
     const stepUp = query.get('step-up') === '1'
     const unit = await door.visit(slug, request, http)
     // A test is begun from the set-up, by an administrator of the console, or by a link to it.

@@ -74,5 +74,7 @@ it('what is redacted keeps no value that names somebody', () => {
 it('a warning is due once at 30, 7 and 1 days', () => {
   const at = (days: number) => new Date(days * 86_400_000)
   expect([40, 30, 29, 7, 6, 1, 0, -3].map((days) => dueWarning(at(days), 0, null))).toEqual([null, 30, 30, 7, 7, 1, 1, 1])
+  const instant = 1 / 86_400_000
+  expect([30 + instant, 30, 7 + instant, 7, 1 + instant, 1].map((days) => dueWarning(at(days), 0, null))).toEqual([null, 30, 30, 7, 7, 1])
   expect([[30, 30], [8, 30], [7, 30], [3, 7], [1, 7], [0, 1]].map(([days, warned]) => dueWarning(at(days!), 0, warned!))).toEqual([null, null, 7, null, 1, null])
 })

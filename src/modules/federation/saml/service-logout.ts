@@ -120,13 +120,15 @@ export function createLogoutService(parts: Parts, connections: Connections): Pic
     },
 
     async recover(scope, { code }) {
-      await inAuthCommand(scope, async (inside) => {
+      const isRight = await inAuthCommand(scope, async (inside) => {
         const connectionId = await traffic.useRecovery(inside, hashOf('recovery', code.trim()), now())
-        // A guess of 144 bits: nothing to count.
-        if (connectionId === null) throw recoveryRefused()
-        await connections.relax(inside, connectionId)
-        connections.note(inside, 'recovery_used', connectionId)
+        const outcome = connectionId === null ? 'denied' : 'done'
+        inside.unit.record({ action: 'saml.recovery_used', resource: 'SsoConnection', resourceId: connectionId, outcome })
+        if (connectionId !== null) await connections.relax(inside, connectionId)
+        return connectionId !== null
       })
+      // A guess of 144 bits: nothing to count.
+      if (!isRight) throw recoveryRefused()
       return {}
     },
   }

@@ -57,8 +57,8 @@ export const scim = defineModule({
     const groupService = createGroupService({ groups, settle, readGroup, patchGroup })
     const list = createLister({ users, groups, compileFilter, compileSort, nowMs: () => clock.nowMs() })
     const protocol = createProtocol({ users, groups, userService, groupService, list, present, readProjection })
-    const recorder = createRecorder({ exchanges, connections, log })
-    const exchangeService = createExchangeService({ exchanges, protocol, settled: () => recorder.settle() })
+    const recorder = createRecorder({ exchanges, log })
+    const exchangeService = createExchangeService({ exchanges, protocol, users, settled: () => recorder.settle() })
     const contract = createAdmin({ connections, users, unsettled, settle, identity, clock, exchangeService })
     return { contract, protocol, recorder, workOff: (open: () => Unit) => large.workOff(settle, open) }
   },

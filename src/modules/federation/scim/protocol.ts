@@ -16,7 +16,7 @@ import type { StoredResource, UsersRepo } from './repo-users.ts'
 import { discovery } from './schema/discovery.ts'
 import { etagOf } from './schema/present.ts'
 import type { GroupService } from './service-groups.ts'
-import type { Condition, UserService } from './service-users.ts'
+import type { Add, Condition, UserService } from './service-users.ts'
 
 /** A request as the edge read it. */
 export interface Asked {
@@ -38,6 +38,8 @@ export interface Place {
   read<T>(work: (scope: Scope) => Promise<T>): Promise<T>
   /** One command. */
   write<T>(work: (scope: Scope) => Promise<T>): Promise<T>
+  /** One command whose only statement is known before it begins. */
+  readonly add: Add
 }
 
 export interface ProtocolParts {
@@ -112,9 +114,12 @@ export function createProtocol(parts: ProtocolParts): Protocol {
     }
     if (asked.method !== 'POST') return notAllowed('GET, POST')
     const projection = readProjection(projectionIn(query), kind)
-    const service = kind === 'User' ? userService : groupService
+    if (kind === 'User') {
+      const made = await userService.create(place.add, place.connectionId, asked.body)
+      return reply(201, projection.cut(present(kind, made, place.baseUrl)), located(place, kind, made))
+    }
     return place.write(async (scope) => {
-      const made = await service.create(scope, place.connectionId, asked.body)
+      const made = await groupService.create(scope, place.connectionId, asked.body)
       return answerOne(201, scope, place, kind, made, projection)
     })
   }

@@ -7,7 +7,6 @@ import { newId } from '../../../kernel/id.ts'
 import type { Caller } from '../../../kernel/scope.ts'
 import type { Unit } from '../../../platform/db/unit.ts'
 import type { Log } from '../../../platform/http/log.ts'
-import type { ConnectionsRepo } from './repo-connections.ts'
 import type { ExchangesRepo, NewExchange } from './repo-exchanges.ts'
 
 export type Recorded = Omit<NewExchange, 'id'>
@@ -29,8 +28,7 @@ interface Waiting {
   readonly exchange: NewExchange
 }
 
-export function createRecorder(parts: { exchanges: ExchangesRepo; connections: ConnectionsRepo; log: Log }): Recorder {
-  const { exchanges, connections, log } = parts
+export function createRecorder({ exchanges, log }: { exchanges: ExchangesRepo; log: Log }): Recorder {
   let waiting: Waiting[] = []
   let writing: Promise<void> | null = null
 
@@ -39,13 +37,11 @@ export function createRecorder(parts: { exchanges: ExchangesRepo; connections: C
     const { connectionId } = group[0]!.exchange
     const unit = open({ ...caller, requestId: newId() })
     await unit.command(async (scope) => {
-      const used = new Map(group.map(({ exchange }) => [exchange.tokenId, exchange.at]))
-      for (const [tokenId, at] of used) await connections.noteUse(scope, tokenId, at)
       await exchanges.add(
         scope,
+        connectionId,
         group.map(({ exchange }) => exchange),
       )
-      await exchanges.trim(scope, connectionId)
       const detail = { exchanges: group.length }
       scope.unit.record({ action: 'scim.exchanges_recorded', resource: 'ScimConnection', resourceId: connectionId, outcome: 'done', detail })
     })

@@ -4,6 +4,7 @@ import { directoryLogin } from '../../../platform/db/logins.ts'
 import { unitOf } from '../../../platform/db/unit.ts'
 import type { Place, Protocol } from './protocol.ts'
 import type { ScimExchange } from './repo-exchanges.ts'
+import type { UsersRepo } from './repo-users.ts'
 import type { Reply } from './reply.ts'
 
 class TakenBack extends Error {
@@ -15,8 +16,14 @@ class TakenBack extends Error {
   }
 }
 
+export interface ReplayParts {
+  readonly protocol: Protocol
+  readonly users: Pick<UsersRepo, 'add'>
+}
+
 /** Commits nothing. Not inside a command. What the recorder left out is replaced in the request, so a filter on it finds nobody. */
-export function replayExchange(protocol: Protocol, scope: Scope, exchange: ScimExchange): Promise<Reply> {
+export function replayExchange(parts: ReplayParts, scope: Scope, exchange: ScimExchange): Promise<Reply> {
+  const { protocol, users } = parts
   const dry: Place['write'] = async <T>(work: (inside: Scope) => Promise<T>): Promise<T> => {
     try {
       return await unitOf(scope).command(async (inside) => {
@@ -28,6 +35,7 @@ export function replayExchange(protocol: Protocol, scope: Scope, exchange: ScimE
     }
   }
   const { connectionId, method, path, query, body } = exchange
-  const place: Place = { connectionId, baseUrl: '/scim/v2', read: dry, write: dry }
+  const add: Place['add'] = (addition) => dry((inside) => users.add(inside, addition))
+  const place: Place = { connectionId, baseUrl: '/scim/v2', read: dry, write: dry, add }
   return protocol({ method, path, query: new URLSearchParams(query), body: body ?? undefined }, place)
 }

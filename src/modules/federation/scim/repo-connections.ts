@@ -1,6 +1,7 @@
 /** SCIM's connections, tokens, rules and receipts. Hashes only; nothing here compares a secret. */
 import type { Scope } from '../../../kernel/scope.ts'
 import type { Prisma } from '../../../platform/db/generated/client.ts'
+import type { Prelude } from '../../../platform/db/group-query.ts'
 import type { ModuleDb } from '../../../platform/module.ts'
 
 export type ScimModels =
@@ -25,6 +26,22 @@ export interface Rule {
 }
 
 export type NewReceipt = Omit<Prisma.ScimReceiptUncheckedCreateInput, 'tenantId'>
+
+/** Whose a token is. */
+export interface TokenOwner {
+  readonly tenantId: string
+  readonly connectionId: string
+  readonly tokenId: string
+}
+
+const confirmation = `select set_config('app.tenant_id', coalesce((select t.tenant_id::text from scim.token t where t.tenant_id = $1::uuid
+  and t.id = $2::uuid and t.connection_id = $3::uuid and t.revoked_at is null and (t.expires_at is null or t.expires_at > $4::timestamptz)),
+  ''), true)`
+
+/** Asks whether a token still holds, and takes the tenant away where it does not. Beside a change, in its own transaction. */
+export function confirmationOf({ tenantId, tokenId, connectionId }: TokenOwner, now: Date): Prelude {
+  return { text: confirmation, values: [tenantId, tokenId, connectionId, now.toISOString()] }
+}
 
 export function createConnectionsRepo(db: ScimDb) {
   const key = ({ tenantId }: Scope, id: string) => ({ tenantId_id: { tenantId, id } })
@@ -93,10 +110,6 @@ export function createConnectionsRepo(db: ScimDb) {
 
     async endToken(scope: Scope, id: string, data: { revokedAt: Date } | { expiresAt: Date }): Promise<boolean> {
       return (await db(scope).scimToken.updateMany({ where: { tenantId: scope.tenantId, id, revokedAt: null }, data })).count === 1
-    },
-
-    noteUse: async (scope: Scope, id: string, at: Date): Promise<void> => {
-      await db(scope).scimToken.updateMany({ where: { tenantId: scope.tenantId, id }, data: { lastUsedAt: at } })
     },
 
     rules: (scope: Scope, connectionId: string): Promise<Rule[]> =>

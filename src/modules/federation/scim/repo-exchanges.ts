@@ -38,24 +38,29 @@ export interface ExchangeFilter {
 
 export function createExchangesRepo(db: ScimDb, sql: ModuleSql) {
   return {
-    /** One statement whatever their number: this goes on beside every request. */
-    async add(scope: Scope, exchanges: readonly NewExchange[]): Promise<void> {
-      const rows = exchanges.map((one) => ({ ...one, body: one.body ?? null, at: one.at.toISOString() }))
+    /**
+     * Writes down exchanges of one connection, forgets all but its last, and notes when their tokens were used: one statement whatever
+     * their number, for this goes on beside every request.
+     */
+    async add(scope: Scope, connectionId: string, exchanges: readonly NewExchange[]): Promise<void> {
+      const kept = exchanges.slice(-scimLimits.exchanges)
+      const rows = JSON.stringify(kept.map((one) => ({ ...one, body: one.body ?? null, at: one.at.toISOString() })))
       await sql(scope).$executeRaw`
+        with seen as (
+          select * from jsonb_to_recordset(${rows}::jsonb) as e(id uuid, "tokenId" uuid, "requestId" text, method text, path text, query text,
+            status int, "scimType" text, "durationMs" float8, body jsonb, detail text, at timestamptz)
+        ), used as (
+          update scim.token t set last_used_at = s.at from (select "tokenId", max(at) as at from seen group by 1) s
+          where t.tenant_id = ${scope.tenantId}::uuid and t.id = s."tokenId"
+        ), forgotten as (
+          delete from scim.exchange e where e.tenant_id = ${scope.tenantId}::uuid and e.connection_id = ${connectionId}::uuid and e.id <= (
+            select o.id from scim.exchange o where o.tenant_id = ${scope.tenantId}::uuid and o.connection_id = ${connectionId}::uuid
+            order by o.id desc offset ${scimLimits.exchanges - kept.length} limit 1)
+        )
         insert into scim.exchange (tenant_id, id, connection_id, token_id, request_id, method, path, query, status, scim_type, duration_ms,
           body, detail, at)
-        select ${scope.tenantId}::uuid, e.id, e."connectionId", e."tokenId", e."requestId", e.method, e.path, e.query, e.status, e."scimType",
-          e."durationMs", nullif(e.body, 'null'), e.detail, e.at
-        from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as e(id uuid, "connectionId" uuid, "tokenId" uuid, "requestId" text,
-          method text, path text, query text, status int, "scimType" text, "durationMs" float8, body jsonb, detail text, at timestamptz)`
-    },
-
-    /** Forgets all but the last of a connection. */
-    async trim(scope: Scope, connectionId: string): Promise<void> {
-      await sql(scope).$executeRaw`
-        delete from scim.exchange e where e.tenant_id = ${scope.tenantId}::uuid and e.connection_id = ${connectionId}::uuid and e.id <= (
-          select o.id from scim.exchange o where o.tenant_id = ${scope.tenantId}::uuid and o.connection_id = ${connectionId}::uuid
-          order by o.id desc offset ${scimLimits.exchanges} limit 1)`
+        select ${scope.tenantId}::uuid, s.id, ${connectionId}::uuid, s."tokenId", s."requestId", s.method, s.path, s.query, s.status,
+          s."scimType", s."durationMs", nullif(s.body, 'null'), s.detail, s.at from seen s`
     },
 
     /** The newest first. */

@@ -19,6 +19,15 @@ export interface StoredUser extends StoredResource {
   readonly standing: string
 }
 
+/** One statement that adds a user. */
+export type Addition = Prisma.Sql
+
+/** What the database says of a user that it added. */
+export interface Added {
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
 /** A person as the rules see them. */
 export interface Stand {
   readonly id: string
@@ -70,22 +79,27 @@ export function createUsersRepo(sql: ModuleSql) {
     Prisma.sql`from scim."user" r where r.tenant_id = ${tenantId}::uuid and r.connection_id = ${connectionId}::uuid`
 
   return {
-    /** The stored user, or null when its userName or externalId is taken. */
-    async add(scope: Scope, connectionId: string, id: string, columns: UserColumns): Promise<StoredResource | null> {
-      const { tenantId } = scope
-      const [added] = await sql(scope).$queryRaw<{ createdAt: Date; updatedAt: Date }[]>`
-        with added as (
-          insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, external_id, active, attributes, search)
-          values (${tenantId}::uuid, ${id}::uuid, ${connectionId}::uuid, ${columns.userName}, ${columns.userNameKey},
-            ${columns.externalId}, ${columns.active}, ${json(columns.attributes)}, ${json(columns.search)})
-          on conflict do nothing returning id, created_at, updated_at
-        ), indexed as (
-          insert into scim.user_value (tenant_id, connection_id, user_id, path, key)
-          select ${tenantId}::uuid, ${connectionId}::uuid, a.id, v.path, v.key
-          from added a, jsonb_to_recordset(${json(columns.values)}) as v(path text, key text)
-        )
-        select created_at as "createdAt", updated_at as "updatedAt" from added`
-      return added ? { ...added, id, attributes: columns.attributes, version: 1 } : null
+    /**
+     * What adds a user under an id that is drawn already, in the tenant that the walls are told of; nothing has to be read before.
+     * It answers {@link Added}, and violates uniqueness where the userName or the externalId is taken.
+     */
+    adding: (connectionId: string, id: string, columns: UserColumns): Addition => Prisma.sql`
+      with added as (
+        insert into scim."user" (tenant_id, id, connection_id, user_name, user_name_key, external_id, active, attributes, search)
+        values (nullif(current_setting('app.tenant_id', true), '')::uuid, ${id}::uuid, ${connectionId}::uuid, ${columns.userName},
+          ${columns.userNameKey}, ${columns.externalId}, ${columns.active}, ${json(columns.attributes)}, ${json(columns.search)})
+        returning tenant_id, id, connection_id, created_at, updated_at
+      ), indexed as (
+        insert into scim.user_value (tenant_id, connection_id, user_id, path, key)
+        select a.tenant_id, a.connection_id, a.id, v.path, v.key
+        from added a, unnest(${columns.values.map(({ path }) => path)}::text[], ${columns.values.map(({ key }) => key)}::text[]) as v(path, key)
+      )
+      select created_at as "createdAt", updated_at as "updatedAt" from added`,
+
+    /** Adds a user inside a command. @throws a unique violation when userName or externalId is taken */
+    async add(scope: Scope, addition: Addition): Promise<Added> {
+      const [added] = await sql(scope).$queryRaw<Added[]>(addition)
+      return added!
     },
 
     /** One user; `hold` locks it until the command ends. */

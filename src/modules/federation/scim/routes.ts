@@ -4,10 +4,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isUtf8 } from 'node:buffer'
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AbsentFault, Fault, unauthenticated } from '../../../kernel/fault.ts'
 import type { Caller } from '../../../kernel/scope.ts'
 import type { Config } from '../../../platform/config.ts'
+import type { ConfirmedAdd } from '../../../platform/db/confirmed-add.ts'
 import type { Unit } from '../../../platform/db/unit.ts'
 import { bodyNotUtf8, endLingering, mediaTypeRefused, readBody } from '../../../platform/http/body.ts'
 import type { Log } from '../../../platform/http/log.ts'
@@ -16,16 +18,20 @@ import type { TenantDoor } from '../../../platform/http/tenant.ts'
 import { scimTokenRefused, type Scim } from './contract.ts'
 import type { ResourceName } from './engine.ts'
 import { scimLimits } from './limits.ts'
-import type { Asked, Protocol } from './protocol.ts'
+import type { Asked, Place, Protocol } from './protocol.ts'
 import { createRate } from './rate.ts'
 import type { Recorder } from './recorder.ts'
 import { redactBody, redactQuery } from './redact.ts'
 import { refusal, refusalOf, type Reply } from './reply.ts'
+import { confirmationOf, type TokenOwner } from './repo-connections.ts'
+import type { Added } from './repo-users.ts'
 import { readJson } from './schema/json.ts'
 import { readScimToken } from './token.ts'
 
 export interface ScimRouteParts {
   readonly open: (caller: Caller, signal: AbortSignal | null) => Unit
+  /** Commits one statement with its line of the trail, the token confirmed beside it; null when the token was not. */
+  readonly add: <Row extends object>(add: ConfirmedAdd) => Promise<readonly Row[] | null>
   readonly door: TenantDoor
   readonly scim: Pick<Scim, 'identify'>
   readonly protocol: Protocol
@@ -41,11 +47,12 @@ const jsonType = /^application\/(?:scim\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*$
 /** Tokens that do not hold, of one address in a minute: guessing 256 bits is hopeless, asking the database for it is not free. */
 const mostRefused = 300
 
+/** Tokens whose owner is remembered. */
+const mostRemembered = 10_000
+
 /** Whose request it is. */
-interface Known {
+interface Known extends TokenOwner {
   readonly caller: Caller
-  readonly connectionId: string
-  readonly tokenId: string
 }
 
 /** The request as it came. */
@@ -70,15 +77,18 @@ function kindOf(path: string): ResourceName | null {
 }
 
 export function scimRoute(parts: ScimRouteParts): Route {
-  const { open, door, scim, protocol, recorder, config, clock, log } = parts
+  const { open, add, door, scim, protocol, recorder, config, clock, log } = parts
   const rate = createRate(clock, config.scimRequestsPerMinute)
   const refusedRate = createRate(clock, mostRefused)
+  /** By the tokens' hashes: whose they were when they were looked up last. It confirms nothing: a change asks the database beside it. */
+  const owners = new LRUCache<string, TokenOwner>({ max: mostRemembered })
 
-  const identify = async (request: IncomingMessage, http: RequestContext): Promise<Known> => {
+  /** @param confirmedLater the change itself asks whether the token holds, so that an owner who is remembered is enough until then */
+  const identify = async (request: IncomingMessage, http: RequestContext, confirmedLater: boolean): Promise<Known> => {
     const token = bearerOf(request)
     const read = readScimToken(token)
     if (!read) throw scimTokenRefused()
-    const { tenantId } = read
+    const { tenantId, hash } = read
     // The address may name a tenant too; a token of another one opens nothing there.
     const named = await door.named(request, http.client)
     if (named !== null && named.tenantId !== tenantId) throw scimTokenRefused()
@@ -89,10 +99,39 @@ export function scimRoute(parts: ScimRouteParts): Route {
     const { requestId, client } = http
     const nothing = { plane: null, permissions: new Set<string>(), purpose: null }
     const base = { tenantId, requestId, sourceAddress: client.address, userAgent, ...nothing }
+    const asDirectory = (owner: TokenOwner): Known => {
+      const { connectionId } = owner
+      return { ...owner, caller: { ...base, actor: { kind: 'directory', source: 'SCIM', connectionId } } }
+    }
+    const remembered = confirmedLater ? owners.get(hash) : undefined
+    if (remembered) return asDirectory(remembered)
     const unit = open({ ...base, actor: { kind: 'anonymous' } }, http.signal)
-    const { connectionId, tokenId } = await unit.read(() => scim.identify(unit.scope, { token }))
-    return { connectionId, tokenId, caller: { ...base, actor: { kind: 'directory', source: 'SCIM', connectionId } } }
+    try {
+      const { connectionId, tokenId } = await unit.read(() => scim.identify(unit.scope, { token }))
+      const owner = { tenantId, connectionId, tokenId }
+      owners.set(hash, owner)
+      return asDirectory(owner)
+    } catch (error) {
+      if (scimTokenRefused.is(error)) owners.delete(hash)
+      throw error
+    }
   }
+
+  const identifySeldom: typeof identify = (request, http, confirmedLater) =>
+    identify(request, http, confirmedLater).catch((error: unknown) => {
+      if (scimTokenRefused.is(error)) refusedRate(http.client.address)
+      throw error
+    })
+
+  /** A change whose token did not hold has changed nothing; who came with it is looked up anew, and refused. */
+  const adding = (known: Known, request: IncomingMessage, http: RequestContext): Place['add'] =>
+    async ({ text, values }, entry) => {
+      const confirmation = confirmationOf(known, new Date(clock.nowMs()))
+      const rows = await add<Added>({ caller: known.caller, confirmation, entry, statement: { text, values }, signal: http.signal })
+      if (rows) return rows[0]!
+      await identifySeldom(request, http, false)
+      throw new Error('A token that holds was not confirmed.')
+    }
 
   const bodyOf = async (request: IncomingMessage, method: string): Promise<unknown> => {
     if (method === 'GET' || method === 'DELETE' || method === 'OPTIONS') return undefined
@@ -124,10 +163,7 @@ export function scimRoute(parts: ScimRouteParts): Route {
       let asked: Asked | null = null
       let answer: Reply
       try {
-        known = await identify(request, http).catch((error: unknown) => {
-          if (scimTokenRefused.is(error)) refusedRate(http.client.address)
-          throw error
-        })
+        known = await identifySeldom(request, http, method === 'POST' && path === '/Users')
         rate(known.caller.tenantId)
         const body = await bodyOf(request, method)
         const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = request.headers
@@ -138,6 +174,7 @@ export function scimRoute(parts: ScimRouteParts): Route {
           baseUrl: baseUrlOf(request, http),
           read: (work) => unit.read(() => work(unit.scope)),
           write: (work) => unit.command(work),
+          add: adding(known, request, http),
         })
       } catch (error) {
         if (error instanceof Fault) answer = refusalOf(error)
@@ -146,7 +183,8 @@ export function scimRoute(parts: ScimRouteParts): Route {
           answer = refusal(500, 'Something went wrong on our side. Quote the request id when you report it.')
         }
       }
-      if (known) record(known, asked, answer, { method, path, requestId: http.requestId, startedMs })
+      // A token that turned out not to hold was not used.
+      if (known && answer.status !== 401) record(known, asked, answer, { method, path, requestId: http.requestId, startedMs })
       send(request, response, answer)
     },
   }

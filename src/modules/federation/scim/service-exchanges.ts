@@ -4,8 +4,7 @@ import type { Scope } from '../../../kernel/scope.ts'
 import { need } from '../../../platform/authorise.ts'
 import type { ServiceOf } from '../../../platform/contract.ts'
 import { exchange, type Exchange, type scimMethods } from './contract.ts'
-import type { Protocol } from './protocol.ts'
-import { replayExchange } from './replay.ts'
+import { replayExchange, type ReplayParts } from './replay.ts'
 import type { ExchangesRepo, ScimExchange } from './repo-exchanges.ts'
 
 const mostAnswer = 20_000
@@ -19,12 +18,10 @@ function mayLook(scope: Scope): void {
   if (scope.actor.kind !== 'operator') need(scope, 'sso:manage')
 }
 
-export function createExchangeService(parts: {
-  exchanges: ExchangesRepo
-  protocol: Protocol
-  settled: () => Promise<void>
-}): Pick<ServiceOf<typeof scimMethods>, 'exchanges' | 'replay'> {
-  const { exchanges, protocol, settled } = parts
+export function createExchangeService(
+  parts: ReplayParts & { exchanges: ExchangesRepo; settled: () => Promise<void> },
+): Pick<ServiceOf<typeof scimMethods>, 'exchanges' | 'replay'> {
+  const { exchanges, settled } = parts
 
   return {
     async exchanges(scope, filter) {
@@ -41,7 +38,7 @@ export function createExchangeService(parts: {
       mayLook(scope)
       const found = await exchanges.find(scope, id)
       if (!found) throw notFound()
-      const { status, body } = await replayExchange(protocol, scope, found)
+      const { status, body } = await replayExchange(parts, scope, found)
       const detail = { status }
       scope.unit.record({ action: 'scim.exchange_replayed', resource: 'ScimExchange', resourceId: id, outcome: 'done', detail })
       const scimType = (body?.['scimType'] as string | undefined) ?? null

@@ -1,4 +1,5 @@
 /** Users' use cases, inside the caller's command or reads. A replaced user keeps its groups; a deleted one leaves its name free. */
+import type { AuditEntry } from '../../../kernel/audit-entry.ts'
 import { notFound } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
@@ -6,7 +7,7 @@ import { alreadyLinked, type Identity } from '../../identity/contract.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
 import { needVersion } from './conditions.ts'
 import type { AttributeMap, PatchUser, ReadUser, UserColumns } from './engine.ts'
-import type { StoredResource, StoredUser, UsersRepo } from './repo-users.ts'
+import type { Added, Addition, StoredResource, StoredUser, UsersRepo } from './repo-users.ts'
 import { memberId } from './schema/read-group.ts'
 import { notUnique } from './schema/faults.ts'
 import type { Settle } from './settle.ts'
@@ -18,6 +19,9 @@ export interface UserParts {
   readonly readUser: ReadUser
   readonly patchUser: PatchUser
 }
+
+/** Commits one statement with its line of the trail, or neither. */
+export type Add = (addition: Addition, entry: AuditEntry) => Promise<Added>
 
 /** What of a request matters beside its body. */
 export interface Condition {
@@ -36,14 +40,15 @@ export function createUserService({ users, settle, identity, readUser, patchUser
   }
 
   type Detail = Readonly<Record<string, string | boolean | readonly string[]>>
+  const entryOf = (connectionId: string, id: string, op: string, detail: Detail): AuditEntry => ({
+    action: `scim.user_${op}`,
+    resource: 'ScimUser',
+    resourceId: id,
+    outcome: 'done',
+    detail: { connectionId, ...detail },
+  })
   const trace = (scope: Scope, connectionId: string, id: string, op: string, detail: Detail = {}) =>
-    scope.unit.record({
-      action: `scim.user_${op}`,
-      resource: 'ScimUser',
-      resourceId: id,
-      outcome: 'done',
-      detail: { connectionId, ...detail },
-    })
+    scope.unit.record(entryOf(connectionId, id, op, detail))
 
   const store = async (scope: Scope, connectionId: string, user: StoredUser, columns: UserColumns, op: string): Promise<StoredResource> => {
     let stored: StoredResource
@@ -67,14 +72,16 @@ export function createUserService({ users, settle, identity, readUser, patchUser
   }
 
   return {
-    /** @throws SCIM_UNIQUENESS while the name is there, active or not */
-    async create(scope: Scope, connectionId: string, body: unknown): Promise<StoredResource> {
+    /** Somebody new, in no group and so without a role yet. @throws SCIM_UNIQUENESS while the name is there, active or not */
+    async create(add: Add, connectionId: string, body: unknown): Promise<StoredResource> {
       const columns = readUser(body)
       const id = newId()
-      const stored = await users.add(scope, connectionId, id, columns)
-      if (!stored) throw taken()
-      trace(scope, connectionId, id, 'created', { active: columns.active, fields: Object.keys(columns.attributes) })
-      return stored
+      const entry = entryOf(connectionId, id, 'created', { active: columns.active, fields: Object.keys(columns.attributes) })
+      try {
+        return { ...(await add(users.adding(connectionId, id, columns), entry)), id, attributes: columns.attributes, version: 1 }
+      } catch (error) {
+        throw isUniqueViolation(error) ? taken() : error
+      }
     },
 
     /** @throws NOT_FOUND */

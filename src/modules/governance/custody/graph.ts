@@ -166,7 +166,7 @@ export function custodyGraph(builder: Builder, { KeyStatus }: VaultGraph, { cont
         kmsKey: t.arg.string({ required: true, description: 'Id or ARN. The building\'s own puts the tenant back on that one.' }),
         code: t.arg.string({ description: 'A current code of your authenticator. Without it, a step-up sign-in of the last five minutes is used up.' }),
       },
-      resolve: (_, { kmsKey, code }, { scope }) => custody.useOwnKey(scope, { keyId: kmsKey, ...(code ? { code } : {}) }),
+      resolve: (_, { kmsKey, code }, { scope }) => custody.useOwnKey(scope, { keyId: kmsKey, ...withoutNulls({ code }) }),
     }),
   )
 }

@@ -1,5 +1,6 @@
-// The other side: scimmy behind scimmy-routers and express, with a Map as its store. Prints its port.
-import { randomUUID } from 'node:crypto'
+// The other side: scimmy behind scimmy-routers and express, with a Map as its store: it verifies the bearer in constant time, checks
+// schemas and uniqueness in any case, and answers what ours answers; it keeps nothing. Prints its port.
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
 import express from 'express'
 import SCIMMY from 'scimmy'
@@ -20,7 +21,8 @@ SCIMMY.Resources.declare(SCIMMY.Resources.User)
     if (!resource.id && names.has(key)) throw new SCIMMY.Types.Error(409, 'uniqueness', 'taken')
     names.add(key)
     const id = resource.id ?? randomUUID()
-    const stored = { ...JSON.parse(JSON.stringify(data)), id }
+    const at = new Date().toISOString()
+    const stored = { active: true, ...JSON.parse(JSON.stringify(data)), id, meta: { created: at, lastModified: at, version: 'W/"1"' } }
     users.set(id, stored)
     return stored
   })
@@ -31,11 +33,13 @@ SCIMMY.Resources.declare(SCIMMY.Resources.User)
   })
   .degress((resource) => void users.delete(resource.id))
 
+const hashOf = (text) => createHash('sha256').update(text).digest()
+const expected = hashOf('Bearer bench')
 const app = express()
 app.use('/scim/v2', new SCIMMYRouters({
   type: 'bearer',
   handler: (request) => {
-    if (request.header('authorization') !== 'Bearer bench') throw new Error('no token')
+    if (!timingSafeEqual(hashOf(request.header('authorization') ?? ''), expected)) throw new Error('no token')
     return 'bench'
   },
 }))

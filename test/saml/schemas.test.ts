@@ -12,9 +12,9 @@ import {
   ownMetadata,
   type Binding,
   type Outgoing,
-} from '../../../src/modules/federation/saml/messages.ts'
-import { keysOf, makeProvider } from '../../kit/saml-provider.ts'
-import { valid } from '../../kit/saml-shapes.ts'
+} from '../../src/modules/federation/saml/messages.ts'
+import { keysOf, makeProvider } from '../kit/saml-provider.ts'
+import { valid } from '../kit/saml-shapes.ts'
 
 const schemas = '/usr/share/simplesamlphp/schemas'
 const script = `

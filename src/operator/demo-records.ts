@@ -1,0 +1,91 @@
+/** What the demo's tenants hold: a care network of some thirty people each, what they consented to, and a legal hold. */
+import type { Caller, Scope } from '../kernel/scope.ts'
+import type { Role } from '../modules/access/contract.ts'
+import type { Care } from '../modules/care/contract.ts'
+import type { Seeder } from './demo.ts'
+import { demoHelpers, demoRecipients, demoRelatives, type DemoTenant } from './demo-people.ts'
+
+/** Recipients with their relatives and helpers, as the coordinator makes them: one command. */
+export async function ensureCare(seeder: Seeder, plan: DemoTenant, callers: ReadonlyMap<Role, Caller>): Promise<void> {
+  const coordinator = seeder.database.unit(callers.get('care_coordinator')!)
+  const existing = await coordinator.read(() => coordinator.db.careRecipient.count())
+  if (existing > 0) return
+  const membershipOf = (role: Role): string => {
+    const { actor } = callers.get(role)!
+    if (actor.kind !== 'member') throw new Error('A demo caller is a member.')
+    return actor.membershipId
+  }
+  await coordinator.command((scope) => seedNetwork(seeder.contract.care, scope, plan, membershipOf))
+}
+
+/** Something in the compliance officer's list: the file of the last recipient is held. */
+export async function ensureHold({ database, contract }: Seeder, officer: Caller): Promise<void> {
+  const unit = database.unit(officer)
+  const last = await unit.read(async () =>
+    (await unit.db.legalHold.count()) > 0 ? null : unit.db.careRecipient.findFirst({ orderBy: { id: 'desc' }, select: { id: true } }),
+  )
+  if (last === null) return
+  await unit.command((scope) => contract.custody.placeHold(scope, { recipientId: last.id, basis: 'REGULATOR', reference: 'DEMO-1' }))
+}
+
+async function seedNetwork(care: Care, scope: Scope, plan: DemoTenant, membershipOf: (role: Role) => string): Promise<void> {
+  const nth = <T>(list: readonly T[], k: number): T => list[k % list.length]!
+  let people = 0
+  const person = () => {
+    const k = people++
+    return { givenName: nth(plan.givenNames, k), familyName: nth(plan.familyNames, k * 3 + Math.floor(k / plan.familyNames.length)) }
+  }
+  const phone = (k: number) => `${plan.phonePrefix}${String(100 + k)}`
+
+  const recipients: string[] = []
+  const ids: string[] = []
+  for (let k = 0; k < demoRecipients; k++) {
+    const made = await care.createRecipient(scope, {
+      ...person(),
+      birthDate: `${1931 + ((k * 7) % 40)}-0${1 + (k % 9)}-1${k % 9}`,
+      sex: k % 2 === 0 ? 'FEMALE' : 'MALE',
+      mrn: `${plan.slug.toUpperCase()}-${1000 + k}`,
+      phone: phone(k),
+      address: `${nth(plan.streets, k)} ${k + 1}`,
+      preferredLocale: plan.locale,
+      areaGeohash5: plan.area,
+    })
+    recipients.push(made.partyId)
+    ids.push(made.id)
+  }
+  const party = async (kind: 'FAMILY' | 'CAREGIVER' | 'CLINICIAN' | 'ORG', k: number, membershipId?: string) => {
+    const { givenName, familyName } = person()
+    const made = await care.createParty(scope, { kind, name: `${givenName} ${familyName}`, phone: phone(50 + k), ...(membershipId ? { membershipId } : {}) })
+    return made.id
+  }
+
+  // The demo's family member represents the first recipient; every other relative belongs to somebody, some to each other.
+  const relatives: string[] = []
+  for (let k = 0; k < demoRelatives; k++) {
+    const id = await party('FAMILY', k, k === 0 ? membershipOf('family') : undefined)
+    relatives.push(id)
+    const isSecondRing = k >= 10
+    await care.linkParty(scope, {
+      fromPartyId: id,
+      toPartyId: isSecondRing ? relatives[k - 10]! : nth(recipients, k),
+      relation: k % 3 === 0 ? 'CHILD' : 'RELATIVE',
+      capabilities: k === 0 ? ['VIEW', 'PHI', 'EDIT', 'MANAGE'] : ['VIEW'],
+      legalGuardian: k === 0,
+    })
+  }
+  // Clinicians and carers, the first of each a member; each looks after a few.
+  for (let k = 0; k < demoHelpers; k++) {
+    const clinician = k % 2 === 0
+    const member = k === 0 ? membershipOf('clinician') : k === 1 ? membershipOf('caregiver') : undefined
+    const id = await party(clinician ? 'CLINICIAN' : 'CAREGIVER', 20 + k, member)
+    for (const offset of k < 2 ? [0, 1, 2] : [k % demoRecipients]) {
+      await care.linkParty(scope, {
+        fromPartyId: id,
+        toPartyId: recipients[offset]!,
+        relation: clinician ? 'PHYSICIAN' : 'CAREGIVER',
+        capabilities: clinician ? ['VIEW', 'PHI', 'EDIT', 'MANAGE'] : ['VIEW', 'PHI', 'EDIT'],
+      })
+    }
+    if (clinician) await care.grantConsent(scope, { recipientId: nth(ids, k), granteeId: id, purpose: 'TREATMENT', fieldSet: ['givenName', 'familyName', 'phone'] })
+  }
+}
