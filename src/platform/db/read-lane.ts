@@ -2,7 +2,6 @@
  * The shared, pipelined connections of one read login. Statements of many requests travel together; each is a Sync group
  * that carries its own tenant, so nothing of one is in force for another.
  */
-import type { Socket } from 'node:net'
 import pg from 'pg'
 import type { QueryResult } from 'pg'
 import { overloaded } from '../../kernel/fault.ts'
@@ -26,20 +25,6 @@ interface Slot {
   opening: Promise<Connected> | null
   /** Statements given to it and not answered, counted from the moment they are: a burst of one tick spreads over all slots. */
   load: number
-  /** True while what is sent waits for the end of this turn of the event loop. */
-  isGathering: boolean
-}
-
-/** Statements of requests that came together leave together: a system call for each costs more than the statement. */
-function gather(slot: Slot, client: pg.Client): void {
-  if (slot.isGathering) return
-  const { stream } = (client as unknown as { readonly connection: { readonly stream: Pick<Socket, 'cork' | 'uncork'> } }).connection
-  slot.isGathering = true
-  stream.cork()
-  setImmediate(() => {
-    slot.isGathering = false
-    stream.uncork()
-  })
 }
 
 export class ReadLane {
@@ -50,7 +35,7 @@ export class ReadLane {
   constructor(url: string, limits: LaneLimits) {
     this.#url = url
     this.#limits = limits
-    this.#slots = Array.from({ length: limits.connections }, () => ({ opening: null, load: 0, isGathering: false }))
+    this.#slots = Array.from({ length: limits.connections }, () => ({ opening: null, load: 0 }))
   }
 
   /**
@@ -72,7 +57,6 @@ export class ReadLane {
     slot.load++
     try {
       const { client, cache } = await (slot.opening ??= this.#connect(slot))
-      gather(slot, client)
       return await new Promise<QueryResult>((resolve, reject) => {
         client.query(new GroupQuery(preludes, statement, cache, (error, result) => (error ? reject(error) : resolve(result!))) as never)
       })
