@@ -31,7 +31,7 @@ const drainMs = 10_000
 export async function serve(config: Config, stopping: AbortSignal): Promise<Running> {
   const log = createLog({ level: config.logLevel })
   // The modules are loaded while Postgres starts.
-  const loading = Promise.all([import('./app.ts'), import('./operator/demo.ts')])
+  const loading = Promise.all([import('./app.ts'), config.demo ? import('./operator/demo.ts') : null])
   const foundation = await layFoundation(config, log)
   let server: HttpServer | null = null
   let jobs: Jobs | null = null
@@ -54,7 +54,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     await foundation.stop()
   }
   try {
-    const [{ composeHouse, createHouse }, { seedDemo }] = await loading
+    const [{ composeHouse, createHouse }, demo] = await loading
     stopping.throwIfAborted()
     const composed = await composeHouse(config, foundation, log)
     release = composed.release
@@ -77,7 +77,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     server = house.server
     const { port } = await server.listen({ port: config.port, host: config.host })
     stopping.throwIfAborted()
-    if (config.demo) await seedDemo({ config, foundation, house: composed, url: urlAt(config, port) })
+    await demo?.seedDemo({ config, foundation, house: composed, url: urlAt(config, port) })
     stopping.throwIfAborted()
     outbox.start()
     await jobs.start()

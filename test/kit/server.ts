@@ -116,9 +116,9 @@ export class ServerProcess {
   }
 }
 
-/** Starts `node src/main.ts`. Nothing is awaited. */
+/** Starts `node scripts/serve.mjs`, as `npm start` does. Nothing is awaited. */
 export function startServer(environment: Environment & { PORT: string; DATA_DIR: string }): ServerProcess {
-  return new ServerProcess([process.execPath, 'src/main.ts'], environment)
+  return new ServerProcess([process.execPath, 'scripts/serve.mjs'], environment)
 }
 
 /** Runs one command of the command line to its end. */

@@ -17,7 +17,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'maristan-memory-'))
 chmodSync(dataDir, 0o711)
 const url = `http://127.0.0.1:${port}`
 
-const server = spawn(process.execPath, [join(import.meta.dirname, '../../src/main.ts')], {
+const server = spawn(process.execPath, [join(import.meta.dirname, '../../scripts/serve.mjs')], {
   env: { ...process.env, PORT: String(port), DATA_DIR: dataDir, LOG_LEVEL: 'warn', DATABASE_URL: '', MARISTAN_DEMO: '1' },
   stdio: ['ignore', 'ignore', 'inherit'],
 })

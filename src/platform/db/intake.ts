@@ -23,36 +23,51 @@ function actorIdOf(actor: Actor): string | null {
   return actor.kind === 'directory' ? actor.connectionId : null
 }
 
+const ofTheUnit = 'tenant_id, plane, purpose, request_id, source_address, user_agent'
+const ofTheAct = 'actor_kind, actor_id, action, resource, outcome, session_id, sign_in_method, detail'
+const unitValues = "nullif(current_setting('app.tenant_id', true), '')::uuid, $1::text, $2::text, $3::text, $4::text, $5::text"
+
 // Arrays, not a document: rows out of JSON cost Postgres a third more.
-const addAudit = `insert into audit.event (tenant_id, plane, purpose, request_id, source_address, user_agent,
-    id, actor_kind, actor_id, action, resource, resource_id, subject_id, outcome, session_id, sign_in_method, detail)
-  select nullif(current_setting('app.tenant_id', true), '')::uuid, $1::text, $2::text, $3::text, $4::text, $5::text, r.*
-  from unnest($6::uuid[], $7::text[], $8::uuid[], $9::text[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::uuid[],
-    $15::text[], $16::jsonb[]) as r`
+const addEach = `insert into audit.event (${ofTheUnit}, id, resource_id, subject_id, ${ofTheAct})
+  select ${unitValues}, r.* from unnest($6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::text[],
+    $14::uuid[], $15::text[], $16::jsonb[]) as r`
+
+/** One act on many records: a page of protected ones that was read. */
+const addAlike = `insert into audit.event (${ofTheUnit}, id, resource_id, subject_id, ${ofTheAct})
+  select ${unitValues}, r.*, $9::text, $10::uuid, $11::text, $12::text, $13::text, $14::uuid, $15::text, $16::jsonb
+  from unnest($6::uuid[], $7::uuid[], $8::uuid[]) as r`
 
 /** The statement that inserts the audit rows of one transaction. `at` is the database's clock. @throws beyond the bound, or without a row. */
 export function auditStatement(caller: Caller, entries: readonly AuditEntry[]): Prelude {
   if (entries.length === 0) throw new Error('A command recorded nothing in the audit trail.')
   if (entries.length > maxRows) throw new Error(`One unit of work recorded ${entries.length} audit rows; the bound is ${maxRows}.`)
-  const { actor } = caller
   const { plane, purpose, requestId, sourceAddress, userAgent } = caller
+  const unit = [plane, purpose, requestId, sourceAddress, userAgent]
+  const rows = [
+    entries.map(() => newId()),
+    entries.map(({ resourceId }) => resourceId ?? null),
+    entries.map(({ subjectId }) => subjectId ?? null),
+  ]
+  const [first, ...others] = entries.map((entry) => actOf(caller, entry))
+  if (others.every((act) => act.every((value, at) => value === first![at]))) return { text: addAlike, values: [...unit, ...rows, ...first!] }
+  const acts = [first!, ...others]
+  return { text: addEach, values: [...unit, ...rows, ...first!.map((_, at) => acts.map((act) => act[at]!))] }
+}
+
+/** The values of `ofTheAct`, in its order. */
+function actOf({ actor }: Caller, entry: AuditEntry): readonly (string | null)[] {
   const own = actor.kind === 'member' ? actor : null
   const method = own?.via ?? (actor.kind === 'integration' ? 'api-token' : null)
-  const of = (value: (entry: AuditEntry) => string | null) => entries.map(value)
-  const columns = [
-    of(() => newId()),
-    of((entry) => (entry.actor ? 'member' : actor.kind)),
-    of((entry) => entry.actor?.id ?? actorIdOf(actor)),
-    of(({ action }) => action),
-    of(({ resource }) => resource),
-    of(({ resourceId }) => resourceId ?? null),
-    of(({ subjectId }) => subjectId ?? null),
-    of(({ outcome }) => outcome),
-    of((entry) => entry.actor?.sessionId ?? own?.sessionId ?? null),
-    of((entry) => entry.actor?.via ?? method),
-    of(({ detail }) => JSON.stringify(detail ?? {})),
+  return [
+    entry.actor ? 'member' : actor.kind,
+    entry.actor?.id ?? actorIdOf(actor),
+    entry.action,
+    entry.resource,
+    entry.outcome,
+    entry.actor?.sessionId ?? own?.sessionId ?? null,
+    entry.actor?.via ?? method,
+    JSON.stringify(entry.detail ?? {}),
   ]
-  return { text: addAudit, values: [plane, purpose, requestId, sourceAddress, userAgent, ...columns] }
 }
 
 const addEvents = `insert into outbox.event (tenant_id, id, name, aggregate_id, payload, actor_id, request_id)

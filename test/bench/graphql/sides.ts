@@ -70,7 +70,7 @@ async function start(name: string, command: readonly string[], environment: Read
 /** @param more flags of Node, before the script; a profile for example. */
 export async function startOurs(ground: BenchGround, more: readonly string[] = [], environment: Record<string, string> = {}): Promise<SideProcess> {
   const port = String(await freePort())
-  return start('ours', [...more, 'src/main.ts'], { ...ground.environment, ...environment, PORT: port })
+  return start('ours', [...more, 'scripts/serve.mjs'], { ...ground.environment, ...environment, PORT: port })
 }
 
 export function startPeer(ground: BenchGround, name: PeerName): Promise<SideProcess> {

@@ -68,6 +68,8 @@ class Planner {
   readonly #slots: Slot[] = []
   readonly #permissions = new Set<string>()
   readonly #sealed: SealedRead[] = []
+  /** Columns whose envelopes a place holds already: they travel once for each row. */
+  readonly #envelopes = new Set<string>()
   #aliases = 0
 
   constructor(tables: Tables, fragments: ReadonlyMap<string, FragmentDefinitionNode>) {
@@ -155,7 +157,10 @@ class Planner {
     if (mark?.kind === 'sealed') {
       const column = table.columns.get(mark.column) ?? unplanned()
       if (field.type !== GraphQLString || table.key.at(-1) !== 'id' || !column.isRequired || column.type !== 'String') return unplanned()
-      return [{ sql: sealedPlace(this.#sealed.push(mark.read) - 1, table.name, `${row}.id`, `${row}.${quoted(column.name)}`) }]
+      const envelope = `${row}.${quoted(column.name)}`
+      const isSent = this.#envelopes.has(envelope)
+      this.#envelopes.add(envelope)
+      return [{ sql: sealedPlace(this.#sealed.push(mark.read) - 1, table.name, `${row}.id`, isSent ? null : envelope) }]
     }
     const name = relationBy(field) ?? (mark?.kind === 'only' ? mark.relation : unplanned())
     const relation = table.relations.get(name) ?? unplanned()
