@@ -71,7 +71,7 @@ export async function serve(config: Config, stopping: AbortSignal): Promise<Runn
     streams = createStreams({ database, databaseUrl, loginSecret, sender, log })
     checkpoints = createCheckpoints({ databaseUrl, loginSecret, log, sink: openSink(config), signer: () => signer.current(), metrics: ledgerMetrics })
     outbox = createOutbox({ database, databaseUrl, loginSecret, modules, made, log, registry: house.metrics.registry })
-    const retiring = { ...foundation, years: config.auditRetentionYears, signer: () => signer.current(), sink: openSink(config), held: () => database.gate.holdInForce() }
+    const retiring = { ...foundation, years: config.auditRetentionYears, signer: () => signer.current(), sink: openSink(config), held: () => database.gate.heldTenants() }
     const platformJobs = [purgeJob(database), monthsJob(foundation), retireJob(retiring)]
     jobs = createJobs({ database, databaseUrl, loginSecret, modules, made, platformJobs, log })
     server = house.server

@@ -51,7 +51,7 @@ const options = (more: Partial<RetireOptions> = {}): RetireOptions => ({
   years: 6,
   signer: () => signer,
   sink: directorySink(join(ledger.directory, 'kept')),
-  held: async () => false,
+  held: () => house.database.gate.heldTenants(),
   ...more,
 })
 /** A hold as an officer places it, and lifts it. */
@@ -69,7 +69,7 @@ const months = async () =>
   )).map(({ name }) => name)
 const all = ['event_2019_03', 'event_2019_04', 'link_2019_03', 'link_2019_04']
 
-test('a month stays while a line of it is unsealed or unanchored, a hold is in force, nobody owns the database, or its time is not over', async () => {
+test('a month stays while a line of it is unsealed or unanchored, nobody owns the database, or its time is not over', async () => {
   await old(tenantId, '2019-03-05T08:00:00Z', 3)
   await old(dormant, '2019-03-06T08:00:00Z', 2)
   await expect(retireMonths(options())).rejects.toThrow('not sealed')
@@ -80,16 +80,10 @@ test('a month stays while a line of it is unsealed or unanchored, a hold is in f
   await ledger.sealer.sealAll()
   // A checkpoint of that time, not of today: it stands for lines of the month alone.
   await ledger.checkpoints.anchor()
-  // One hold, of a tenant that has no line there: a month is everybody's.
-  expect(await house.database.gate.holdInForce()).toBe(false)
-  const hold = await placeHold(newId())
-  expect(await house.database.gate.holdInForce()).toBe(true)
-  await expect(retireMonths(options({ held: () => house.database.gate.holdInForce() }))).rejects.toThrow('legal hold')
-  await hold.lift()
   await expect(retireMonths(options({ ownerUrl: null }))).rejects.toThrow('connection of the owner')
   expect(await retireMonths(options({ years: 20 }))).toEqual([])
   expect(await retireMonths(options({ now: () => new Date('2025-03-31T23:00:00Z') }))).toEqual([])
-  await expect(house.at.owner("select audit.drop_month(now() - interval '5 years')")).rejects.toThrow('kept for six years')
+  await expect(house.at.owner("select audit.drop_month(now() - interval '5 years', '{}')")).rejects.toThrow('kept for six years')
   expect(await months()).toEqual(all)
 })
 
@@ -118,6 +112,27 @@ test('then it goes, the oldest first; what is left begins at its signed end, ver
   expect(link).toEqual({ seq: '3', hash: end!.hash })
   const told = await house.at.owner("select detail->>'month' as month from audit.event where action = 'audit.month_retired' order by 1")
   expect(told).toEqual([{ month: '2019-03' }, { month: '2019-04' }])
+})
+
+test('a legal hold keeps every line of its own tenant, walls and chain, and of nobody else; lifted, they go too', async () => {
+  const [held, free] = [newId(), newId()]
+  await house.at.owner("select audit.add_month('2018-05-01Z')")
+  for (const one of [held, free]) await old(one, '2018-05-05T08:00:00Z', 2)
+  await ledger.sealer.sealAll()
+  await ledger.checkpoints.anchor()
+  const inMonth = () => house.at.owner<{ tenant: string; n: number }>('select tenant_id as tenant, count(*)::int as n from audit.event_2018_05 group by 1')
+  const hold = await placeHold(held)
+  expect(await house.database.gate.heldTenants()).toEqual([held])
+  expect(await retireMonths(options())).toEqual([new Date('2018-05-01T00:00:00Z')])
+  expect(await inMonth()).toEqual([{ tenant: held, n: 2 }])
+  expect(await retireMonths(options())).toEqual([])
+  expect((await ledger.verifyAlone(await ledger.export(held))).report).toMatchObject({ ok: true, from: 1 })
+  const walls = `select relrowsecurity and relforcerowsecurity and relispartition and exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'append_only') as whole
+    from pg_class c where c.relname in ('event_2018_05', 'link_2018_05')`
+  expect(await house.at.owner(walls)).toEqual([{ whole: true }, { whole: true }])
+  await hold.lift()
+  expect(await retireMonths(options())).toEqual([new Date('2018-05-01T00:00:00Z')])
+  await expect(inMonth()).rejects.toMatchObject({ code: '42P01' })
 })
 
 test('without the signed end, or with one that is forged, for other lines or too young, the beginning is missing', async () => {
@@ -157,6 +172,14 @@ test('without the signed end, or with one that is forged, for other lines or too
   })
   const younger = { checkpoint: far, key: signer.keyId, signature: signer.sign(Buffer.from(far)).toString('base64url') }
   expect(await judge(last, younger)).toBe('deleted')
+  // A checkpoint that came years late says when its line was written, and takes nothing from the retirement; one that says younger does.
+  const late = (written: string) => {
+    const text = JSON.stringify({ ...(JSON.parse(far) as object), written })
+    return { checkpoint: text, key: signer.keyId, signature: signer.sign(Buffer.from(text)).toString('base64url') }
+  }
+  expect(await judge(last, late('2019-03-31T23:59:00.000Z'))).toBe('whole')
+  expect(await judge(last, late('2025-12-31T23:59:00.000Z'))).toBe('deleted')
+  expect(await judge(last, late('never'))).toBe('checkpoint')
 })
 
 test('readiness fails over HTTP once a line has waited five seconds for its place, and stands again when it has it', async () => {

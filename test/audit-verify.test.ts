@@ -174,13 +174,13 @@ const bends: Record<string, { how: (client: pg.Client) => Promise<unknown>; seq:
 }
 
 describe('as the owner of the database, past every wall:', () => {
-  test.each(Object.entries(bends))('%s is named', async (_, { how, seq, problem }) => {
+  test.each(Object.entries(bends))('check 74: %s is named', async (_, { how, seq, problem }) => {
     await bend(house.at.ownerUrl, async (client) => void (await how(client)))
     const { ok, firstBad } = await ledger.verify(await ledger.export(tenantId))
     expect({ ok, seq: firstBad?.seq, problem: firstBad?.problem }, firstBad?.sentence).toEqual({ ok: false, seq, problem })
   })
 
-  test('a tail that was replaced by another, sealed as it should be, is found by the head held elsewhere', async () => {
+  test('check 75: a tail that was replaced by another, sealed as it should be, is found by the head held elsewhere', async () => {
     await bend(house.at.ownerUrl, async (client) => void (await bends['a chain cut short of its checkpoint']!.how(client)))
     for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
       await house.database.unit(systemCaller(tenantId, 'suite', `other ${n}`)).command(async (scope) =>

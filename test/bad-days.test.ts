@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { postgresAccount } from '../src/platform/db/embedded-binaries.ts'
 import { createKeyCache } from '../src/platform/crypto/key-cache.ts'
 import { freshHouse, type TestHouse, type TestTenant } from './kit/house.ts'
 
@@ -75,6 +76,44 @@ describe('a full disk', () => {
       expect(readdirSync(directory)).toEqual(['kms.json'])
     } finally {
       rmSync(directory, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('a disk that is really full', () => {
+  // Only root mounts a file system, below the run's own Postgres; for anybody else the answers of Postgres are planted above.
+  test.runIf(process.geteuid?.() === 0 && process.env['TEST_DATABASE_LOG'] !== undefined)('a small file system without room: typed refusals, nothing half written, and all is well once there is room', async () => {
+    const disk = mkdtempSync(join(tmpdir(), 'maristan-disk-'))
+    const { uid, gid } = postgresAccount()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=6m,mode=700,uid=${uid},gid=${gid}`, 'tmpfs', disk])
+    const month = (await house.at.owner<{ name: string }>("select to_char(now() at time zone 'UTC', '\"audit.event_\"YYYY_MM') as name"))[0]!.name
+    const tables = ['vault.subject_key', 'care.recipient', 'outbox.event', month]
+    const move = async (space: string) => {
+      for (const table of tables) await house.at.owner(`alter table ${table} set tablespace ${space}`)
+    }
+    await house.at.owner(`create tablespace small_disk location '${disk}'`)
+    try {
+      await move('small_disk')
+      expect(await create()).toBe('CareRecipient')
+      await house.at.owner('create table public.filler (text text) tablespace small_disk')
+      const fill = "insert into public.filler select repeat('x', 1000) from generate_series(1, 200)"
+      await expect((async () => { for (;;) await house.at.owner(fill) })()).rejects.toMatchObject({ code: '53100' })
+      // Pages that were begun still take a few.
+      await expect.poll(create, { interval: 1, timeout: 20_000 }).toBe('DATABASE_UNAVAILABLE')
+      const before = await counts()
+      for (let n = 0; n < 3; n++) expect(await create()).toBe('DATABASE_UNAVAILABLE')
+      expect(await counts()).toEqual(before)
+      expect(await settings()).toBe('cedar')
+      const read = await house.ask<any>({ plane: 'console', bearer }, '{ recipients(first: 1) { edges { node { givenName } } } }')
+      expect([read.errors[0]?.extensions.code ?? 'DATABASE_UNAVAILABLE', read.data?.recipients.edges[0].node.givenName ?? 'Amal']).toEqual(['DATABASE_UNAVAILABLE', 'Amal'])
+      await house.at.owner('drop table public.filler')
+      expect(await create()).toBe('CareRecipient')
+    } finally {
+      await house.at.owner('drop table if exists public.filler')
+      await move('pg_default')
+      await house.at.owner('drop tablespace small_disk')
+      execFileSync('umount', [disk])
+      rmSync(disk, { recursive: true, force: true })
     }
   })
 })

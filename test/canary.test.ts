@@ -117,7 +117,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => house.close())
 
-test('no row of any table of any schema holds any of it, in any writing; a row that does is found', async () => {
+test('check 77: no row of any table of any schema holds any of it, in any writing; a row that does is found', async () => {
   const look = async () => [...(await dumpOf(house.at.ownerUrl))].flatMap(([table, text]) => foundIn(text, words).map((found) => `${table}: ${found}`))
   expect(await look()).toEqual([])
   // The control, once in each writing and in tables that nothing of ours guards.
@@ -135,7 +135,7 @@ test('no row of any table of any schema holds any of it, in any writing; a row t
   ]))
 })
 
-test('no nonce was used twice by anything that is sealed or wrapped, in any table', async () => {
+test('check 72: no nonce was used twice by anything that is sealed or wrapped, in any table', async () => {
   const nonces: string[] = []
   for (const [table, text] of await dumpOf(house.at.ownerUrl)) {
     if (table === 'pg_catalog.pg_stats') continue
@@ -146,7 +146,7 @@ test('no nonce was used twice by anything that is sealed or wrapped, in any tabl
   expect(new Set(nonces).size).toBe(nonces.length)
 })
 
-test('no log line, metric, letter, file of the server or error holds any of it; a line that does is found', async () => {
+test('check 77: no log line, metric, letter, file of the server or error holds any of it; a line that does is found', async () => {
   expect(logged.length).toBeGreaterThan(20)
   expect(foundIn(logged.join('\n'), words)).toEqual([])
   expect(answers.filter((answer) => foundIn(answer, words).length > 0)).toEqual([])
@@ -159,7 +159,7 @@ test('no log line, metric, letter, file of the server or error holds any of it; 
   expect(foundIn(`${logged.join('\n')} ${sealed.mrn.toLowerCase()}`, words)).toContain(`${sealed.mrn} (plain)`)
 })
 
-test('Postgres\' own log holds none of it, though it logs who fails', async () => {
+test('check 77: Postgres\' own log holds none of it, though it logs who fails', async () => {
   const log = process.env['TEST_DATABASE_LOG']
   // Another Postgres' log is its owner's.
   if (log === undefined) return expect(process.env['TEST_OWNER_URL']).toBeDefined()

@@ -1,5 +1,5 @@
 /** What the command line does for the whole database: doctor, backup, restore; against a running server with planted faults. */
-import { generateKeyPairSync } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -112,6 +112,20 @@ describe('backup and restore', () => {
     expect(statSync(join(place.dataDir, 'backup.key')).mode & 0o777).toBe(0o600)
     expect(readFileSync(file).includes('clinic')).toBe(false)
     expect(await owner("select datname from pg_database where datname like 'maristan_scratch%'")).toEqual([])
+  })
+
+  test('a backup is in the register with the time it is kept and what opens it, and the list shows it', async () => {
+    const { backups } = await done(environment, ['backup', 'list'])
+    const days = (Date.parse(report['keepUntil']) - Date.now()) / 86_400_000
+    expect(Math.round(days)).toBe(35)
+    expect(backups).toMatchObject([{ id: report['id'], kind: 'backup', tenantId: null, file: 'house.backup', bytes: statSync(file).size }])
+    expect(backups[0]).toMatchObject({ keepUntil: report['keepUntil'], openedBy: expect.stringMatching(/^backup key [0-9a-f]{16}$/) })
+    expect(backups[0].sha256).toBe(createHash('sha256').update(readFileSync(file)).digest('hex'))
+    for (const [until, why] of [['yesterday', 'no date'], ['2020-01-01', 'over already']] as const) {
+      const { document } = await run(environment, ['backup', '--file', join(place.parent, 'never.backup'), '--keep-until', until])
+      expect(document['error'].message).toContain(why)
+    }
+    expect(existsSync(join(place.parent, 'never.backup'))).toBe(false)
   })
 
   test('never replaces another', async () => {

@@ -1,5 +1,5 @@
 /** A tenant leaves: asked for by a person of its own, carried out by another, held by the law, cut off anywhere, and certified. */
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,6 +15,7 @@ import type { Vault } from '../src/modules/vault/contract.ts'
 import type { Composed } from '../src/platform/compose.ts'
 import type { Tenancy } from '../src/modules/tenancy/contract.ts'
 import { auditOf, batchesOf } from '../src/operator/audit-batches.ts'
+import { keptBackups, registerBackup, whileWriting } from '../src/operator/backups.ts'
 import { certifyErasure } from '../src/operator/certify.ts'
 import { voucherOf } from '../src/operator/commands-archive.ts'
 import { eraseRecipient } from '../src/operator/commands-lookup.ts'
@@ -33,13 +34,14 @@ import { readCertificate } from '../src/platform/ledger/certificate.ts'
 import { publicKeyText } from '../src/platform/ledger/checkpoint.ts'
 import { enrol } from './kit/authenticator.ts'
 import { freshHouse, type TestHouse, type TestTenant } from './kit/house.ts'
-import { bend } from './kit/ledger.ts'
+import { bend, verifierNode } from './kit/ledger.ts'
 import { loginSecret } from './kit/postgres.ts'
 
 const pair = generateKeyPairSync('x25519')
 const pem = (key: KeyObject, type: 'spki' | 'pkcs8' = 'spki') => key.export({ type, format: 'pem' } as never) as string
 const directory = mkdtempSync(join(tmpdir(), 'maristan-offboard-'))
 const out = join(directory, 'cedar.archive')
+const until = '2031-01-01T00:00:00.000Z'
 let house: TestHouse
 let opened: Opened
 let cedar: TestTenant
@@ -62,7 +64,19 @@ const ask = async (given: { exportKey?: string; code?: string; role?: keyof Test
   return unit.read(() => custody.askOffboarding(unit.scope, input))
 }
 const go = (given: Partial<Parameters<typeof offboard>[1]> = {}) =>
-  offboard(opened, { slug: 'cedar', out, backupsUntil: '2031-01-01T00:00:00.000Z', progress: () => {}, graceMs: 0, ...given })
+  offboard(opened, { slug: 'cedar', out, backupsUntil: until, progress: () => {}, graceMs: 0, ...given })
+/** The same command in a process of its own that is killed (SIGKILL) at a word of its progress. */
+const killedAt = (killAt: string): Promise<string> =>
+  new Promise((resolve) => {
+    const script = join(import.meta.dirname, 'kit/offboard-process.ts')
+    const environment = {
+      PATH: process.env['PATH'], DATA_DIR: house.dataDir, DATABASE_URL: house.at.ownerUrl, DATABASE_OWNER_URL: house.at.ownerUrl,
+      DATABASE_LOGIN_SECRET: loginSecret(), KMS_PROVIDER: 'local',
+    }
+    const child = execFile(process.execPath, [script, 'cedar', out, until, killAt], { env: environment }, (error, _, complaint) =>
+      resolve(child.signalCode ?? `${error?.code ?? 'done'} ${complaint}`),
+    )
+  })
 /** As if the waiting period were over: past every wall. */
 const wait = () => bend(house.at.ownerUrl, async (client) => void (await client.query("update custody.offboarding set due_at = now() - interval '1 s', asked_at = now() - interval '31 days'")))
 const state = async () => (await house.at.owner<{ state: string }>('select state from custody.offboarding where tenant_id = $1 order by id desc limit 1', [cedar.id]))[0]!.state
@@ -87,7 +101,7 @@ async function verifier(text: string, options: { withTrail: boolean; tenantId: s
   const trail = ['--export', 'export.jsonl', '--checkpoints', join(house.dataDir, 'checkpoints/checkpoints')]
   const args = ['verify.mjs', '--certificate', 'certificate.json', '--key', 'key.json', ...(options.withTrail ? trail : []), '--json']
   try {
-    return JSON.parse(execFileSync(process.execPath, args, { cwd: home, env: {} }).toString())
+    return JSON.parse(execFileSync(verifierNode, args, { cwd: home, env: {} }).toString())
   } catch (error) {
     return JSON.parse((error as { stdout: Buffer }).stdout.toString())
   }
@@ -272,17 +286,31 @@ describe('carried out', () => {
   let before: Awaited<ReturnType<typeof hashes>>
   let text: string
   let remembered: string
+  let building: string
 
-  test('cut off before every step and in the middle of sweeping, it goes on, and is done', { timeout: 60_000 }, async () => {
+  test('cut off before every step, killed (SIGKILL) inside steps, it goes on with nothing half done, and is done', { timeout: 90_000 }, async () => {
     await ask()
     await wait()
+    const made = (file: string, tenantId: string | null, keepUntil: Date) =>
+      registerBackup({ ownerUrl: house.at.ownerUrl, tenantId, madeAt: new Date(), keepUntil, openedBy: 'backup key 0123456789abcdef', file })
+    const [tomorrow, past] = [new Date(Date.now() + 86_400_000), new Date(Date.now() - 1_000)]
+    building = await made(import.meta.filename, null, tomorrow)
+    await made(import.meta.filename, null, past)
+    await made(import.meta.filename, other.id, tomorrow)
     before = await hashes(other)
     remembered = await sealedOf(recipients[2]!)
     expect(await openedElsewhere(recipients[2]!, remembered)).toEqual([null])
+    await whileWriting(house.at.ownerUrl, () => expect(certifyErasure(opened, cedar.id, recipients[1]!)).rejects.toThrow('A backup is being written'))
     const erased = await certifyErasure(opened, cedar.id, recipients[1]!)
+    // Made after she was erased: it does not hold her.
+    expect(readCertificate(erased).backups.known).toEqual([])
     expect(await verifier(erased, { withTrail: true, tenantId: cedar.id })).toMatchObject({ ok: true, inTrail: true })
     const bearer = await house.signIn(cedar, 'care_coordinator')
-    for (const at of ['is CLOSED', 'is EXPORTED', 'is SHREDDING', 'sweeping identity', 'sweeping tenancy', 'is SWEPT']) {
+    for (const at of ['is CLOSED', 'is EXPORTED', 'is SHREDDING', 'sweeping tenancy', 'is SWEPT']) {
+      // Inside the step that the one before left: in the middle of the file, with the keys destroyed and nothing swept, between two tables.
+      const inside = ({ 'is EXPORTED': 'copying care.recipient', 'is SWEPT': 'sweeping identity.' } as Record<string, string>)[at]
+      if (inside) expect(await killedAt(inside), inside).toBe('SIGKILL')
+      if (at === 'is EXPORTED') expect([existsSync(out), existsSync(`${out}.part`), await state()]).toEqual([false, true, 'CLOSED'])
       const progress = (what: string) => {
         if (what.includes(at)) throw new Error('killed')
       }
@@ -292,6 +320,11 @@ describe('carried out', () => {
         await expect(go({ out: undefined })).rejects.toThrow('has to be at hand')
         await expect(go({ out: import.meta.filename })).rejects.toThrow('has to be at hand')
         expect(await state()).toBe('EXPORTED')
+      }
+      if (at === 'is SHREDDING') {
+        expect(await killedAt('keys destroyed')).toBe('SIGKILL')
+        expect(await house.at.owner('select from vault.tenant_key where tenant_id = $1 and wrapped is not null', [cedar.id])).toEqual([])
+        expect(await state()).toBe('SHREDDING')
       }
       if (at === 'is SHREDDING') await expect(cancelOffboarding(opened, 'cedar')).rejects.toMatchObject({ code: 'INVALID_TRANSITION' })
     }
@@ -333,8 +366,15 @@ describe('carried out', () => {
       about: 'tenant', slug: 'cedar', tenant: cedar.id,
       keys: [{ id: 'tenant-data-key/1', own: false, destroyedAt: expect.stringMatching(/^20/) }],
       facts: { askedBy: `member ${cedar.member.tenant_admin.membershipId}`, subjects: expect.any(Number), export: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) } },
-      backups: { openUntil: '2031-01-01T00:00:00.000Z', openedBy: [expect.any(String)] },
+      backups: { openUntil: until, openedBy: [expect.any(String)] },
     })
+    // What this building wrote and still keeps: the backup of everything, and the last export; none of another tenant, none that is over.
+    const sha256 = (body.facts['export'] as { sha256: string }).sha256
+    expect(body.backups.known).toMatchObject([
+      { id: building, kind: 'backup', keepUntil: expect.stringMatching(/^20/), openedBy: 'backup key 0123456789abcdef' },
+      { kind: 'export', keepUntil: null, openedBy: expect.stringMatching(/^X25519 [0-9a-f]{16}$/), sha256 },
+    ])
+    expect(await withClient(house.at.ownerUrl, keptBackups)).toHaveLength(3)
     expect(await verifier(text, { withTrail: true, tenantId: cedar.id })).toMatchObject({ ok: true, inTrail: true, trail: { ok: true, firstBad: null } })
     expect(await verifier(text, { withTrail: false, tenantId: cedar.id })).toMatchObject({ ok: true, inTrail: false, trail: null })
     const kept = join(house.dataDir, 'checkpoints/certificates', cedar.id)

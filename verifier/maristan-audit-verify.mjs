@@ -69,7 +69,10 @@ export function readKeys(texts) {
 
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0
 
-/** The shortest time for which lines are kept, and how long after a month's end a checkpoint may still stand for a line of it. */
+/**
+ * The shortest time for which lines are kept, and how long after a month's end a line that is removed with it may have been written (lines of
+ * transactions that ran at midnight), or signed for, where a checkpoint does not say when its line was written.
+ */
 const retentionYears = 6
 const lateMs = 31 * 86_400_000
 
@@ -87,8 +90,8 @@ function readRetired({ version, tenant, seq, hash, before, at }) {
 function retirementFor(seq, prev, retirements, checkpoints) {
   const found = retirements.find((one) => one.seq === seq && one.hash === prev)
   if (!found) return null
-  // A line that was signed for long after the month was not of that month.
-  const younger = checkpoints.some((one) => one.seq <= seq && new Date(one.at).getTime() > new Date(found.before).getTime() + lateMs)
+  // A line that was written long after the month was not of that month.
+  const younger = checkpoints.some((one) => one.seq <= seq && new Date(one.written ?? one.at).getTime() > new Date(found.before).getTime() + lateMs)
   return younger ? null : found
 }
 
@@ -101,21 +104,23 @@ function readCheckpoint(text, keys) {
   if (!verifySignature(null, Buffer.from(checkpoint), publicKey, Buffer.from(signature, 'base64url'))) throw new Error('has a wrong signature')
   const body = JSON.parse(checkpoint)
   if (body.kind === 'maristan.audit.retired') return readRetired(body)
-  const { kind, version, tenant, seq, hash, at, after, stride, marks } = body
+  const { kind, version, tenant, seq, hash, at, written, after, stride, marks } = body
   if (kind !== 'maristan.audit.checkpoint' || version !== 1) throw new Error('is of a kind that this verifier does not read')
   const wellFormed =
     typeof tenant === 'string' && typeof at === 'string' && typeof marks === 'string' && hashShape.test(hash) && isCount(seq) && isCount(after)
-  if (!wellFormed || !isCount(stride) || stride < 1 || after >= seq) throw new Error('says nothing that can be checked')
+  const isDated = [at, written ?? at].every((moment) => !Number.isNaN(new Date(moment).getTime()))
+  if (!wellFormed || !isDated || !isCount(stride) || stride < 1 || after >= seq) throw new Error('says nothing that can be checked')
   const bytes = Buffer.from(marks, 'base64')
   if (bytes.length !== markBytes * Math.floor((seq - after) / stride)) throw new Error('has too many marks or too few')
-  return { tenant, seq, hash: Buffer.from(hash, 'hex'), at, after, stride, marks: bytes }
+  return { tenant, seq, hash: Buffer.from(hash, 'hex'), at, written, after, stride, marks: bytes }
 }
 
 /** Whether a checkpoint says anything of link `seq`, and the same: null when it says nothing. */
 function agrees({ after, stride, marks, seq: head, hash: headHash }, seq, hash) {
+  if (seq > head || seq <= after) return null
   if (seq === head && !headHash.equals(hash)) return false
   const place = (seq - after) / stride
-  if (!Number.isInteger(place) || place < 1) return seq === head ? true : null
+  if (!Number.isInteger(place)) return seq === head ? true : null
   return marks.subarray(markBytes * (place - 1), markBytes * place).equals(hash.subarray(0, markBytes))
 }
 
@@ -385,6 +390,16 @@ async function* watching(lines, { id, about, audit }, seen) {
   }
 }
 
+/** What the building wrote itself and still keeps, a line each. */
+function knownBackups(known) {
+  if (!Array.isArray(known)) return []
+  if (known.length === 0) return ['the building keeps no backup that holds what was destroyed']
+  return known.map(({ kind, madeAt, keepUntil, openedBy, sha256 }) => {
+    const until = keepUntil === null ? 'until whoever has it ends it' : `until ${keepUntil}`
+    return `${kind} made at ${madeAt}, opened by ${openedBy}, kept ${until}: sha256 ${sha256}`
+  })
+}
+
 /** What was found of a certificate, in sentences. */
 export function describeCertificate({ ok, certificate: body, inTrail, sentence, trail }) {
   if (!ok) return [`REFUSED: ${sentence}`, ...(trail === null ? [] : [describe(trail)])].join('\n')
@@ -394,7 +409,8 @@ export function describeCertificate({ ok, certificate: body, inTrail, sentence, 
     `GENUINE: certificate ${id}`,
     `${about === 'tenant' ? `tenant ${slug ?? tenant}` : `recipient ${subject} of tenant ${tenant}`}: ${keys.length} keys destroyed at ${destroyedAt}`,
     inTrail ? `in the trail, at or before line ${audit.seq}` : `the trail was not given: only the signature is proven (line ${audit.seq} is named)`,
-    `backups made before ${backups.madeBefore} hold wrapped keys: ${until}`,
+    `backups made before ${backups.madeBefore} hold wrapped keys: of any made elsewhere ${until}`,
+    ...knownBackups(backups.known),
     ...(trail === null ? [] : [describe(trail)]),
   ].join('\n')
 }

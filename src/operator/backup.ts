@@ -118,6 +118,7 @@ export async function backup(options: { ownerUrl: string; file: string; key: Uin
   const { ownerUrl, file, key, progress } = options
   if (existsSync(file)) throw new Error(`${file} exists. A backup never replaces another: name a new file.`)
   const part = `${file}.part`
+  await rm(part, { force: true }) // Of a run that was killed.
   const sums = await withClient(ownerUrl, async (client) => {
     // Off means: refuse rather than filter.
     await client.query('set row_security = off')

@@ -8,6 +8,7 @@ import { signCertificate, type CertificateBody } from '../platform/ledger/certif
 import { createCheckpoints } from '../platform/ledger/checkpoint.ts'
 import { openSink } from '../platform/ledger/open-sink.ts'
 import { auditOf, sealPending } from './audit-batches.ts'
+import { backupsHolding } from './backups.ts'
 import type { Opened } from './open.ts'
 import { operatorCaller } from './operator-scope.ts'
 
@@ -39,10 +40,14 @@ async function headAfter(opened: Opened, tenantId: string, certificateId: string
   throw new Error('The audit trail is not being sealed, so nothing can be certified yet. Look at maristan audit verify, then repeat.')
 }
 
-type Facts = Omit<CertificateBody, 'kind' | 'version' | 'audit' | 'signedAt' | 'memoryUntil'>
+type Facts = Omit<CertificateBody, 'kind' | 'version' | 'audit' | 'signedAt' | 'memoryUntil' | 'backups'> & {
+  readonly backups: Omit<CertificateBody['backups'], 'known'>
+  /** What was destroyed is in no backup that was made before this. */
+  readonly since: Date
+}
 
 /** Signs, anchors the chain and puts the certificate into the sink. @returns its line */
-export async function certify(opened: Opened, facts: Facts): Promise<string> {
+export async function certify(opened: Opened, { since, ...facts }: Facts): Promise<string> {
   const audit = await headAfter(opened, facts.tenant, facts.id)
   const { signer } = auditOf(opened)
   const sink = openSink(opened.config)
@@ -53,6 +58,7 @@ export async function certify(opened: Opened, facts: Facts): Promise<string> {
     kind: 'maristan.certificate',
     version: 1,
     ...facts,
+    backups: { ...facts.backups, known: await backupsHolding(opened, { tenantId: facts.tenant, since, until: new Date(facts.backups.madeBefore) }) },
     audit,
     memoryUntil,
     signedAt: new Date().toISOString(),
@@ -70,7 +76,7 @@ export async function certifyErasure(opened: Opened, tenantId: string, subjectId
     return vault.erasure(scope, { subjectId })
   }, workerLogin)
   if (found.document !== null) return found.document
-  const { id, keyIds, erasedBy: by, erasedAt, backupsUntil } = found
+  const { id, keyIds, erasedBy: by, erasedAt, createdAt, backupsUntil } = found
   const document = await certify(opened, {
     about: 'recipient',
     id,
@@ -80,6 +86,7 @@ export async function certifyErasure(opened: Opened, tenantId: string, subjectId
     by,
     keys: keyIds.filter((one) => one.startsWith('subject/')).map((one) => ({ id: one, wrappedBy: keyIds.find((other) => other !== one) })),
     facts: {},
+    since: new Date(createdAt),
     backups: { madeBefore: erasedAt, openUntil: backupsUntil, openedBy: keyIds.filter((one) => !one.startsWith('subject/')) },
   })
   await unit().command((scope) => vault.keepCertificate(scope, { id, document }), workerLogin)

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { Vault } from '../modules/vault/contract.ts'
+import { fingerprintOf, keepUntilOf, registerBackup, whileWriting } from './backups.ts'
 import { withHouse, type Opened } from './open.ts'
 import { operatorCaller, tenantIdOf } from './operator-scope.ts'
 import { privateKeyOf, publicKeyOf } from './sealed-to-key.ts'
@@ -41,8 +42,10 @@ export function archiveCommands(program: Command, terminal: Terminal): void {
     .requiredOption('--slug <slug>')
     .requiredOption('--public-key <path>', 'the tenant\'s X25519 public key, PEM')
     .requiredOption('--out <path>', 'where to; must not exist')
-    .action(async (options: { slug: string; publicKey: string; out: string }) =>
+    .option('--keep-until <date>', 'until when it is kept (default: BACKUP_KEEP_DAYS from now)')
+    .action(async (options: { slug: string; publicKey: string; out: string; keepUntil?: string }) =>
       withHouse(async (opened) => {
+        const keepUntil = keepUntilOf(options.keepUntil, opened.config.backupKeepDays)
         const recipient = publicKeyOf(await readFile(options.publicKey, 'utf8'))
         const { database } = opened.foundation
         const tenantId = await tenantIdOf(database, options.slug)
@@ -50,11 +53,15 @@ export function archiveCommands(program: Command, terminal: Terminal): void {
         await database.unit(operatorCaller(tenantId)).command(async (scope) =>
           scope.unit.record({ action: 'tenant.exported', resource: 'Tenant', resourceId: tenantId, subjectId: tenantId, outcome: 'done' }),
         )
-        const report = await exportTenant({
-          ownerUrl: ownerOf(opened), file: options.out, voucher: voucherOf(opened), progress: terminal.progress,
-          tenantId, slug: options.slug, recipient,
+        const [ownerUrl, madeAt] = [ownerOf(opened), new Date()]
+        const report = await whileWriting(ownerUrl, async () => {
+          const written = await exportTenant({
+            ownerUrl, file: options.out, voucher: voucherOf(opened), progress: terminal.progress, tenantId, slug: options.slug, recipient,
+          })
+          const openedBy = `X25519 ${fingerprintOf(recipient)}`
+          return { ...written, id: await registerBackup({ ownerUrl, tenantId, madeAt, keepUntil, openedBy, file: options.out }) }
         })
-        terminal.done(report, `${report.file}: ${rowsOf(report)} rows of ${report.tables.length} tables, ${report.bytes} bytes.`)
+        terminal.done({ ...report, keepUntil: keepUntil.toISOString() }, `${report.file}: ${rowsOf(report)} rows of ${report.tables.length} tables, ${report.bytes} bytes.`)
       }),
     )
 

@@ -5,9 +5,10 @@ import { readConfig } from '../platform/config.ts'
 import { secretIn } from '../platform/db/foundation.ts'
 import { provision, withClient } from '../platform/db/provision.ts'
 import { backup, backupKey, restore } from './backup.ts'
+import { fingerprintOf, keepUntilOf, keptBackups, registerBackup, whileWriting } from './backups.ts'
 import { mendLogins } from './mend-logins.ts'
 import { withHouse, withOwner } from './open.ts'
-import type { Terminal } from './terminal.ts'
+import { table, type Terminal } from './terminal.ts'
 
 export function databaseCommands(program: Command, terminal: Terminal): void {
   program
@@ -28,19 +29,42 @@ export function databaseCommands(program: Command, terminal: Terminal): void {
       terminal.done({ applied, mended }, lines.length === 0 ? 'Nothing to apply.' : lines.join('\n'))
     })
 
-  program
+  const backups = program
     .command('backup')
     .description('write a sealed backup of the whole database, proven by restoring it into a scratch database')
-    .requiredOption('--file <path>', 'where to; must not exist')
+    .option('--file <path>', 'where to; must not exist')
     .option('--key-file <path>', 'the backup key; made once when it is missing (default: DATA_DIR/backup.key)')
-    .action(async (options: { file: string; keyFile?: string }) => {
+    .option('--keep-until <date>', 'until when it is kept (default: BACKUP_KEEP_DAYS from now): certificates of erasure name it until then')
+    .action(async (options: { file?: string; keyFile?: string; keepUntil?: string }, command: Command) => {
+      const { file } = options
+      if (file === undefined) return command.error("error: required option '--file <path>' not specified")
       const config = readConfig(process.env)
+      const keepUntil = keepUntilOf(options.keepUntil, config.backupKeepDays)
       const report = await withOwner(config, async (ownerUrl) => {
         const key = await backupKey(options.keyFile ?? join(config.dataDir, 'backup.key'), true)
-        return backup({ ownerUrl, file: options.file, key, progress: terminal.progress })
+        const madeAt = new Date()
+        return whileWriting(ownerUrl, async () => {
+          const written = await backup({ ownerUrl, file, key, progress: terminal.progress })
+          const openedBy = `backup key ${fingerprintOf(key)}`
+          return { ...written, id: await registerBackup({ ownerUrl, tenantId: null, madeAt, keepUntil, openedBy, file }) }
+        })
       })
       const rows = report.tables.reduce((sum, one) => sum + one.rows, 0)
-      terminal.done(report, `${report.file}: ${rows} rows of ${report.tables.length} tables, ${report.bytes} bytes, verified by restoring it.`)
+      terminal.done(
+        { ...report, keepUntil: keepUntil.toISOString() },
+        `${report.file}: ${rows} rows of ${report.tables.length} tables, ${report.bytes} bytes, verified by restoring it.`,
+      )
+    })
+
+  backups
+    .command('list')
+    .description('backups and exports that this building wrote and that are still kept: what erased people and tenants can still be read from')
+    .action(async () => {
+      const kept = await withOwner(readConfig(process.env), (ownerUrl) => withClient(ownerUrl, keptBackups))
+      const lines = kept.map(({ kind, madeAt, keepUntil, openedBy, file, tenantId }) => [
+        kind, madeAt, `kept until ${keepUntil ?? 'whoever has it ends it'}`, openedBy, file, ...(tenantId === null ? [] : [`tenant ${tenantId}`]),
+      ])
+      terminal.done({ backups: kept }, kept.length === 0 ? 'None is kept.' : table(lines))
     })
 
   program

@@ -11,6 +11,7 @@ import type { Tenancy } from '../modules/tenancy/contract.ts'
 import type { Vault } from '../modules/vault/contract.ts'
 import { workerLogin } from '../platform/db/logins.ts'
 import { withClient } from '../platform/db/provision.ts'
+import { fingerprintOf, registerBackup, whileWriting } from './backups.ts'
 import { certify } from './certify.ts'
 import { ownerOf, voucherOf } from './commands-archive.ts'
 import { sumOf } from './file-sum.ts'
@@ -85,8 +86,11 @@ const takeOut: Step = async (run, now) => {
   await unitOf(run).command(async (scope) =>
     scope.unit.record({ action: 'tenant.exported', resource: 'Tenant', resourceId: tenantId, outcome: 'done' }),
   )
-  const { tables, bytes, sha256 } = await exportTenant({
-    ownerUrl: ownerOf(opened), file: out, tenantId, slug, recipient: publicKeyOf(now.exportKey), voucher: voucherOf(opened), progress,
+  const [ownerUrl, recipient, madeAt] = [ownerOf(opened), publicKeyOf(now.exportKey), new Date()]
+  const { tables, bytes, sha256 } = await whileWriting(ownerUrl, async () => {
+    const report = await exportTenant({ ownerUrl, file: out, tenantId, slug, recipient, voucher: voucherOf(opened), progress })
+    await registerBackup({ ownerUrl, tenantId, madeAt, keepUntil: null, openedBy: `X25519 ${fingerprintOf(recipient)}`, file: out })
+    return report
   })
   const rows = tables.reduce((sum, one) => sum + one.rows, 0)
   return advance(run, { to: 'EXPORTED', facts: { sessions, export: { sha256, bytes, rows, tables: tables.length } satisfies ExportFacts } })
@@ -119,8 +123,13 @@ const sign: Step = async (run, now) => {
   const { keys, backupsUntil, ...facts } = now.facts
   const destroyed = keys as { keyId: string; destroyedAt: string }[]
   const destroyedAt = destroyed.map((key) => key.destroyedAt).sort().at(-1)!
+  const since = await asOwner(run, async (client) => {
+    const { rows } = await client.query<{ since: Date }>('select created_at as since from tenancy.tenant where tenant_id = $1', [run.tenantId])
+    return rows[0]!.since
+  })
   const certificate = await certify(run.opened, {
     about: 'tenant',
+    since,
     id: now.id,
     tenant: run.tenantId,
     slug: run.slug,

@@ -71,8 +71,8 @@ export async function exportTenant(
   const { ownerUrl, file, tenantId, slug, voucher, progress } = options
   if (existsSync(file)) throw new Error(`${file} exists. An export never replaces another: name a new file.`)
   const part = `${file}.part`
-  const hashes: TableHash[] = []
-  const kept: FileKey[] = []
+  await rm(part, { force: true }) // Of a run that was killed.
+  const [hashes, kept]: [TableHash[], FileKey[]] = [[], []]
   async function* rows(client: pg.Client): AsyncGenerator<Buffer> {
     const tables = await tenantTables(client)
     const header: Header = {

@@ -47,6 +47,7 @@ const variables = z.object({
   AUDIT_RETENTION_YEARS: wholeNumber(6, 100).default(6),
   /** Hours between the request that a tenant leaves and the first step of it; 30 days unless told, never below a day. */
   OFFBOARDING_WAIT_HOURS: wholeNumber(0, 8_760).default(720),
+  BACKUP_KEEP_DAYS: wholeNumber(1, 36_500).default(35),
   AWS_ENDPOINT_URL_S3: z.url().optional(),
   /** How the outside reaches us; links in mails and token issuers are made of it. */
   PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
@@ -78,6 +79,8 @@ export interface Config {
   /** At least six. */
   readonly auditRetentionYears: number
   readonly offboardingWaitHours: number
+  /** How long a backup is kept unless its command says otherwise. */
+  readonly backupKeepDays: number
   readonly awsRegion: string | null
   readonly s3Endpoint: string | null
   readonly publicUrl: string | null
@@ -148,6 +151,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     auditCheckpoints: checkpointsIn(data.AUDIT_CHECKPOINTS, resolve(data.DATA_DIR)),
     auditRetentionYears: data.AUDIT_RETENTION_YEARS,
     offboardingWaitHours: data.OFFBOARDING_WAIT_HOURS,
+    backupKeepDays: data.BACKUP_KEEP_DAYS,
     awsRegion: data.AWS_REGION ?? null,
     s3Endpoint: data.AWS_ENDPOINT_URL_S3 ?? null,
     publicUrl: data.PUBLIC_URL ?? null,

@@ -30,6 +30,8 @@ export interface Ledger {
 }
 
 const file = 'maristan-audit-verify.mjs'
+/** Which Node an auditor has: this one, or the one that VERIFIER_NODE names (the verifier runs on 20 and newer). */
+export const verifierNode = process.env['VERIFIER_NODE'] ?? process.execPath
 
 export function openLedger(house: TestHouse): Ledger {
   const directory = mkdtempSync(join(tmpdir(), 'maristan-verify-'))
@@ -69,7 +71,7 @@ export function openLedger(house: TestHouse): Ledger {
       })
       const args = [file, ...names.flatMap((name) => ['--export', name]), '--checkpoints', 'kept/checkpoints', '--key', 'key.json', '--json']
       return new Promise((resolve) => {
-        execFile(process.execPath, [...args, ...options], { cwd: directory, env: {} }, (error, stdout, stderr) => {
+        execFile(verifierNode, [...args, ...options], { cwd: directory, env: {} }, (error, stdout, stderr) => {
           const code = error === null ? 0 : Number(error.code)
           const document = stdout.startsWith('{') ? (JSON.parse(stdout) as Report) : null
           resolve({ code, report: document, said: stdout + stderr })

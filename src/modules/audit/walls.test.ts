@@ -58,7 +58,7 @@ test('nobody changes, deletes or truncates a line: no login, and not the owner',
   expect(await at.owner('select count(*) as n from audit.event')).toEqual([before])
 })
 
-test('a change whose line cannot be written does not happen, and a read whose line cannot be written answers nothing', async () => {
+test('check 76: a change whose line cannot be written does not happen, and a read whose line cannot be written answers nothing', async () => {
   const change = async () => {
     const unit = database.unit(caller)
     return unit.command(async () => {

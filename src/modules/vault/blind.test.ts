@@ -51,7 +51,7 @@ test('folding is done when it is done once', () => {
   fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 40 }), (text) => fold(fold(text)) === fold(text)))
 })
 
-test('the same value in another tenant, field or under another key is another token, and no token shows its value', () => {
+test('check 73: the same value in another tenant, field or under another key is another token, and no token shows its value', () => {
   const one = tokens('identifier', '12345')
   expect(one).toEqual(tokens('identifier', '12345'))
   expect(one[0]).toMatch(/^[\w-]{22}$/)

@@ -140,7 +140,7 @@ test('records open in the order they were sealed, and nothing of them can be rea
   expect(JSON.parse(JSON.stringify(opened))).toEqual({ records, refusals: [null, null] })
 })
 
-test('a sealed record opens in its own place only, and one that does not open leaves the rest of the page alone', async () => {
+test('check 66: a sealed record opens in its own place only, and one that does not open leaves the rest of the page alone', async () => {
   const [here, elsewhere] = [await tenantWithKey(), await tenantWithKey()]
   const place = placeOf(await subjectIn(here))
   const other = await subjectIn(here)
@@ -163,7 +163,7 @@ test('a sealed record opens in its own place only, and one that does not open le
   expect(away.refusals).toEqual(['UNREADABLE'])
 })
 
-test('a wrapped key copied to another subject or tenant unwraps nothing', async () => {
+test('check 66: a wrapped key copied to another subject or tenant unwraps nothing', async () => {
   const [here, elsewhere] = [await tenantWithKey(), await tenantWithKey()]
   const [a, b, c] = [await subjectIn(here), await subjectIn(here), await subjectIn(elsewhere)]
   const copy = 'update vault.subject_key set wrapped = (select wrapped from vault.subject_key where subject_id = $1) where subject_id = $2'

@@ -147,6 +147,8 @@ export const vaultMethods = {
       keyIds: z.array(z.string()),
       erasedBy: z.string(),
       erasedAt: moment,
+      /** When the person's key was made: no backup before holds it. */
+      createdAt: moment,
       backupsUntil: moment.nullable(),
       /** Signed; null until it is. */
       document: z.string().nullable(),

@@ -49,7 +49,7 @@ const opens = (row: SubjectKeyRow): Promise<boolean> =>
     throw error
   })
 
-test('a thousand reads of a hundred people at once ask the KMS once', async () => {
+test('check 68: a thousand reads of a hundred people at once ask the KMS once', async () => {
   const { kekId, subjects } = await tenantWith(100)
   const asked = double.count('Decrypt', kekId)
   const rows = Array.from({ length: 10 }, () => subjects).flat()
@@ -83,7 +83,7 @@ test.each(['disable', 'deny', 'hang'] as const)(
   },
 )
 
-test('a data key that came wrong is not kept: what it cannot open evicts it, and the next read asks anew', async () => {
+test('check 70: a data key that came wrong is not kept: what it cannot open evicts it, and the next read asks anew', async () => {
   const { kekId, row, subjects } = await tenantWith(1)
   const good = subjects[0]!
   expect(await opens(good)).toBe(true)
@@ -92,6 +92,19 @@ test('a data key that came wrong is not kept: what it cannot open evicts it, and
   expect(await opens({ ...good, subjectId: newId() })).toBe(false)
   expect(await ring.useTenantKey(row, (key) => key.length)).toBe(32)
   expect(double.count('Decrypt', kekId) - asked).toBe(1)
+})
+
+test('check 70: a wrong key from the KMS poisons nothing: not its tenant\'s next read once the KMS is well, and nobody else at all', async () => {
+  const [mine, others] = [await tenantWith(1), await tenantWith(1)]
+  expect(await opens(others.subjects[0]!)).toBe(true)
+  const asked = double.count('Decrypt', others.kekId)
+  double.set('wrong-plaintext', mine.kekId)
+  expect(await opens(mine.subjects[0]!)).toBe(false)
+  expect(await opens(others.subjects[0]!)).toBe(true)
+  double.set('well', mine.kekId)
+  expect(await opens(mine.subjects[0]!)).toBe(true)
+  expect(await opens(others.subjects[0]!)).toBe(true)
+  expect(double.count('Decrypt', others.kekId)).toBe(asked)
 })
 
 test('a wrap moved to another version of the data key opens nothing', async () => {

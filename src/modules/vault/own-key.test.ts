@@ -112,7 +112,7 @@ test('only the administrator brings a key', async () => {
   expect(data!.useOwnKey.code).toBe('FORBIDDEN')
 })
 
-test('with its own key disabled only that tenant is dark, never opened by another key, and it signs in and mends it', async () => {
+test('check 69: with its own key disabled only that tenant is dark, never opened by another key, and it signs in and mends it', async () => {
   const own = double.createKey()
   expect(await useOwnKey(mine, own)).toBe(`true ${own}`)
   expect(await nameIn(mine)).toBe('Salma')

@@ -99,6 +99,12 @@ export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
           select subject_id from vault.subject_key where tenant_id = ${scope.tenantId}::uuid and state <> 'DESTROYED'
           order by subject_id limit ${most})`,
 
+    /** When a person's key was made; null for one who never had any. */
+    async keyMadeAt(scope: Scope, subjectId: string): Promise<Date | null> {
+      const where = { tenantId_subjectId: { tenantId: scope.tenantId, subjectId } }
+      return (await db(scope).subjectKey.findUnique({ where, select: { createdAt: true } }))?.createdAt ?? null
+    },
+
     erasure: (scope: Scope, subjectId: string): Promise<ErasureCertificate | null> =>
       db(scope).erasureCertificate.findFirst({ where: { tenantId: scope.tenantId, subjectId }, orderBy: { id: 'desc' } }),
 

@@ -121,7 +121,7 @@ test('the database refuses to destroy a key that something refers to, and to bri
   await expectOpen(tenant, all)
 })
 
-test('under 200 writers no read and no write fails, and at the end the old key is destroyed', { timeout: 120_000 }, async () => {
+test('check 71: under 200 writers no read and no write fails, and at the end the old key is destroyed', { timeout: 120_000 }, async () => {
   const tenant = await house.tenant()
   const all = await people(tenant, 120)
   let busy = true
@@ -148,7 +148,7 @@ test('under 200 writers no read and no write fails, and at the end the old key i
   for (let at = 0; at < all.length; at += 100) await expectOpen(tenant, all.slice(at, at + 100))
 })
 
-test('a rotation killed in the middle goes on where it was, in another process, and two of them take turns', async () => {
+test('check 71: a rotation killed in the middle goes on where it was, in another process, and two of them take turns', async () => {
   const tenant = await house.tenant()
   const all = await people(tenant, 120)
   const program = join(import.meta.dirname, '../../../test/kit/rotation-process.ts')

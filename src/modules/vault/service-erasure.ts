@@ -56,9 +56,11 @@ export function erasureUseCases({ repo, ring }: { readonly repo: VaultRepo; read
     async erasure(scope, { subjectId }) {
       onlyOperator(scope)
       const found = await repo.erasure(scope, subjectId)
-      if (!found) throw notFound()
-      const { id, keyIds, erasedBy, erasedAt, backupsUntil, document } = found
-      return { id, keyIds, erasedBy, erasedAt: erasedAt.toISOString(), backupsUntil: backupsUntil?.toISOString() ?? null, document }
+      const madeAt = await repo.keyMadeAt(scope, subjectId)
+      if (!found || !madeAt) throw notFound()
+      const { id, keyIds, erasedBy, backupsUntil, document } = found
+      const [erasedAt, createdAt] = [found.erasedAt.toISOString(), madeAt.toISOString()]
+      return { id, keyIds, erasedBy, erasedAt, createdAt, backupsUntil: backupsUntil?.toISOString() ?? null, document }
     },
 
     async keepCertificate(scope, { id, document }) {

@@ -4,9 +4,10 @@
  *
  * Wrapped: `v1|<nonce>|<ciphertext>|<tag>`, canonical base64url; authenticated with `frame([domain, tenantId, subjectId, version])`.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { frame } from '../../platform/crypto/framing.ts'
 import { keysUnavailable } from '../../platform/crypto/kms.ts'
+import { freshNonce } from '../../platform/crypto/seal.ts'
 
 export interface WrapPlace {
   readonly tenantId: string
@@ -29,7 +30,7 @@ const authenticated = ({ tenantId, subjectId, version }: WrapPlace): Buffer => f
 /** Wraps `key` with `wrappingKey`; neither is kept. */
 export function wrapKey(wrappingKey: Buffer, place: WrapPlace, key: Buffer): string {
   if (key.length !== keyBytes) throw new RangeError('Only keys of 32 bytes are wrapped.')
-  const nonce = randomBytes(12)
+  const nonce = freshNonce()
   const cipher = createCipheriv(algorithm, wrappingKey, nonce, gcm).setAAD(authenticated(place))
   const ciphertext = cipher.update(key)
   cipher.final()

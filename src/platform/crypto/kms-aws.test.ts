@@ -87,7 +87,7 @@ const failures: readonly (readonly [Mood, KeyTrouble])[] = [
   ['wrong-plaintext', 'DIFFERENT'],
   ['wrong-key', 'DIFFERENT'],
 ]
-test.each(failures)('a KMS that answers with %s gives no key, and says %s; well again, it gives it', async (mood, trouble) => {
+test.each(failures)('check 67: a KMS that answers with %s gives no key, and says %s; well again, it gives it', async (mood, trouble) => {
   const kms = await open({ openMs: 1 })
   const { key, wrapped, keyId } = await kms.generate(context)
   double.set(mood)
@@ -111,7 +111,7 @@ test('credentials that the KMS does not know are refused at once', async () => {
   expect(await (await open()).describe(building)).toEqual({ keyId: building })
 })
 
-test('a throttled key is left alone after three failures, then asked once; another key is asked all the while', async () => {
+test('check 68: a throttled key is left alone after three failures, then asked once; another key is asked all the while', async () => {
   const kms = await open({ attempts: 1, openMs: 5_000 })
   const own = double.createKey()
   const mine = await kms.generate(context, own)

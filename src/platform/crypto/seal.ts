@@ -93,6 +93,21 @@ function parse(sealed: string): Parts | null {
   return { keyVersion: Number(version), nonce: sealed.slice(nonceAt, ciphertextAt - 1), ciphertext, tag: sealed.slice(tagAt) }
 }
 
+/** Random bytes drawn together, given out once each: drawing twelve at a time took a tenth of a seal. */
+const nonces = { bytes: Buffer.alloc(0), at: 0 }
+
+/**
+ * Twelve random bytes, never given out before. Two of the same under one key would open both (SP 800-38D §8.2.2): among n the chance is n² / 2^97,
+ * 2^-33 for the 2^32 that a key may seal. A person's key seals her records alone; a data key wraps one key a person, and turns every 90 days.
+ */
+export function freshNonce(): Buffer {
+  if (nonces.at === nonces.bytes.length) {
+    nonces.bytes = randomBytes(1_024 * nonceBytes)
+    nonces.at = 0
+  }
+  return nonces.bytes.subarray(nonces.at, (nonces.at += nonceBytes))
+}
+
 /** The key used last in this tick. Node prepares a raw key anew for every call, which takes four times as long as the cipher itself. */
 let prepared: { readonly bytes: Buffer; readonly key: KeyObject } | null = null
 
@@ -129,12 +144,11 @@ function sealAs(domain: string, key: Uint8Array, keyVersion: number, place: Seal
   if (plaintext.length > maxSealedBytes || Buffer.byteLength(plaintext) > maxSealedBytes) {
     throw sealedValueTooLarge({ limitBytes: maxSealedBytes })
   }
-  const nonce = randomBytes(nonceBytes)
+  const nonce = freshNonce()
   const cipher = createCipheriv(algorithm, prepare(key), nonce, gcm).setAAD(authenticated(domain, place, keyVersion))
-  const ciphertext = cipher.update(plaintext, 'utf8')
+  const ciphertext = cipher.update(plaintext, 'utf8').toString('base64url')
   cipher.final()
-  const parts = [nonce, ciphertext, cipher.getAuthTag()].map((part) => part.toString('base64url'))
-  return `${formatVersion}|${keyVersion}|${parts.join('|')}`
+  return `${formatVersion}|${keyVersion}|${nonce.toString('base64url')}|${ciphertext}|${cipher.getAuthTag().toString('base64url')}`
 }
 
 function openAs(domain: string, key: Uint8Array, place: SealedPlace, sealed: string): string {

@@ -87,10 +87,10 @@ export class Gate {
     return rows.map(({ tenantId }) => tenantId)
   }
 
-  /** Whether a legal hold of any tenant is in force. */
-  async holdInForce(): Promise<boolean> {
-    const rows = await this.#pool(workerLogin).bare<{ held: boolean }>('select gate.hold_in_force() as held', [])
-    return rows[0]!.held
+  /** Tenants of which, or of a recipient of which, a legal hold is in force. */
+  async heldTenants(): Promise<string[]> {
+    const rows = await this.#pool(workerLogin).bare<{ tenantId: string }>('select tenant_id as "tenantId" from gate.held_tenants() as tenant_id', [])
+    return rows.map(({ tenantId }) => tenantId)
   }
 
   /** How many trails are streamed, and how many of those streams have failed `alarm` times or more in a row. */

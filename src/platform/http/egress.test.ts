@@ -1,8 +1,9 @@
 /** The one outbound client reaches the public internet by https, and a vouched address exactly: nothing else, however it is spelt. */
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { createEgress, isPublicAddress } from './egress.ts'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { startSiem, type Siem } from '../../../test/kit/siem.ts'
+import { createEgress, isPublicAddress, type EgressPost } from './egress.ts'
 
 const egress = createEgress()
 afterAll(() => egress.close())
@@ -66,5 +67,43 @@ describe('a vouched address', () => {
     await expect(egress.get(large, { ...bounds, vouched: true })).rejects.toThrow(refusedFor('too large'))
     const slow = await serving(() => {})
     await expect(egress.get(slow, { ...bounds, timeoutMs: 100, vouched: true })).rejects.toThrow(refusedFor('too long'))
+  })
+})
+
+describe('a text is sent', () => {
+  const sent = { ...bounds, headers: { 'content-type': 'text/plain' } }
+  let siem: Siem
+  beforeAll(async () => void (siem = await startSiem()))
+  afterAll(() => siem.close())
+  const post = (url: string, more: Partial<EgressPost> = {}) => egress.post(url, 'a text', { ...sent, authorities: siem.authority, vouched: true, ...more })
+
+  test('to a vouched address whose certificate is known, with what it is asked to carry, and its answer is a number', async () => {
+    siem.answer(202)
+    expect(await post(siem.url, { headers: { ...sent.headers, authorization: 'Bearer a' } })).toEqual({ status: 202 })
+    expect(siem.taken.at(-1)).toMatchObject({ body: 'a text', authorization: 'Bearer a' })
+  })
+
+  test('nowhere that is private where nobody vouched, by plain http not even then, and under no user name', async () => {
+    const asked = siem.asked()
+    for (const url of [siem.url, 'https://127.0.0.1/', 'https://[::1]/', 'https://169.254.169.254/latest', 'https://localhost:1/']) {
+      await expect(post(url, { vouched: false }), url).rejects.toThrow(refusedFor('private'))
+    }
+    for (const url of [siem.url.replace('https', 'http'), 'ftp://example.org/', 'no address']) {
+      for (const vouched of [true, false]) await expect(post(url, { vouched }), url).rejects.toThrow(refusedFor('https'))
+    }
+    await expect(post(siem.url.replace('localhost', 'me:pw@localhost'))).rejects.toThrow(refusedFor('user name'))
+    expect(siem.asked()).toBe(asked)
+  })
+
+  test('not to where it is redirected, not past a certificate that nobody named, and not for ever', async () => {
+    siem.answer(307)
+    const asked = siem.asked()
+    expect(await post(siem.url)).toEqual({ status: 307 })
+    expect(siem.asked()).toBe(asked + 1)
+    await expect(post(siem.url, { authorities: null })).rejects.toThrow(refusedFor('certificate'))
+    siem.answer('hang')
+    await expect(post(siem.url, { timeoutMs: 150 })).rejects.toThrow(refusedFor('too long'))
+    siem.answer('lost')
+    await expect(post(siem.url)).rejects.toThrow(refusedFor('does not answer'))
   })
 })

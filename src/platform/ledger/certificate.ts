@@ -4,6 +4,18 @@
  */
 import type { Signer } from './checkpoint.ts'
 
+/** A backup of the whole database, or an export of the tenant, that holds what was destroyed. */
+export interface KnownBackup {
+  readonly id: string
+  readonly kind: 'backup' | 'export'
+  readonly madeAt: string
+  /** Null: whoever has it keeps it as long as they like. */
+  readonly keepUntil: string | null
+  /** The key that opens the file, by its fingerprint. */
+  readonly openedBy: string
+  readonly sha256: string
+}
+
 export interface CertificateBody {
   readonly kind: 'maristan.certificate'
   readonly version: 1
@@ -22,8 +34,16 @@ export interface CertificateBody {
   readonly facts: Readonly<Record<string, unknown>>
   /** The chain's head when this was signed: the act is at or before it. */
   readonly audit: { readonly seq: number; readonly hash: string }
-  /** Backups made before hold the wrapped keys: until when they are kept; null: nobody said. */
-  readonly backups: { readonly madeBefore: string; readonly openUntil: string | null; readonly openedBy: readonly string[] }
+  /**
+   * Backups made before hold the wrapped keys, and `openedBy` names the keys that unwrap them. `known` are those that this building wrote and
+   * that are still kept; `openUntil` is what the operator said of any made elsewhere, null: nobody said.
+   */
+  readonly backups: {
+    readonly madeBefore: string
+    readonly openUntil: string | null
+    readonly openedBy: readonly string[]
+    readonly known: readonly KnownBackup[]
+  }
   /** No process holds a destroyed key in memory after this. */
   readonly memoryUntil: string
   readonly signedAt: string

@@ -28,6 +28,8 @@ export interface CheckpointBody {
   readonly hash: string
   /** When it was signed, by this machine's clock. */
   readonly at: string
+  /** When the line at the head was written, by the database's clock: a checkpoint that came late still says of what time its lines are. */
+  readonly written: string
   /** The checkpoint before ended here; 0 for the first. */
   readonly after: number
   /** The first 8 bytes of the hashes of links `after + stride`, `after + 2 * stride` ..., joined, base64. */
@@ -178,6 +180,7 @@ async function bodyOf(client: pg.Client, { tenantId, seq, hash, anchored }: Due,
      where tenant_id = $1 and seq > $2 and seq <= $3 and (seq - $2) % $4 = 0 order by seq`,
     [tenantId, after, head, stride],
   )
+  const { rows: heads } = await client.query<{ at: Date }>('select at from audit.link where tenant_id = $1 and seq = $2', [tenantId, head])
   return {
     kind: 'maristan.audit.checkpoint',
     version: 1,
@@ -185,6 +188,7 @@ async function bodyOf(client: pg.Client, { tenantId, seq, hash, anchored }: Due,
     seq: head,
     hash: hash.toString('hex'),
     at: at.toISOString(),
+    written: heads[0]!.at.toISOString(),
     after,
     stride,
     marks: Buffer.concat(rows.map(({ mark }) => mark)).toString('base64'),

@@ -1,7 +1,7 @@
 /**
- * The daily job that removes months of the audit trail whose retention is over, the oldest first and whole: only when every line is
- * sealed and anchored, no legal hold is in force, and the end of every chain there is signed and put outside the database. What is left
- * begins at that signed end, and the verifier accepts it by it.
+ * The daily job that removes months of the audit trail whose retention is over, the oldest first: only when every line is sealed and
+ * anchored, and the end of every chain there is signed and put outside the database. What is left begins at that signed end, and the verifier
+ * accepts it by it. Of a tenant under a legal hold every line stays.
  */
 import pg from 'pg'
 import { newId } from '../../kernel/id.ts'
@@ -36,8 +36,8 @@ export interface RetireOptions {
   readonly years: number
   readonly signer: () => Signer
   readonly sink: Sink
-  /** Whether somebody has to keep everything: a month belongs to all tenants, so any legal hold keeps it. */
-  readonly held: () => Promise<boolean>
+  /** Tenants under a legal hold, their own or of one of their recipients. */
+  readonly held: () => Promise<readonly string[]>
   readonly now?: () => Date
 }
 
@@ -64,17 +64,23 @@ export async function retireMonths(options: RetireOptions): Promise<Date[]> {
   const removed: Date[] = []
   const kept = lastKept(now(), years)
   await withClient(urlFor(workerLogin, databaseUrl, loginSecret), async (worker) => {
-    for (;;) {
-      const { rows } = await worker.query<{ first: Date | null }>('select gate.oldest_month() as first')
-      const first = rows[0]!.first
+    const { rows: months } = await worker.query<{ first: Date }>('select first from gate.months() as first')
+    for (const { first } of months) {
       // The month before the first one that is kept is the last to go.
-      if (first === null || first >= kept) return
+      if (first >= kept) return
+      const holders = await held()
+      const found = await endsOf(worker, first)
+      const over = found.filter(({ tenantId }) => !holders.includes(tenantId))
+      // What is left of a month whose time is over is held, and waits for that.
+      if (over.length === 0 && found.length > 0) continue
       if (ownerUrl === null) throw new Error('Months of the audit trail are due to be removed, and this server has no connection of the owner.')
-      if (await held()) throw new Error('Months of the audit trail are due to be removed, and a legal hold keeps them.')
-      await retire(worker, first, options)
-      await withClient(ownerUrl, (owner) => owner.query('select audit.drop_month($1)', [first]))
+      await retire(worker, first, over, options)
+      await withClient(ownerUrl, (owner) =>
+        owner.query('select audit.drop_month($1, $2)', [first, found.map(({ tenantId }) => tenantId).filter((one) => holders.includes(one))]),
+      )
+      const detail = { month: first.toISOString().slice(0, 7), held: found.length - over.length }
       await database.unit(systemCaller(noTenant, 'ledger.retire', newId())).command(async (scope) =>
-        scope.unit.record({ action: 'audit.month_retired', resource: 'AuditEvent', outcome: 'done', detail: { month: first.toISOString().slice(0, 7) } }),
+        scope.unit.record({ action: 'audit.month_retired', resource: 'AuditEvent', outcome: 'done', detail }),
       )
       removed.push(first)
     }
@@ -82,14 +88,19 @@ export async function retireMonths(options: RetireOptions): Promise<Date[]> {
   return removed
 }
 
-/** Signs the end of every chain in a month, puts it outside, and keeps it. */
-async function retire(worker: pg.Client, first: Date, { signer: signerOf, sink, now = () => new Date() }: RetireOptions): Promise<void> {
-  const ends = nextMonth(first)
-  const month = first.toISOString().slice(0, 7)
+/** Of every tenant with lines in a month: where its chain ends there. */
+async function endsOf(worker: pg.Client, first: Date): Promise<Ended[]> {
   const { rows } = await worker.query<Ended>(
     'select tenant_id as "tenantId", seq, row_hash as hash, anchored, unsealed from gate.retirement($1, $2)',
-    [first, ends],
+    [first, nextMonth(first)],
   )
+  return rows
+}
+
+/** Signs where these chains end in a month, puts it outside, and keeps it. */
+async function retire(worker: pg.Client, first: Date, rows: readonly Ended[], { signer: signerOf, sink, now = () => new Date() }: RetireOptions): Promise<void> {
+  const ends = nextMonth(first)
+  const month = first.toISOString().slice(0, 7)
   if (rows.some(({ unsealed }) => unsealed !== '0')) throw new Error(`Month ${month} of the audit trail holds lines that are not sealed; it is kept.`)
   if (rows.some(({ anchored }) => !anchored)) throw new Error(`Month ${month} of the audit trail holds lines that no checkpoint stands for; it is kept.`)
   if (rows.length === 0) return

@@ -1,13 +1,20 @@
 /** Streaming a trail over HTTPS: signed batches in order that verify offline, at least once, whatever the receiver does. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { streamCommands } from '../../../operator/commands-audit-stream.ts'
 import { operatorCaller } from '../../../operator/operator-scope.ts'
+import type { Terminal } from '../../../operator/terminal.ts'
 import { createLog } from '../../../platform/http/log.ts'
+import { systemCaller } from '../../../platform/jobs/system.ts'
 import { createStreams as createLoop, type Streams, type StreamSender } from '../../../platform/ledger/streams.ts'
 import { freshHouse, type TestHouse, type TestTenant } from '../../../../test/kit/house.ts'
 import { openLedger, type Ledger } from '../../../../test/kit/ledger.ts'
 import { loginSecret } from '../../../../test/kit/postgres.ts'
 import { startSiem, type Siem } from '../../../../test/kit/siem.ts'
 import type { AuditStreams, StreamState } from './contract.ts'
+import type { createNotice } from './notice.ts'
 import { alarmAfter, signatureOf, standingOf, waitMs } from './rules.ts'
 
 let house: TestHouse
@@ -120,6 +127,12 @@ test('refusals, redirects and an unknown certificate are shown; after five the a
   expect(await house.database.gate.streamState(alarmAfter)).toEqual({ streams: 1, failing: 1 })
   const told = await house.at.owner("select payload from outbox.event where name = 'audit.stream.failing'")
   expect(told).toEqual([{ payload: { failures: alarmAfter } }])
+  // Its officer is written to, who is the one that can mend it.
+  const { notice } = house.composed.made['audit'] as unknown as { notice: ReturnType<typeof createNotice> }
+  await house.database.unit(systemCaller(tenant.id, 'test', 'told')).command((scope) => notice.failing(scope, { failures: alarmAfter }))
+  const letters = readdirSync(join(house.dataDir, 'mail')).map((name) => readFileSync(join(house.dataDir, 'mail', name), 'utf8'))
+  expect(letters.map((letter) => /^To: (.*)$/m.exec(letter)![1])).toEqual([`compliance_officer@${tenant.slug}.test`])
+  expect(letters.join()).not.toContain('localhost')
   expect(await ledger.sealer.sealAll()).toBeGreaterThan(0)
   // Not before its time.
   siem.answer(202)
@@ -132,6 +145,30 @@ test('refusals, redirects and an unknown certificate are shown; after five the a
   await set({ url: siem.url })
   await drain()
   expect((await state()).problem).toContain('certificate')
+})
+
+test('on the command line: how it goes, what is due sent at once, and a private address vouched for; the operator names none', async () => {
+  const environment = {
+    DATA_DIR: house.dataDir, DATABASE_URL: house.at.ownerUrl, DATABASE_OWNER_URL: house.at.ownerUrl, DATABASE_LOGIN_SECRET: loginSecret(), KMS_PROVIDER: 'local',
+  }
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+  const said: Record<string, unknown>[] = []
+  const terminal = { progress() {}, done: (document: object, text: string) => void said.push({ ...document, text }) } as unknown as Terminal
+  const audit = new Command('audit')
+  streamCommands(audit, terminal)
+  const run = async (...args: string[]) => {
+    await audit.parseAsync(['stream', ...args], { from: 'user' })
+    return said.at(-1)!
+  }
+  expect(audit.commands[0]!.commands.map((one) => one.name()).sort()).toEqual(['send', 'status', 'vouch'])
+  await house.database.unit(officer()).command((scope) => streams.stopStream(scope, {}))
+  expect(await run('status', '--tenant', tenant.slug)).toMatchObject({ state: null, text: expect.stringContaining('not streamed') })
+  await set({ url: siem.url, authorities: siem.authority })
+  expect(await run('vouch', '--tenant', tenant.slug)).toMatchObject({ state: { vouched: true } })
+  const [taken, { lines }] = [siem.taken.length, await run('send')]
+  expect(lines).toBeGreaterThan(0)
+  expect(siem.taken.length).toBeGreaterThan(taken)
+  vi.unstubAllEnvs()
 })
 
 test('the same address goes on where it was; another one begins anew, unvouched; stopping forgets it', async () => {

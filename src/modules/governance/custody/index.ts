@@ -10,7 +10,7 @@ export const custody = defineModule({
   name: 'custody',
   summary: 'What a tenant decides about its keys and its data as a whole: its own key, legal holds, leaving. It reads no record.',
   needs: ['vault', 'identity'],
-  owns: ['LegalHold', 'Offboarding'],
+  owns: ['LegalHold', 'Offboarding', 'Backup'],
   permissions: ['tenant:read', 'tenant:update', 'audit:export'],
   events: [holdPlaced, holdLifted, offboardingAsked, offboardingCancelled],
   // What exists and what is due says the database, by its functions and its clock.
