@@ -262,5 +262,5 @@ test('a lost key file stops the start where sealed rows exist; a new key is neve
 test('npm start and npm test are the two commands, and each prepares the checkout first', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
   expect([scripts['prestart'], scripts['pretest']]).toEqual(['node scripts/ensure.mjs', 'node scripts/ensure.mjs'])
-  expect(scripts['start']).toMatch(/node src\/main\.ts$/)
+  expect(scripts['start']).toBe('exec node scripts/serve.mjs')
 })
