@@ -162,12 +162,12 @@ describe.each([
     expect(violations).toEqual([])
     await context.close()
 
-    const { browser } = await house.signInAt(tenant, `?email=x@${domain}`)
-    expect(await house.session(browser)).toMatchObject({ role: 'clinician', via: 'saml' })
-    // Whom the directory brought is known by her id, whatever her address.
+    // Where a directory is named, newcomers are its to bring; whom it brought is known by her id, whatever her address.
+    const newcomer = await house.signInAt(tenant, `?email=x@${domain}`)
+    expect(await house.reasonOn(tenant, newcomer.page)).toBe('NO_MEMBERSHIP')
     provider.person = { nameId: `married@${domain}`, attributes: { oid: ['object-noor'] } }
     const known = await house.signInAt(tenant, `?email=x@${domain}`)
-    expect(await house.session(known.browser)).toMatchObject({ email: 'noor@directory.example', role: 'clinician' })
+    expect(await house.session(known.browser)).toMatchObject({ email: 'noor@directory.example', role: 'clinician', via: 'saml' })
     if (provider !== idp) await provider.close()
   })
 })

@@ -26,6 +26,8 @@ const instant = z.codec(z.iso.datetime({ offset: true }), z.date(), {
 
 const word = z.string().regex(/^[A-Za-z][\w.:-]{0,79}$/, 'is no name of an action or a kind of record')
 
+export { streamFailing } from './stream/contract.ts'
+
 export const auditEventView = z.object({
   id: z.string(),
   /** The database's clock. */

@@ -13,7 +13,6 @@ import { createProof } from './service-export.ts'
 import { createCheckpointSigner } from './signer.ts'
 import { streamFailing } from './stream/contract.ts'
 import { streamGraph } from './stream/graph.ts'
-import { createNotice } from './stream/notice.ts'
 import { createStreamRepo } from './stream/repo.ts'
 import { createSender } from './stream/sender.ts'
 import { createStreams } from './stream/service.ts'
@@ -21,23 +20,21 @@ import { createStreams } from './stream/service.ts'
 export const audit = defineModule({
   name: 'audit',
   summary: 'Who did what, to which record, from where, and the proof that nobody changed it. It reads the trail that the platform writes.',
-  needs: ['vault', 'identity'],
+  needs: ['vault'],
   owns: ['AuditEvent', 'AuditLink', 'AuditCheckpoint', 'CheckpointKey', 'AuditStream', 'AuditRetired'],
   permissions: ['audit:read', 'audit:export'],
   events: [chainBroken, streamFailing],
   rawSql: true,
   wire: auditMethods,
-  build: ({ db, sql, clock, config, mail, disclosures }, { vault, identity }) => {
+  build: ({ db, sql, clock, config, disclosures }, { vault }) => {
     const lines = createExportRepo({ sql })
     const egress = createEgress()
     const proof = createProof({ repo: lines, sink: () => openSink(config) })
     const contract: Audit = Object.freeze({ ...createAudit({ repo: createRepo({ sql }), disclosures }), ...proof })
     const streams = createStreams({ repo: createStreamRepo(db), lines, vault, clock })
     const sender = createSender({ repo: lines, vault, egress, clock })
-    const notice = createNotice({ identity, mail })
-    return { contract, streams, sender, egress, notice, signer: createCheckpointSigner({ repo: createKeyRepo({ db, sql }), vault }) }
+    return { contract, streams, sender, egress, signer: createCheckpointSigner({ repo: createKeyRepo({ db, sql }), vault }) }
   },
-  handles: [{ event: streamFailing.name, handle: ({ notice }, scope, { payload }) => notice.failing(scope, payload as { failures: number }) }],
   // A chain that was bent is found by the next morning, also where nobody looks.
   jobs: [
     { name: 'verify-chain', cron: '41 2 * * *', inEveryTenant: true, run: async ({ contract }, scope) => void (await contract.verifyChain(scope, {})) },

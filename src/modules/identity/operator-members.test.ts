@@ -3,6 +3,7 @@ import { hashSync } from 'bcryptjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '../../kernel/id.ts'
 import type { Caller, Scope } from '../../kernel/scope.ts'
+import { isRefusedByWall } from '../../platform/db/errors.ts'
 import { planeOf, roles, type Permission } from '../access/contract.ts'
 import { administrationRig, codeOf, password, type Rig, type Tenant } from '../../../test/kit/administration.ts'
 import { verifyPassword } from './credentials/password.ts'
@@ -161,7 +162,7 @@ describe('the operator\'s login', () => {
   it('reads neither password nor refresh token, and of sessions only that there is one', async () => {
     const unit = rig.database.unit(cedar.operator)
     const read = (sql: string) => codeOf(unit.read(() => unit.db.$queryRawUnsafe(sql)).catch((error: unknown) => {
-      throw Object.assign(new Error('refused'), { code: String((error as { meta?: unknown }).meta ? 'REFUSED' : 'FAILED') })
+      throw Object.assign(new Error('refused'), { code: isRefusedByWall(error) ? 'REFUSED' : 'FAILED' })
     }))
     expect(await read('select id, membership_id from identity.session limit 1')).toBe('done')
     for (const sql of [

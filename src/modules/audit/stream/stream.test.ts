@@ -13,8 +13,8 @@ import { freshHouse, type TestHouse, type TestTenant } from '../../../../test/ki
 import { openLedger, type Ledger } from '../../../../test/kit/ledger.ts'
 import { loginSecret } from '../../../../test/kit/postgres.ts'
 import { startSiem, type Siem } from '../../../../test/kit/siem.ts'
+import type { createStreamNotice } from '../../governance/custody/stream-notice.ts'
 import type { AuditStreams, StreamState } from './contract.ts'
-import type { createNotice } from './notice.ts'
 import { alarmAfter, signatureOf, standingOf, waitMs } from './rules.ts'
 
 let house: TestHouse
@@ -128,8 +128,8 @@ test('refusals, redirects and an unknown certificate are shown; after five the a
   const told = await house.at.owner("select payload from outbox.event where name = 'audit.stream.failing'")
   expect(told).toEqual([{ payload: { failures: alarmAfter } }])
   // Its officer is written to, who is the one that can mend it.
-  const { notice } = house.composed.made['audit'] as unknown as { notice: ReturnType<typeof createNotice> }
-  await house.database.unit(systemCaller(tenant.id, 'test', 'told')).command((scope) => notice.failing(scope, { failures: alarmAfter }))
+  const { streamNotice } = house.composed.made['custody'] as unknown as { streamNotice: ReturnType<typeof createStreamNotice> }
+  await house.database.unit(systemCaller(tenant.id, 'test', 'told')).command((scope) => streamNotice.failing(scope, { failures: alarmAfter }))
   const letters = readdirSync(join(house.dataDir, 'mail')).map((name) => readFileSync(join(house.dataDir, 'mail', name), 'utf8'))
   expect(letters.map((letter) => /^To: (.*)$/m.exec(letter)![1])).toEqual([`compliance_officer@${tenant.slug}.test`])
   expect(letters.join()).not.toContain('localhost')

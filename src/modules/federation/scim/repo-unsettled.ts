@@ -26,7 +26,7 @@ export interface Unsettled {
 
 export function createUnsettledRepo(sql: ModuleSql) {
   return {
-    /** What the rules say of people, held in id order until the command ends. Nothing of what they are is loaded. */
+    /** What the rules say of people, who are held. Nothing of what they are is loaded. */
     touched: (scope: Scope, connectionId: string, userIds: readonly string[]): Promise<Touched[]> =>
       sql(scope).$queryRaw<Touched[]>`
         select r.id, r.user_name as "userName", r.active, r.membership_id as "membershipId", d.role
@@ -39,7 +39,7 @@ export function createUnsettledRepo(sql: ModuleSql) {
           order by l.position limit 1
         ) d on true
         where r.tenant_id = ${scope.tenantId}::uuid and r.connection_id = ${connectionId}::uuid and r.id = any(${[...userIds]}::uuid[])
-        order by r.id for no key update of r`,
+        order by r.id`,
 
     async addReceipts(scope: Scope, connectionId: string, receipts: readonly Omit<NewReceipt, 'connectionId'>[]): Promise<void> {
       if (receipts.length === 0) return

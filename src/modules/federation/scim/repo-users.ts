@@ -151,8 +151,18 @@ export function createUsersRepo(sql: ModuleSql) {
         from scim.group_member m join scim."group" g on g.tenant_id = m.tenant_id and g.id = m.group_id
         where m.tenant_id = ${scope.tenantId}::uuid and m.user_id = any(${[...userIds]}::uuid[]) order by m.user_id, g.id`,
 
-    /** What the rules say of people, at most 1,000, in id order; `hold` keeps them until the command ends. */
-    stands(scope: Scope, connectionId: string, userIds: readonly string[], hold: boolean): Promise<Stand[]> {
+    /**
+     * Keeps people, in id order, until the command ends. A statement of its own: what they are is read by the next one, which sees what
+     * whoever held them before has left. One that locked and read at once would see their groups as they were before it waited.
+     */
+    hold: (scope: Scope, connectionId: string, userIds: readonly string[]): void =>
+      sql(scope).$executeLater`
+        select from scim."user" r
+        where r.tenant_id = ${scope.tenantId}::uuid and r.connection_id = ${connectionId}::uuid and r.id = any(${[...userIds]}::uuid[])
+        order by r.id for no key update`,
+
+    /** What the rules say of people, at most 1,000, in id order. */
+    stands(scope: Scope, connectionId: string, userIds: readonly string[]): Promise<Stand[]> {
       return sql(scope).$queryRaw<Stand[]>`
         select r.id, r.user_name as "userName", r.external_id as "externalId", r.active, r.membership_id as "membershipId", r.standing,
           r.attributes, d.role, d.authorised_by as "authorisedBy"
@@ -165,7 +175,7 @@ export function createUsersRepo(sql: ModuleSql) {
           order by l.position limit 1
         ) d on true
         where r.tenant_id = ${scope.tenantId}::uuid and r.connection_id = ${connectionId}::uuid and r.id = any(${[...userIds]}::uuid[])
-        order by r.id ${hold ? Prisma.sql`for no key update of r` : Prisma.empty}`
+        order by r.id`
     },
 
     /** What rules that are not in force would say of people. Changes nothing and holds nobody. */

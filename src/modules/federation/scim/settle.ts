@@ -84,7 +84,7 @@ export function createSettle({ connections, users, identity, large, clock }: Set
     userIds: readonly string[],
     { end, hasRules }: { end: boolean; hasRules: boolean },
   ): Promise<number> => {
-    const stands = await users.stands(scope, connectionId, userIds, true)
+    const stands = await users.stands(scope, connectionId, userIds)
     const standings: { id: string; membershipId: string | null; standing: string }[] = []
     const wanted = stands.flatMap((stand) => {
       const { id, membershipId, attributes, userName, externalId } = stand
@@ -131,6 +131,7 @@ export function createSettle({ connections, users, identity, large, clock }: Set
     const hasRules = applyAll || (await connections.rules(scope, connectionId)).length > 0
     // One order for everybody: people by id, whichever group or request they come from.
     const ordered = [...new Set(userIds)].sort()
+    users.hold(scope, connectionId, ordered)
     const receipts =
       ordered.length > mostSettledAtOnce
         ? await large.cut(scope, connectionId, ordered, hasRules)

@@ -36,7 +36,7 @@ const words = {
   mapping: { en: '4. Who people are', ar: '٤. تعريف الأشخاص' },
   email: { en: 'Attribute with the e-mail address (empty: the usual names, then the NameID)', ar: 'السمة التي تحمل البريد (فارغ: الأسماء المعتادة ثم NameID)' },
   immutable: { en: 'Attribute with an id that never changes (empty: the NameID)', ar: 'السمة التي تحمل معرّفًا لا يتغيّر (فارغ: NameID)' },
-  jit: { en: 'Add people who are not here yet when they sign in', ar: 'أضف من ليس هنا بعد عند دخوله' },
+  jit: { en: 'Add people who are not here yet when they sign in, unless a directory is named', ar: 'أضف من ليس هنا بعد عند دخوله، ما لم يُعيَّن دليل' },
   jitRole: { en: 'Their role when no rule below matches', ar: 'دورهم إذا لم تنطبق أي قاعدة' },
   none: { en: 'none: refuse', ar: 'لا شيء: رفض' },
   idp: { en: 'Take sign-ins that begin at the identity provider', ar: 'اقبل عمليات الدخول التي تبدأ عند مزوّد الهوية' },

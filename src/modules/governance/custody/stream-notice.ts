@@ -31,7 +31,7 @@ export function failingLetter(to: string, locale: Locale, failures: number): Let
   }
 }
 
-export function createNotice({ identity, mail }: { identity: Pick<Identity, 'addressesOf'>; mail: Mail }) {
+export function createStreamNotice({ identity, mail }: { identity: Pick<Identity, 'addressesOf'>; mail: Mail }) {
   return {
     async failing(scope: Scope, { failures }: { readonly failures: number }): Promise<void> {
       const { people } = await identity.addressesOf(scope, { role: 'compliance_officer' })
