@@ -40,7 +40,7 @@ class Wire {
   #head = ''
   #bodyAt = -1
   #length = -1
-  #settle: { resolve: (reply: Reply) => void; reject: (error: Error) => void } | null = null
+  #settle: { request: Buffer; resolve: (reply: Reply) => void; reject: (error: Error) => void } | null = null
 
   constructor(port: number) {
     this.#port = port
@@ -51,7 +51,15 @@ class Wire {
     const socket = connect({ host: '127.0.0.1', port: this.#port, noDelay: true })
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     socket.on('error', (error) => this.#settle?.reject(error))
-    socket.on('close', () => this.#settle?.reject(new Error('The server closed the connection.')))
+    socket.on('close', () => {
+      const asked = this.#settle
+      if (!asked || socket !== this.#socket) return
+      // It may have closed what had long been idle just as we asked: nothing was answered, so it is asked once more.
+      if (!socket.errored && this.#held.length === 0) {
+        this.#socket = this.#connect()
+        this.#socket.write(asked.request)
+      } else asked.reject(new Error('The server closed the connection.'))
+    })
     return socket
   }
 
@@ -59,7 +67,7 @@ class Wire {
     // A server may close a connection that has long been idle: while other sides had their turns.
     if (this.#socket.destroyed || this.#socket.readableEnded) this.#socket = this.#connect()
     return new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject }
+      this.#settle = { request, resolve, reject }
       this.#socket.write(request)
     })
   }
