@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { roles, planeOf } from '../src/modules/access/contract.ts'
+import { demoRecipients } from '../src/operator/demo-people.ts'
 import { withClient } from '../src/platform/db/provision.ts'
 import { runningEmbedded } from '../src/platform/db/reach.ts'
 import {
@@ -21,6 +22,8 @@ interface FirstStart {
   readonly signIns: readonly { role: string; plane: string; answer: string }[]
   readonly viewers: readonly { asked: string; email: string; role: string; plane: string }[]
   readonly integrators: readonly string[]
+  /** What each tenant's compliance officer finds: how many recipients, holds and emergencies, and the kinds and states in her queue. */
+  readonly officers: readonly object[]
   readonly postmaster: number
   readonly ended: Ended
 }
@@ -42,6 +45,24 @@ async function signIn(demo: Demo, slug: string, { email, password, plane }: { em
   return made?.accessToken ?? `no token: ${made?.__typename}`
 }
 
+/** What the modules hold for the console of a compliance officer. */
+async function officerFinds(demo: Demo, token: string): Promise<object> {
+  const query = `{
+    recipients(first: 100) { edges { node { id } } }
+    legalHolds(first: 10) { edges { node { id } } }
+    breakGlassGrants(first: 10) { edges { node { id } } }
+    reviewQueue(first: 10) { edges { node { kind state } } }
+  }`
+  const { data } = await graphql(`${demo.url}/graphql/console`, { authorization: `Bearer ${token}` }, query)
+  const nodes = (name: string) => (data?.[name] as unknown as { edges: { node: object }[] }).edges.map(({ node }) => node)
+  return {
+    recipients: nodes('recipients').length,
+    holds: nodes('legalHolds').length,
+    emergencies: nodes('breakGlassGrants').length,
+    queue: nodes('reviewQueue'),
+  }
+}
+
 /** The very first start on this directory, watched from its first breath, used, and stopped. */
 async function startFirst(): Promise<FirstStart> {
   const server = (firstServer = startServer({ PORT: String(await freePort()), DATA_DIR: place.dataDir }))
@@ -57,18 +78,20 @@ async function startFirst(): Promise<FirstStart> {
   const signIns: FirstStart['signIns'][number][] = []
   const viewers: FirstStart['viewers'][number][] = []
   const integrators: string[] = []
+  const officers: object[] = []
   for (const { slug, host, members, apiToken } of demo.tenants) {
     for (const member of members) {
       const token = await signIn(demo, slug, member)
       signIns.push({ role: member.role, plane: member.plane, answer: token })
       const answer = await fetch(`${demo.url}/session`, { headers: { authorization: `Bearer ${token}` } })
       viewers.push({ asked: member.email, ...((await answer.json()) as Omit<FirstStart['viewers'][number], 'asked'>) })
+      if (member.role === 'compliance_officer') officers.push(await officerFinds(demo, token))
     }
     const { data } = await graphql(`${demo.url}/graphql`, { authorization: `Bearer ${apiToken}` }, '{ tenant { slug } }')
     integrators.push(`${host} ${(data?.['tenant'] as { slug?: string } | undefined)?.slug}`)
   }
   const postmaster = postmasterOf(place.dataDir)!
-  return { answers, demo, demoMode, signIns, viewers, integrators, postmaster, ended: await server.end('SIGTERM') }
+  return { answers, demo, demoMode, signIns, viewers, integrators, officers, postmaster, ended: await server.end('SIGTERM') }
 }
 
 beforeAll(async () => {
@@ -136,6 +159,11 @@ describe('the first start', () => {
       expect([email, role, plane]).toEqual([asked, first.signIns[k]!.role, first.signIns[k]!.plane])
     }
     expect(first.integrators).toEqual(['cedar.localhost cedar', 'zaytuna.localhost zaytuna'])
+  })
+
+  test('gives every tenant records in every module', () => {
+    const found = { recipients: demoRecipients, holds: 1, emergencies: 1, queue: [{ kind: 'BREAK_GLASS', state: 'PENDING' }] }
+    expect(first.officers).toEqual([found, found])
   })
 
   test('stops on SIGTERM with 0, and takes its Postgres along', () => {

@@ -9,6 +9,7 @@ import type { Caller, Plane } from '../kernel/scope.ts'
 import { permissionsOf, planeOf, type Role } from '../modules/access/contract.ts'
 import type { Care } from '../modules/care/contract.ts'
 import type { Custody } from '../modules/governance/custody/contract.ts'
+import type { Emergency } from '../modules/governance/emergency/contract.ts'
 import type { Saml } from '../modules/federation/saml/contract.ts'
 import type { Scim } from '../modules/federation/scim/contract.ts'
 import type { Identity } from '../modules/identity/contract.ts'
@@ -21,7 +22,7 @@ import type { Database } from '../platform/db/database.ts'
 import type { Foundation } from '../platform/db/foundation.ts'
 import { authLogin } from '../platform/module.ts'
 import { demoGroups, demoRoles, demoTenants, type DemoTenant } from './demo-people.ts'
-import { ensureCare, ensureHold } from './demo-records.ts'
+import { ensureCare, ensureEmergency, ensureHold } from './demo-records.ts'
 import { hostOfTenant } from './open.ts'
 import { operatorCaller } from './operator-scope.ts'
 
@@ -49,7 +50,7 @@ interface DemoFile {
 export interface Seeder {
   readonly database: Database
   readonly loginSecret: string
-  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; custody: Custody; saml: Saml; scim: Scim }
+  readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; custody: Custody; emergency: Emergency; saml: Saml; scim: Scim }
 }
 
 /** Makes what is missing of the demo, and writes `demo.json` for a server at `url`. */
@@ -64,6 +65,7 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
       vault: house.made['vault']!.contract as Vault,
       care: house.made['care']!.contract as Care,
       custody: house.made['custody']!.contract as Custody,
+      emergency: house.made['emergency']!.contract as Emergency,
       saml: house.made['saml']!.contract as Saml,
       scim: house.made['scim']!.contract as Scim,
     },
@@ -77,7 +79,9 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
     const callers = await memberCallers(seeder, id)
     await ensureCare(seeder, plan, callers)
     await ensureHold(seeder, callers.get('compliance_officer')!)
+    const clinician = members.find(({ role }) => role === 'clinician')!
     const known = before?.tenants.find((one) => one.slug === plan.slug && one.id === id)
+    if (!known) await ensureEmergency(seeder, callers, clinician.password)
     const apiToken = known?.apiToken ?? (await makeApiToken(seeder, callers.get('tenant_admin')!))
     const token = known?.scim?.token ?? (await makeScimToken(seeder, id, callers.get('tenant_admin')!))
     const scim = { baseUrl: `${url}/scim/v2`, token }
