@@ -54,7 +54,8 @@ async function officerFinds(demo: Demo, token: string): Promise<object> {
     reviewQueue(first: 10) { edges { node { kind state } } }
   }`
   const { data } = await graphql(`${demo.url}/graphql/console`, { authorization: `Bearer ${token}` }, query)
-  const nodes = (name: string) => (data?.[name] as unknown as { edges: { node: object }[] }).edges.map(({ node }) => node)
+  if (!data) throw new Error('The officer found nothing.')
+  const nodes = (name: string) => (data[name] as unknown as { edges: { node: object }[] }).edges.map(({ node }) => node)
   return {
     recipients: nodes('recipients').length,
     holds: nodes('legalHolds').length,
