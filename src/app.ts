@@ -39,7 +39,7 @@ import { localeOf } from './platform/http/language.ts'
 import { createLog, type Log } from './platform/http/log.ts'
 import { createHttpMetrics, metricsRoute, type HttpMetrics } from './platform/http/metrics.ts'
 import type { RequestContext, Route } from './platform/http/router.ts'
-import { createHttpServer, type HttpServer } from './platform/http/server.ts'
+import { createHttpServer, type HttpLimits, type HttpServer } from './platform/http/server.ts'
 import { createTenantDoor } from './platform/http/tenant.ts'
 import { openMailSpool } from './platform/mail.ts'
 import type { AnyModule, Services } from './platform/module.ts'
@@ -99,7 +99,7 @@ export interface House {
 }
 
 /** The server over a composed house: one GraphQL endpoint a plane, the modules' routes, health and metrics. */
-export function createHouse(config: Config, foundation: Foundation, composed: Composed, log: Log): House {
+export function createHouse(config: Config, foundation: Foundation, composed: Composed, log: Log, limits: Partial<HttpLimits> = {}): House {
   const { database } = foundation
   let starting = true
   const metrics = createHttpMetrics()
@@ -214,6 +214,6 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
     }),
     metricsRoute(metrics, config.metricsToken),
   ]
-  const server = createHttpServer({ routes, log, metrics, trustedProxies: config.trustedProxies })
+  const server = createHttpServer({ routes, limits, log, metrics, trustedProxies: config.trustedProxies })
   return { server, composed, metrics, started: () => void (starting = false) }
 }

@@ -16,6 +16,7 @@ import { readConfig } from '../../src/platform/config.ts'
 import { Database } from '../../src/platform/db/database.ts'
 import { createLog, type Log } from '../../src/platform/http/log.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from './postgres.ts'
+import { unhurried } from './unhurried.ts'
 
 export const password = 'a long enough test password'
 /** Hashed once a file: what hashing costs is another test's subject. */
@@ -87,7 +88,7 @@ export async function freshHouse(
   const foundation = { database, databaseUrl: at.ownerUrl, loginSecret: loginSecret(), ownerUrl: at.ownerUrl, stop: () => database.close() }
   const composed = await composeHouse(config, foundation, log)
   await composed.boot()
-  const { server } = createHouse(config, foundation, composed, log)
+  const { server } = createHouse(config, foundation, composed, log, unhurried)
   const { port } = await server.listen({ port: Number(environment['PORT'] ?? 0), host: '127.0.0.1' })
   const url = `http://127.0.0.1:${port}`
   const contract = {

@@ -4,6 +4,7 @@ import { createLog, type Log } from '../../src/platform/http/log.ts'
 import { createHttpMetrics, type HttpMetrics } from '../../src/platform/http/metrics.ts'
 import type { Route } from '../../src/platform/http/router.ts'
 import { createHttpServer, type HttpLimits, type HttpServer } from '../../src/platform/http/server.ts'
+import { unhurried } from './unhurried.ts'
 
 export interface Answer {
   readonly status: number
@@ -54,7 +55,7 @@ export async function startRig(
   const lines: string[] = []
   const metrics = createHttpMetrics()
   const table = typeof routes === 'function' ? routes(metrics) : routes
-  const server = createHttpServer({ routes: table, limits, log: keptLog(lines), metrics, trustedProxies })
+  const server = createHttpServer({ routes: table, limits: { ...unhurried, ...limits }, log: keptLog(lines), metrics, trustedProxies })
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' })
   const open = () => {
     const socket = connect(port, '127.0.0.1')
