@@ -1,16 +1,18 @@
 /** The first of the two commands, as a stranger meets it: the real server, its own Postgres, signals, crashes and mistakes. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { roles, planeOf } from '../src/modules/access/contract.ts'
 import { demoRecipients } from '../src/operator/demo-people.ts'
+import { closedTo, postgresAccount } from '../src/platform/db/embedded-binaries.ts'
 import { withClient } from '../src/platform/db/provision.ts'
 import { runningEmbedded } from '../src/platform/db/reach.ts'
 import {
-  freePort, isAlive, maristan, postmasterOf, root, ServerProcess, startServer, temporaryDirectory, until,
-  type Demo, type Ended, type Environment,
+  freePort, graphql, isAlive, maristan, postmasterOf, root, ServerProcess, signIn, startServer, temporaryDirectory, until,
+  type Demo, type Ended, type Environment, type Starter,
 } from './kit/server.ts'
 
 interface FirstStart {
@@ -31,19 +33,6 @@ interface FirstStart {
 const place = temporaryDirectory()
 let first: FirstStart
 let firstServer: ServerProcess
-
-async function graphql(url: string, headers: Record<string, string>, query: string): Promise<{ data: Record<string, never> | null }> {
-  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query }) })
-  return (await answer.json()) as never
-}
-
-/** The access token, or what came instead of one. */
-async function signIn(demo: Demo, slug: string, { email, password, plane }: { email: string; password: string; plane: string }): Promise<string> {
-  const query = `mutation { signIn(input: { email: "${email}", password: "${password}" }) { __typename ... on SignedIn { accessToken } } }`
-  const { data } = await graphql(`${demo.url}/graphql/${plane}`, { 'x-maristan-tenant': slug }, query)
-  const made = data?.['signIn'] as { __typename: string; accessToken?: string } | undefined
-  return made?.accessToken ?? `no token: ${made?.__typename}`
-}
 
 /** What the modules hold for the console of a compliance officer. */
 async function officerFinds(demo: Demo, token: string): Promise<object> {
@@ -124,6 +113,12 @@ async function copy(more: Environment = {}): Promise<{ dataDir: string; environm
 const owner = <T>(dataDir: string, sql: string): Promise<T[]> =>
   withClient(runningEmbedded(dataDir)!, async (client) => (await client.query(sql)).rows as T[])
 
+/** As whom a process runs. */
+function ownerOf(pid: number): number {
+  if (process.platform !== 'linux') return Number(execFileSync('ps', ['-o', 'uid=', '-p', String(pid)], { encoding: 'utf8' }))
+  return Number(/^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])
+}
+
 /** Why a start was refused: it ended with 1, said a sentence without a stack, and left no Postgres behind. */
 async function refusal(server: ServerProcess, dataDir: string): Promise<string> {
   const { code, stderr } = await server.ended
@@ -200,6 +195,42 @@ test('a start after SIGKILL finds the orphaned Postgres and recovers', async () 
   const server = await start().ready()
   expect(isAlive(orphan)).toBe(false)
   expect(await signIn(server.demo(), 'cedar', server.demo().tenants[0]!.members[0]!)).toMatch(/^ey/)
+})
+
+/**
+ * An ordinary user who can enter this checkout, or a copy of it where only root may. A suite that is no root is that user itself: then
+ * every test here that starts a server is this proof too.
+ */
+function ordinaryUser(): Partial<Starter> {
+  const { uid, gid, lent } = postgresAccount()
+  if (!lent) return {}
+  if (closedTo({ uid, gid, lent }, root).length === 0) return { uid, gid }
+  const checkout = mkdtempSync(join(tmpdir(), 'maristan-checkout-'))
+  onTestFinished(() => rmSync(checkout, { recursive: true, force: true }))
+  chmodSync(checkout, 0o755)
+  const parts = ['package.json', 'prisma', 'scripts', 'src', 'node_modules'].map((name) => join(root, name))
+  execFileSync('cp', ['-a', ...parts, checkout])
+  execFileSync('chmod', ['-R', 'o+rX', checkout])
+  return { uid, gid, checkout }
+}
+
+test('an ordinary user starts and stops the server as root does, and nothing of it runs as anybody else', { timeout: 60_000 }, async () => {
+  const { dataDir, remove } = temporaryDirectory()
+  onTestFinished(remove)
+  const user = ordinaryUser()
+  mkdirSync(dataDir)
+  if (user.uid && user.gid) chownSync(dataDir, user.uid, user.gid)
+  const server = startServer({ PORT: String(await freePort()), DATA_DIR: dataDir, MARISTAN_DEMO: '0' }, user)
+  onTestFinished(async () => void (server.hasEnded || (await server.end('SIGTERM'))))
+  await server.ready()
+  const postmaster = postmasterOf(dataDir)!
+  const own = user.uid ?? process.getuid!()
+  expect(own).not.toBe(0)
+  expect([server.child.pid!, postmaster].map((pid) => ownerOf(pid))).toEqual([own, own])
+  const kept = ['kms.json', 'login.secret', 'owner.secret'].map((name) => statSync(join(dataDir, name)))
+  expect(kept.map(({ uid, mode }) => [uid, mode & 0o777])).toEqual(kept.map(() => [own, 0o600]))
+  expect(await server.end('SIGTERM')).toMatchObject({ code: 0, signal: null, stderr: '' })
+  expect(isAlive(postmaster)).toBe(false)
 })
 
 test('a start that is broken off leaves nothing running', async () => {

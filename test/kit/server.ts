@@ -56,10 +56,31 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
+/** Asks a server's GraphQL door. */
+export async function graphql(url: string, headers: Readonly<Record<string, string>>, query: string): Promise<{ data: Record<string, never> | null }> {
+  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query }) })
+  return (await answer.json()) as never
+}
+
+/** A member's access token, or what came instead of one. */
+export async function signIn(demo: Demo, slug: string, { email, password, plane }: { email: string; password: string; plane: string }): Promise<string> {
+  const query = `mutation { signIn(input: { email: "${email}", password: "${password}" }) { __typename ... on SignedIn { accessToken } } }`
+  const { data } = await graphql(`${demo.url}/graphql/${plane}`, { 'x-maristan-tenant': slug }, query)
+  const made = data?.['signIn'] as { __typename: string; accessToken?: string } | undefined
+  return made?.accessToken ?? `no token: ${made?.__typename}`
+}
+
 /** The environment of a fresh checkout: nothing of this test run's but what it has compiled. */
 function environmentOf(given: Environment): NodeJS.ProcessEnv {
   const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
   return { PATH, HOME, NODE_COMPILE_CACHE, LOG_LEVEL: 'error', ...given }
+}
+
+/** As whom and from which checkout a server is started, where that is not this suite's own. */
+export interface Starter {
+  readonly uid: number
+  readonly gid: number
+  readonly checkout: string
 }
 
 export class ServerProcess {
@@ -69,11 +90,12 @@ export class ServerProcess {
   readonly #dataDir: string
   #said = { stdout: '', stderr: '' }
 
-  constructor(command: readonly [string, ...string[]], environment: Environment & { PORT: string; DATA_DIR: string }) {
+  constructor(command: readonly [string, ...string[]], environment: Environment & { PORT: string; DATA_DIR: string }, starter: Partial<Starter> = {}) {
     const [program, ...args] = command
+    const { checkout = root, ...account } = starter
     this.#dataDir = environment.DATA_DIR
     this.url = `http://127.0.0.1:${environment.PORT}`
-    this.child = spawn(program, args, { cwd: root, env: environmentOf(environment), stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn(program, args, { cwd: checkout, env: environmentOf(environment), stdio: ['ignore', 'pipe', 'pipe'], ...account })
     for (const name of ['stdout', 'stderr'] as const) {
       this.child[name]!.setEncoding('utf8').on('data', (text: string) => (this.#said[name] += text))
     }
@@ -117,8 +139,9 @@ export class ServerProcess {
 }
 
 /** Starts `node scripts/serve.mjs`, as `npm start` does. Nothing is awaited. */
-export function startServer(environment: Environment & { PORT: string; DATA_DIR: string }): ServerProcess {
-  return new ServerProcess([process.execPath, 'scripts/serve.mjs'], environment)
+export function startServer(environment: Environment & { PORT: string; DATA_DIR: string }, starter: Partial<Starter> = {}): ServerProcess {
+  const node = starter.checkout ? process.execPath.replace(root, starter.checkout) : process.execPath
+  return new ServerProcess([node, 'scripts/serve.mjs'], environment, starter)
 }
 
 /** Runs one command of the command line to its end. */

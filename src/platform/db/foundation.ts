@@ -19,6 +19,8 @@ export interface Foundation {
 
 /** @throws UnsafeDatabase, BadConfiguration, or what the embedded Postgres has to say. Leaves nothing running then. */
 export async function layFoundation(config: Config, log: Log): Promise<Foundation> {
+  // Beside an own Postgres it holds the keys, the letters and the checkpoints, all of them for this user alone.
+  if (config.databaseUrl !== null) await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const embedded =
     config.databaseUrl === null
       ? await startEmbedded({ dataDir: config.dataDir, durable: true, log: (line) => log.info('database.embedded', { operation: line }) })
