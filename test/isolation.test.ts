@@ -113,16 +113,23 @@ describe('a planted leak in a table is found', () => {
     expect(named.filter((leak) => found.test(leak)).length, named.join('\n')).toBeGreaterThan(0)
   })
 
-  test('a table whose own tenant cannot reach it is unproven, not clean', { timeout: 120_000 }, async () => {
+  test('a table whose own tenant cannot reach it, and a reference that something else refuses, are unproven, not clean', { timeout: 120_000 }, async () => {
     const at = await freshDatabase()
     try {
       await at.owner(
         'drop policy tenant on care.consent; create table care.bare (tenant_id uuid not null, id uuid not null, primary key (tenant_id, id))',
       )
+      await at.owner(`create function care.in_the_way() returns trigger language plpgsql security definer as $$ begin
+          perform from care.recipient r where (r.tenant_id, r.id) = (new.tenant_id, new.recipient_id);
+          if not found then raise exception 'refused before the key is looked at'; end if;
+          return new;
+        end $$;
+        create trigger in_the_way before insert on care.disclosure_grant for each row execute function care.in_the_way()`)
       const { findings } = await proveTables(at.ownerUrl)
       expect(findings.leaks).toEqual([])
       expect(findings.unproven.some((one) => one.includes('maristan_console on care.consent'))).toBe(true)
       expect(findings.unproven.some((one) => one.startsWith('care.bare:'))).toBe(true)
+      expect(findings.unproven.filter((one) => /on care\.disclosure_grant: .*recipient_id.*refused for another reason/.test(one))).not.toEqual([])
     } finally {
       await at.drop()
     }

@@ -6,7 +6,7 @@ import type { Login } from '../platform/db/logins.ts'
 import type { Settings } from '../platform/db/settings.ts'
 import type { Ground, Outcome } from './ground.ts'
 import { insertOf, type Plot, type Row } from './planting.ts'
-import type { Table, Verb } from './tables.ts'
+import type { ForeignKey, Table, Verb } from './tables.ts'
 
 export interface Findings {
   attacks: number
@@ -36,12 +36,14 @@ export class TableAttacks {
   readonly #victim: Plot
   readonly #attacker: Plot
   readonly #roles: readonly string[]
+  readonly #tables: ReadonlyMap<string, Table>
   readonly findings = newFindings()
 
   constructor(ground: Ground, tables: readonly Table[], victim: Plot, attacker: Plot) {
     this.#ground = ground
     this.#victim = victim
     this.#attacker = attacker
+    this.#tables = new Map(tables.map((table) => [table.name, table]))
     const words = tables.flatMap((table) =>
       table.actorPolicies.filter(({ mentionsRole }) => mentionsRole).flatMap(({ literals }) => literals),
     )
@@ -154,19 +156,58 @@ export class TableAttacks {
     this.#cannot(table, login, 'INSERT', `the rightful owner could not either (${reason})`)
   }
 
-  /** A row of one's own that refers to a row of the other tenant: its key must not be found, nor tell that it is there. */
+  /**
+   * A row of one's own that refers to a row of the other tenant: its key must not be found, nor tell that it is there. The control refers
+   * to the own tenant's. What is refused for any other reason than the reference (23503) or the wall (42501) proves nothing.
+   */
   async #reference(table: Table, login: Login, row: Row, settings: Settings): Promise<void> {
     for (const { pairs, parent, name } of table.foreignKeys) {
-      const theirs = this.#attacker.rows.get(parent)
-      if (!theirs || pairs.every(([, there]) => theirs[there] === this.#victim.rows.get(parent)?.[there])) continue
-      if (pairs.some(([column]) => row[column] === null)) continue
-      const crossed = { ...row, ...Object.fromEntries(pairs.map(([column, there]) => [column, theirs[there]])) }
-      const { text, values } = insertOf(table, crossed)
-      const outcome = await this.#ground.run(login, settings, text, values, false)
-      this.findings.controls++
-      this.findings.attacks++
-      if (outcome.ok) this.findings.leaks.push(`INSERT as ${login} on ${table.name} referred to another tenant's row (${name}).`)
+      const above = this.#tables.get(parent)
+      // A key of the tenant alone refers to the tenant itself, and what has no tenant belongs to nobody.
+      if (!above || pairs.length === 0) continue
+      const reason = await this.#crossed(table, login, row, settings, { name, pairs, above })
+      if (reason !== null) this.#cannot(table, login, 'INSERT', `of a reference to another tenant's row (${name}), ${reason}`)
     }
+  }
+
+  /** Why nothing could be proven of one reference; null when it was. */
+  async #crossed(
+    table: Table,
+    login: Login,
+    row: Row,
+    settings: Settings,
+    { name, pairs, above }: Pick<ForeignKey, 'name' | 'pairs'> & { readonly above: Table },
+  ): Promise<string | null> {
+    const referTo = (there: Row | undefined): Row => Object.fromEntries(pairs.map(([column, key]) => [column, there?.[key]]))
+    const insert = (candidate: Row) => {
+      const { text, values } = insertOf(table, candidate)
+      return this.#ground.run(login, settings, text, values, false)
+    }
+    let own = row
+    if (pairs.some(([column]) => row[column] === null)) {
+      const given = referTo(this.#victim.rows.get(above.name))
+      const planted = await this.#victim.plant(table, { as: login, settings, keep: false, varied: this.#varied(table, login), given })
+      if ('reason' in planted) return `the rightful owner could not refer to a row of her own (${planted.reason})`
+      own = planted.row
+    }
+    const theirs = await this.#unlike(above, pairs.map(([, key]) => key))
+    if (!theirs) return 'no row of the other tenant could be told from an own one'
+    const control = await insert(own)
+    if (!control.ok) return `the rightful owner could not refer to a row of her own (${control.message})`
+    this.findings.controls++
+    this.findings.attacks++
+    const attack = await insert({ ...own, ...referTo(theirs) })
+    if (attack.ok) this.findings.leaks.push(`INSERT as ${login} on ${table.name} referred to another tenant's row (${name}).`)
+    else if (attack.state !== '23503' && attack.state !== '42501') return `it was refused for another reason (${attack.message})`
+    return null
+  }
+
+  /** A row of the other tenant whose key no row of the victim has. */
+  async #unlike(table: Table, key: readonly string[]): Promise<Row | null> {
+    const [known, own] = [this.#attacker.rows.get(table.name), this.#victim.rows.get(table.name)]
+    if (known && key.some((name) => known[name] !== own?.[name])) return known
+    const planted = await this.#attacker.plant(table)
+    return 'row' in planted && key.some((name) => planted.row[name] !== own?.[name]) ? planted.row : null
   }
 
   /** The same statement three times: as the rightful owner, as the other tenant, and as none. Nothing but the tenant differs. */
