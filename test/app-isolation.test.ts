@@ -12,6 +12,7 @@ import { cookieNameOf } from '../src/modules/identity/contract.ts'
 import { permissionsOf, rolesOf, type Role } from '../src/modules/access/contract.ts'
 import { clientPairs, consolePairs, planeChecks, planeTestCounts, structuralChecks, type PlaneCheck, type PlanePair } from '../src/proof/planes.ts'
 import { subscribe } from './kit/stream.ts'
+import { typed, type TypedPlane } from './kit/typed.ts'
 import { freshHouse, password, type Asking, type TestHouse, type TestTenant } from './kit/house.ts'
 
 let house: TestHouse
@@ -19,18 +20,14 @@ let tenant: TestTenant
 /** What each plane's member was given at sign-in. */
 const given = new Map<Plane, { access: string; refresh: string; cookie: string }>()
 
-const signInAll = `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignedIn { accessToken refreshToken } ... on Fault { code } } }`
 const viewer = '{ viewer { membership { plane role } } }'
-const refresh = `mutation ($refreshToken: String!) { refreshSession(refreshToken: $refreshToken) { ... on SignedIn { accessToken refreshToken } ... on Fault { code } } }`
 
-async function signIn(plane: Plane, transport: 'BEARER' | 'COOKIE') {
+async function signIn(plane: TypedPlane, transport: 'BEARER' | 'COOKIE') {
   const role = rolesOf(plane)[0]!
   const { email } = tenant.member[role]
-  return house.ask<{ signIn: { accessToken: string; refreshToken: string; code?: string } }>(
-    { plane, tenant: tenant.slug },
-    signInAll,
-    { input: { email, password, transport } },
-  )
+  const reply = await house.ask({ plane, tenant: tenant.slug }, typed[plane].SignInDocument, { input: { email, password, transport } })
+  if (reply.data?.signIn.__typename !== 'SignedIn') throw new Error(`${email} could not sign in: ${JSON.stringify(reply)}`)
+  return { ...reply, ...reply.data.signIn }
 }
 
 beforeAll(async () => {
@@ -40,8 +37,8 @@ beforeAll(async () => {
     const bearer = await signIn(plane, 'BEARER')
     const browser = await signIn(plane, 'COOKIE')
     given.set(plane, {
-      access: bearer.data!.signIn.accessToken,
-      refresh: bearer.data!.signIn.refreshToken,
+      access: bearer.accessToken!,
+      refresh: bearer.refreshToken!,
       cookie: browser.headers.getSetCookie()[0]!.split(';')[0]!,
     })
   }
@@ -87,13 +84,10 @@ const checks: Record<Exclude<PlaneCheck, 'persisted operation' | 'signed link'>,
     expect(reply.data).toBeNull()
   },
   'refresh token': async ({ from, to }) => {
-    const reply = await house.ask<{ refreshSession: { code: string; accessToken?: string } }>(
-      { plane: to, tenant: tenant.slug },
-      refresh,
-      { refreshToken: given.get(from)!.refresh },
-    )
-    expect(reply.data?.refreshSession.accessToken).toBeUndefined()
-    expect(reply.data?.refreshSession.code).toMatch(/^[A-Z_]+$/)
+    const { RefreshSessionDocument } = typed[to as TypedPlane]
+    const reply = await house.ask({ plane: to, tenant: tenant.slug }, RefreshSessionDocument, { refreshToken: given.get(from)!.refresh })
+    expect(reply.data?.refreshSession).toMatchObject({ code: expect.stringMatching(/^[A-Z_]+$/) })
+    expect(reply.data?.refreshSession).not.toHaveProperty('accessToken')
   },
   cookie: async ({ from, to }) => {
     // Under its own name it is not looked at; under the other plane's name it opens nothing.
@@ -146,17 +140,14 @@ describe('positive controls', () => {
       expect((await stream.next())!.data?.viewerChanges.email).toContain('@')
       stream.leave()
     }
-    const bearer = await house.ask<{ viewer: { membership: { plane: string } } }>({ plane, bearer: mine.access }, viewer)
+    const { RefreshSessionDocument, ViewerDocument } = typed[plane]
+    const bearer = await house.ask({ plane, bearer: mine.access }, ViewerDocument)
     expect(bearer.data?.viewer.membership.plane).toBe(plane)
-    const browser = await house.ask<{ viewer: { membership: { plane: string } } }>({ plane, tenant: tenant.slug, cookie: mine.cookie }, viewer)
+    const browser = await house.ask({ plane, tenant: tenant.slug, cookie: mine.cookie }, ViewerDocument)
     expect(browser.data?.viewer.membership.plane).toBe(plane)
     const again = await signIn(plane, 'BEARER')
-    const renewed = await house.ask<{ refreshSession: { accessToken: string } }>(
-      { plane, tenant: tenant.slug },
-      refresh,
-      { refreshToken: again.data!.signIn.refreshToken },
-    )
-    expect(renewed.data?.refreshSession.accessToken).toMatch(/^eyJ/)
+    const renewed = await house.ask({ plane, tenant: tenant.slug }, RefreshSessionDocument, { refreshToken: again.refreshToken! })
+    expect(renewed.data?.refreshSession).toMatchObject({ __typename: 'SignedIn', accessToken: expect.stringMatching(/^eyJ/) })
   })
 })
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { graphql, type ExecutionResult } from 'graphql'
 import pg from 'pg'
 import { freshDatabase, loginSecret, type TestDatabase } from './postgres.ts'
+import { textOf, type Operation } from './typed.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { newId } from '../../src/kernel/id.ts'
 import type { Caller, Scope } from '../../src/kernel/scope.ts'
@@ -25,8 +26,8 @@ import type { Care, Phi } from '../../src/modules/care/contract.ts'
 import { care } from '../../src/modules/care/index.ts'
 import type { Capability } from '../../src/modules/care/rules.ts'
 
-export interface Answer {
-  readonly data: Readonly<Record<string, unknown>> | null | undefined
+export interface Answer<Data = Readonly<Record<string, unknown>>> {
+  readonly data: Data | null | undefined
   readonly codes: readonly string[]
   readonly errors: ExecutionResult['errors']
 }
@@ -40,8 +41,12 @@ export interface CareHouse {
   /** A tenant with its key. */
   tenant(): Promise<string>
   member(tenantId: string, role: Role): Caller
-  /** One operation, as an endpoint would run it. */
-  ask(caller: Caller, source: string, variables?: Record<string, unknown>): Promise<Answer>
+  /** One operation, as an endpoint would run it. A generated document says what its variables and its answer are. */
+  ask<Data = Readonly<Record<string, unknown>>, Variables = Record<string, unknown>>(
+    caller: Caller,
+    operation: Operation<Data, Variables>,
+    variables?: NoInfer<Variables>,
+  ): Promise<Answer<Data>>
   /** One use case in a command of its own. */
   command<Result>(caller: Caller, work: (scope: Scope) => Promise<Result>): Promise<Result>
   read<Result>(caller: Caller, work: (scope: Scope) => Promise<Result>): Promise<Result>
@@ -110,12 +115,13 @@ export async function careHouse(): Promise<CareHouse> {
       planesOf: (permission) => planesOf(permission as Permission),
     })
   const askIn = ({ schemas }: Composed): CareHouse['ask'] =>
-    async (who, source, variableValues = {}) => {
+    async (who, operation, variables) => {
+      const [source, variableValues] = [textOf(operation), { ...variables }]
       const unit = database.unit(who)
       const contextValue = createContext({ unit, plane: who.plane!, locale: 'en', answer: { setCookie() {} } })
       const { data, errors } = await unit.read(() => graphql({ schema: schemas.plane[who.plane!], source, contextValue, variableValues }))
       const codes = (errors ?? []).map(({ originalError }) => (originalError as { code?: string } | undefined)?.code ?? 'NONE')
-      return { data, errors, codes }
+      return { data: data as never, errors, codes }
     }
   const composed = composeWith(localKms)
   const contract = { care: composed.made['care']!.contract as Care, vault: composed.made['vault']!.contract as Vault }

@@ -16,6 +16,7 @@ import { readConfig } from '../../src/platform/config.ts'
 import { Database } from '../../src/platform/db/database.ts'
 import { createLog, type Log } from '../../src/platform/http/log.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from './postgres.ts'
+import { textOf, typed, type Operation, type TypedPlane } from './typed.ts'
 import { unhurried } from './unhurried.ts'
 
 export const password = 'a long enough test password'
@@ -62,8 +63,12 @@ export interface TestHouse {
   readonly dataDir: string
   /** A tenant with one active member of every role; all share {@link password}. */
   tenant(slug?: string): Promise<TestTenant>
-  /** Sends one operation over HTTP. */
-  ask<Data>(asking: Asking, query: string, variables?: Readonly<Record<string, unknown>>): Promise<Reply<Data>>
+  /** Sends one operation over HTTP. A generated document says what its variables and its answer are. */
+  ask<Data, Variables = Readonly<Record<string, unknown>>>(
+    asking: Asking,
+    query: Operation<Data, Variables>,
+    variables?: NoInfer<Variables>,
+  ): Promise<Reply<Data>>
   /** Signs a member in and answers the access token. */
   signIn(tenant: TestTenant, role: Role): Promise<string>
   close(): Promise<void>
@@ -126,7 +131,7 @@ export async function freshHouse(
       return { id: unit.tenantId, slug, member: Object.fromEntries(members) as Record<Role, TestMember> }
     },
 
-    async ask(asking, query, variables = {}) {
+    async ask(asking, query, variables) {
       const response = await fetch(`${url}/graphql/${asking.plane}`, {
         method: 'POST',
         headers: {
@@ -136,7 +141,7 @@ export async function freshHouse(
           ...(asking.cookie ? { cookie: asking.cookie, 'x-maristan-csrf': '1' } : {}),
           ...asking.headers,
         },
-        body: JSON.stringify({ query, variables }),
+        body: JSON.stringify({ query: textOf(query), variables: variables ?? {} }),
       })
       const answer = (await response.json()) as { data?: never; errors?: never[] }
       return { status: response.status, headers: response.headers, data: answer.data ?? null, errors: answer.errors ?? [] }
@@ -144,12 +149,9 @@ export async function freshHouse(
 
     async signIn(tenant, role) {
       const { plane, email } = tenant.member[role]
-      const reply = await house.ask<{ signIn: { accessToken?: string; code?: string } }>(
-        { plane, tenant: tenant.slug },
-        `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignedIn { accessToken } ... on Fault { code } } }`,
-        { input: { email, password } },
-      )
-      const token = reply.data?.signIn.accessToken
+      const { SignInDocument } = typed[plane as TypedPlane]
+      const reply = await house.ask({ plane, tenant: tenant.slug }, SignInDocument, { input: { email, password } })
+      const token = reply.data?.signIn.__typename === 'SignedIn' ? reply.data.signIn.accessToken : null
       if (!token) throw new Error(`${email} could not sign in: ${JSON.stringify(reply)}`)
       return token
     },

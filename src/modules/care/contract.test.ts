@@ -4,6 +4,7 @@ import type { Caller } from '../../kernel/scope.ts'
 import { withClient } from '../../platform/db/provision.ts'
 import { capabilities } from './rules.ts'
 import { careHouse, daysFromNow, gid, membershipOf, pick, planting, type Answer, type CareHouse, type Planting } from '../../../test/kit/care.ts'
+import { typed } from '../../../test/kit/typed.ts'
 
 let house: CareHouse
 let tenantId: string
@@ -107,14 +108,14 @@ describe('a recipient', () => {
 
   test('is listed in pages by cursors that stay, filtered by state, and only where the caller reaches', async () => {
     const made = [await plant.recipient(), await plant.recipient(), await plant.recipient()]
-    const list = `query ($after: String, $state: RecipientState) { recipients(first: 2, after: $after, state: $state) {
-      pageInfo { hasNextPage endCursor } edges { node { id } } } }`
+    const list = `query ($state: RecipientState) { recipients(state: $state) { edges { node { id } } } }`
     const idsOf = (answer: Answer) => pick(answer.data, 'recipients.edges.*.node.id') as string[]
-    const first = await house.ask(coordinator, list)
-    const second = await house.ask(coordinator, list, { after: pick(first.data, 'recipients.pageInfo.endCursor') })
-    const ids = [...idsOf(first), ...idsOf(second)]
+    const { RecipientsDocument } = typed.console
+    const first = (await house.ask(coordinator, RecipientsDocument, { first: 2 })).data!.recipients
+    const second = (await house.ask(coordinator, RecipientsDocument, { first: 2, after: first.pageInfo.endCursor })).data!.recipients
+    const ids = [...first.edges, ...second.edges].map(({ node }) => node.id)
     expect(ids).toEqual(made.map(({ id }) => recipientId(id)))
-    expect([first, second].map(({ data }) => pick(data, 'recipients.pageInfo.hasNextPage'))).toEqual([true, false])
+    expect([first, second].map(({ pageInfo }) => pageInfo.hasNextPage)).toEqual([true, false])
     const clinician = await clinicianOf(made[1]!, 'VIEW')
     expect(idsOf(await house.ask(clinician, list))).toEqual([recipientId(made[1]!.id)])
     await house.command(coordinator, (scope) => house.care.archiveRecipient(scope, { id: made[0]!.id, version: 1 }))
