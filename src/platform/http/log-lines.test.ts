@@ -40,3 +40,10 @@ test.each(['process.exit(3)', "throw new Error('unexpected')", 'undefined'])('no
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
   expect(stdout.trimEnd().split('\n').map((line) => (JSON.parse(line) as { count: number }).count)).toEqual(Array.from({ length: 500 }, (_, k) => k))
 })
+
+test('however many logs a process has, its exit is minded once', () => {
+  gathered({ write() {} })
+  const before = process.listenerCount('exit')
+  for (let k = 0; k < 20; k++) gathered({ write() {} }).write('{"level":"info"}\n')
+  expect(process.listenerCount('exit')).toBe(before)
+})

@@ -10,6 +10,18 @@ export const gatherMs = 20
 const mostCharacters = 64 * 1024
 const patient = /^\{"level":"(?:info|debug)"/
 
+/** The lines that wait now, of every log of this process: what its exit takes along. */
+const waiting = new Set<() => void>()
+let isExitMinded = false
+
+function mindExit(): void {
+  if (isExitMinded) return
+  isExitMinded = true
+  process.on('exit', () => {
+    for (const flush of waiting) flush()
+  })
+}
+
 /** @param sink writes at once what it is given: whole lines. */
 export function gathered(sink: DestinationStream): DestinationStream {
   let held = ''
@@ -17,17 +29,19 @@ export function gathered(sink: DestinationStream): DestinationStream {
   const flush = (): void => {
     if (timer) clearTimeout(timer)
     timer = null
+    waiting.delete(flush)
     if (held === '') return
     const text = held
     held = ''
     sink.write(text)
   }
-  process.on('exit', flush)
+  mindExit()
   return {
     write(line) {
       held += line
-      if (!patient.test(line) || held.length > mostCharacters) flush()
-      else timer ??= setTimeout(flush, gatherMs).unref()
+      if (!patient.test(line) || held.length > mostCharacters) return flush()
+      waiting.add(flush)
+      timer ??= setTimeout(flush, gatherMs).unref()
     },
   }
 }
