@@ -18,6 +18,7 @@ import { permissionsOf, rolesOf } from '../../src/modules/access/contract.ts'
 import type { Access } from '../../src/platform/graphql/access.ts'
 import { decodeGlobalId, encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
 import { argumentsOf, placesOf, rootFields, type Place, type RootKind } from '../../src/proof/graph-shape.ts'
+import { openLedger } from '../kit/ledger.ts'
 import { freshHouse, password, type TestHouse, type TestTenant } from '../kit/house.ts'
 import { subscribe } from '../kit/stream.ts'
 import { json, send } from './arena.ts'
@@ -85,7 +86,7 @@ function selection(type: GraphQLOutputType, depth: number): string {
   return `{ __typename ${parts.join(' ')} }`
 }
 
-/** Answered unlike itself each time: what is asked for holds the asking. */
+/** Answered unlike itself each time: what is asked for holds the asking. Its ids have a test of their own below. */
 const unlike = new Set(['exportAudit'])
 
 function targetsOf(plane: Plane): Target[] {
@@ -304,4 +305,46 @@ describe.each(planes)('on the %s plane', (plane) => {
     expect(missing).toEqual([])
     expect(attacks).toBeGreaterThan(0)
   })
+})
+
+test("an export of the trail for another tenant's recipient, member or place in the chain is that for nobody's: no line of anybody", async () => {
+  const ledger = openLedger(house)
+  try {
+    await ledger.sealer.sealAll()
+  } finally {
+    await ledger.close()
+  }
+  // Whoever signs in now leaves lines that are not sealed yet.
+  const bearer = await house.signIn(zaytuna, 'compliance_officer')
+  const document = 'mutation ($input: ExportAuditInput!) { exportAudit(input: $input) { ... on AuditExport { content } ... on Fault { code } } }'
+  const exported = async (input: object): Promise<{ content?: string; code?: string; events: Record<string, string>[] }> => {
+    const { data } = await house.ask<{ exportAudit: { content?: string; code?: string } }>({ plane: 'console', bearer }, document, { input })
+    const answer = data!.exportAudit
+    const lines = (answer.content ?? '').split('\n').filter(Boolean).map((line) => JSON.parse(line) as { event?: Record<string, string> | null })
+    return { ...answer, events: lines.flatMap(({ event }) => (event ? [event] : [])) }
+  }
+  const everything = (await exported({ first: 5_000 })).events
+  expect(new Set(everything.map((event) => event['tenant_id']))).toEqual(new Set([zaytuna.id]))
+  for (const [argument, type, column] of [['recipientId', 'CareRecipient', 'subject_id'], ['actorId', 'Membership', 'actor_id']] as const) {
+    // Some of the planted have done or suffered nothing; the lines of one who has are shown, and no others.
+    const known = everything.map((event) => event[column]).find((id) => theirs.ids.get(type)!.includes(encodeGlobalId(type, id ?? '')))!
+    const mine = (await exported({ [argument]: encodeGlobalId(type, known) })).events
+    expect(mine.length).toBeGreaterThan(0)
+    expect(new Set(mine.map((event) => event[column]))).toEqual(new Set([known]))
+    const nobodysAnswer = await exported({ [argument]: encodeGlobalId(type, randomUUID()) })
+    expect(nobodysAnswer.events).toEqual([])
+    for (const foreign of own.ids.get(type)!.slice(0, 3)) expect(await exported({ [argument]: foreign })).toEqual(nobodysAnswer)
+  }
+  for (const bad of ['', 'A'.repeat(1_000), encodeGlobalId('Membership', decodeGlobalId(theirs.ids.get('CareRecipient')![0]!).id)]) {
+    expect(await exported({ recipientId: bad })).toMatchObject({ code: 'NOT_FOUND', events: [] })
+  }
+  // A number beyond the own chain that the other tenant's chain has, and one that none has.
+  const heads = await house.at.owner<{ tenant_id: string; head: number }>('select tenant_id, max(seq)::int as head from audit.link group by 1')
+  const headOf = (id: string) => heads.find(({ tenant_id }) => tenant_id === id)!.head
+  expect(headOf(cedar.id)).toBeGreaterThan(headOf(zaytuna.id))
+  const [beyond, nowhere] = [headOf(cedar.id), 2_000_000]
+  const foreign = await exported({ after: beyond, actorId: encodeGlobalId('Membership', randomUUID()) })
+  const none = await exported({ after: nowhere, actorId: encodeGlobalId('Membership', randomUUID()) })
+  expect(foreign.content?.replaceAll(String(beyond), '<after>')).toBe(none.content?.replaceAll(String(nowhere), '<after>'))
+  expect(foreign.content).toContain('"prev":""')
 })

@@ -118,7 +118,8 @@ export const auditMethods = {
   accountOfAccess: { input: z.object({ recipientId: uuid, disclosures: z.boolean().default(false), ...page }), output: auditPage },
   /**
    * The next batch of the export after line `after`: JSON Lines for the verifier, together with those before or alone. With a
-   * recipient or an actor the other lines are there by their digest only. Needs `audit:export`; leaves a line itself.
+   * recipient or an actor the other lines are there by their digest only, or not at all while they have none. Needs `audit:export`;
+   * leaves a line itself.
    */
   exportBatch: {
     input: z.object({

@@ -38,7 +38,7 @@ export async function exportBatch(
   const found = await repo.linked(scope, { after, most, selection })
   const last = found.length < most
   const head = { kind: 'maristan.audit.export', version: 1, tenant: scope.tenantId, after, prev: prev ?? '' }
-  const unlinked = last && !sealedOnly ? await repo.unlinked(scope, mostUnlinked) : []
+  const unlinked = last && !sealedOnly ? await repo.unlinked(scope, { most: mostUnlinked, selection }) : []
   const end = found.at(-1)
   const lines = [
     head,

@@ -67,12 +67,13 @@ export function createExportRepo({ sql }: { sql: ModuleSql }) {
       return rows[0]?.seq ?? 0
     },
 
-    /** Lines that have no link, the oldest first: those of the last moment, and whatever was put in between. */
-    async unlinked(scope: Scope, most: number): Promise<string[]> {
+    /** Selected lines that have no link, the oldest first: those of the last moment, and whatever was put in between. */
+    async unlinked(scope: Scope, { most, selection }: { most: number; selection: Selection }): Promise<string[]> {
       const rows = await sql(scope).$queryRaw<{ text: string }[]>`
         select audit.canonical(e) as text from audit.event e
         where e.tenant_id = ${scope.tenantId}::uuid and not exists (
           select from audit.link l where l.epoch = e.epoch and l.xid = e.xid and l.event_id = e.id and l.tenant_id = e.tenant_id)
+          and ${wantedBy(selection)}
         order by e.epoch, e.xid, e.id limit ${most}`
       return rows.map(({ text }) => text)
     },
