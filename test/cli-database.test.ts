@@ -38,6 +38,9 @@ describe('doctor', () => {
     const document = await done(environment, ['doctor'])
     expect(document['findings'].filter(({ ok }: { ok: boolean }) => !ok)).toEqual([])
     expect(document).toMatchObject({ healthy: true, unbuilt: { permissions: expect.any(Array), planeTests: { total: 103 } } })
+    // Its permission guards what is built already; it is not.
+    expect(document['unbuilt'].operations).toContain('recordObservation')
+    expect(document['unbuilt'].operations).not.toContain('updatePhi')
     const checks = document['findings'].map(({ check }: { check: string }) => check)
     expect(checks).toEqual(
       expect.arrayContaining(['runtime', 'configuration', 'directory mode', 'disk', 'port', 'private files', 'database', 'migrations', 'logins', 'walls', 'keys']),

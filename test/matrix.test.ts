@@ -2,6 +2,8 @@
  * The permission matrix, generated and over HTTP: every permission whose operation exists, by every role. A granted cell succeeds within
  * its reach and finds nothing beyond it; a denied one is FORBIDDEN and in the audit trail, or does not exist on that plane.
  */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { isObjectType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signInPlanes, type Plane } from '../src/kernel/scope.ts'
@@ -66,7 +68,7 @@ async function expectSuccess(role: Role, operation: Operation): Promise<void> {
   expect(elsewhere.data).toBeNull()
 
   const answer = await world.ask(role, document, variables)
-  if (operation.beyondGuard) return expect(codesOf(answer, field)).toEqual([operation.beyondGuard])
+  if (operation.beyondGuard) return expect(codesOf(answer, field)).toEqual([operation.beyondGuard.code])
   expect(codesOf(answer, field), JSON.stringify(answer.errors)).toEqual([])
   const payload = answer.data?.[field]
   expect(payload, JSON.stringify(answer)).toEqual(expect.any(Object))
@@ -154,7 +156,7 @@ describe.each(built)('$key', ({ key, cells }) => {
     test(`${role} ${reach} succeeds within reach and finds nothing beyond`, async () => {
       for (const operation of calls) if (!mine.includes(operation)) await expectAbsent(role, operation)
       for (const operation of mine) {
-        expect(operation.outside ?? operation.check, 'a granted cell is judged on what is beyond it').toBeDefined()
+        expect(operation.outside ?? operation.check ?? operation.beyondGuard, 'a granted cell is judged on what is beyond it').toBeDefined()
         await expectSuccess(role, operation)
         const beyond = (await operation.outside?.(world, role)) ?? {}
         for (const variables of Object.values(beyond)) await expectNothing(role, operation, variables)
@@ -169,6 +171,25 @@ describe('completeness', () => {
     const tried = new Set(Object.keys(operations))
     expect([...world.house.composed.schemas.guarded].sort()).toEqual([...tried].sort())
     expect(unbuilt(world.house.composed).permissions).toEqual(permissions.filter((permission) => !tried.has(permission)))
+  })
+
+  test('what is built of a permission may lack operations that the matrix names: each is said to be unbuilt, and no other', () => {
+    const there = new Set(signInPlanes.flatMap((plane) => rootFields(schemaOf(plane)).map(({ field }) => field.name)))
+    const named = matrix.flatMap(({ operations: names }) => names).filter((name) => !name.startsWith('@'))
+    const { operations: lacking } = unbuilt(world.house.composed)
+    expect([...lacking, ...named.filter((name) => there.has(name))].sort()).toEqual([...named].sort())
+    expect(lacking).toContain('recordObservation')
+  })
+
+  test('a success that is shown elsewhere is shown by a test that exists, and asks for the operation', () => {
+    const elsewhere = Object.values(operations).flatMap((calls) => calls.filter(({ beyondGuard }) => beyondGuard))
+    expect(elsewhere.map(({ field }) => field).sort()).toEqual(['enforceSsoConnection', 'useOwnKey'])
+    for (const { field, beyondGuard } of elsewhere) {
+      const { file, test: name } = beyondGuard!.provenBy
+      const source = readFileSync(join(import.meta.dirname, '..', file), 'utf8')
+      expect(source).toContain(`test('${name}'`)
+      expect(source).toMatch(new RegExp(`\\b${field}\\(`))
+    }
   })
 
   test('every guarded root field is tried under its permission', () => {

@@ -14,8 +14,9 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
         `${ok ? 'ok   ' : 'WRONG'}  ${check}`,
         ...problems.map((problem) => `         ${problem}`),
       ])
-      const { permissions, planeTests } = diagnosis.unbuilt
-      lines.push('', `Not built yet: ${permissions.length} of 58 permissions, ${planeTests.total - planeTests.built} of ${planeTests.total} plane tests.`)
+      const { permissions, operations, planeTests } = diagnosis.unbuilt
+      const plane = `${planeTests.total - planeTests.built} of ${planeTests.total} plane tests`
+      lines.push('', `Not built yet: ${permissions.length} of 58 permissions, ${operations.length} operations that the matrix names, ${plane}.`)
       terminal.done(diagnosis, lines.join('\n'))
       if (!diagnosis.healthy) process.exitCode = 1
     })

@@ -101,8 +101,10 @@ export const custodyOperations: Operations = {
     {
       ...mutation('useOwnKey', '$kmsKey: String!, $code: String!', 'TenantKeyStatus { keys { version } }'),
       inside: async (world, role) => ({ kmsKey: 'alias/of-nobody', code: await codeOf(world, role) }),
-      beyondGuard: 'KEYS_UNAVAILABLE',
-      check: () => {},
+      beyondGuard: {
+        code: 'KEYS_UNAVAILABLE',
+        provenBy: { file: 'src/modules/vault/own-key.test.ts', test: 'check 69: with its own key disabled only that tenant is dark, never opened by another key, and it signs in and mends it' },
+      },
     },
   ],
 }

@@ -23,10 +23,10 @@ export interface Operation {
   /** A record of the role's network, by a link that carries everything but what this takes; and the code it gets. */
   readonly lacking?: { readonly code: string; variables(world: World, role: Role): Maybe<Variables> }
   /**
-   * The code of the refusal that shows the caller past the guard, where a success takes what no test plants here (two administrators who
-   * signed in elsewhere, a key at a KMS); the module's own tests have the success.
+   * Where a success takes what no test plants here (two administrators who signed in elsewhere, a key at a KMS): the code of the refusal
+   * that shows the caller past the guard, and the test that has the success.
    */
-  readonly beyondGuard?: string
+  readonly beyondGuard?: { readonly code: string; readonly provenBy: { readonly file: string; readonly test: string } }
   /** Looks closer at a success: what lists hold and do not hold, and whose the new record is. */
   check?(world: World, role: Role, payload: Payload): Maybe<void>
 }

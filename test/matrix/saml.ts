@@ -55,7 +55,7 @@ async function attempt(world: World, tenant = world.here): Promise<string> {
 async function recoverable(world: World, tenant = world.here): Promise<string> {
   const id = await connection(world, 'ACTIVE', tenant)
   await world.house.at.owner('insert into saml.recovery (tenant_id, connection_id, code_hash) values ($1, $2, $3)', [
-    tenant.id, raw(id), sha256Hex('maristan-saml|recovery|planted'),
+    tenant.id, raw(id), sha256Hex('maristan-saml-recovery|planted'),
   ])
   return id
 }
@@ -129,13 +129,19 @@ export const samlOperations: Operations = {
     onConnection('addSsoDomain', 'SsoConnection { id }', { parameters: ', $domain: String!', variables: { domain } }),
     onConnection('proveSsoDomain', 'SsoConnection { id }', { parameters: ', $domain: String!', plant: withDomain, variables: { domain } }),
     onConnection('removeSsoDomain', 'SsoConnection { id }', { parameters: ', $domain: String!', plant: withDomain, variables: { domain } }),
+    onConnection('confirmSsoRecoveryCode', 'SsoDone { __typename }', {
+      parameters: ', $code: String!', plant: recoverable, variables: { code: 'planted' },
+    }),
     {
-      ...onConnection('confirmSsoRecoveryCode', 'SsoDone { __typename }', {
-        parameters: ', $code: String!', plant: recoverable, variables: { code: 'another' },
-      }),
-      beyondGuard: 'RECOVERY_REFUSED',
+      ...onConnection('enforceSsoConnection', 'SsoConnection { id state }', { state: 'ACTIVE' }),
+      beyondGuard: {
+        code: 'ENFORCEMENT_TOO_SOON',
+        provenBy: {
+          file: 'test/saml/life.test.ts',
+          test: 'not before two administrators have signed in through it and a code is stored; and the code brings them back',
+        },
+      },
     },
-    { ...onConnection('enforceSsoConnection', 'SsoConnection { id state }', { state: 'ACTIVE' }), beyondGuard: 'ENFORCEMENT_TOO_SOON' },
     {
       kind: 'mutation',
       field: 'rollSsoKeys',

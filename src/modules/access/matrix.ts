@@ -36,7 +36,7 @@ const rows = {
     ['user:update', 'T----O-', 'updateMember'],
     ['user:deactivate', 'T----O-', 'deactivateMember'],
     ['role:assign', 'T------', 'assignRole'],
-    ['sso:manage', 'T------', 'configureSsoConnection', 'mapScimGroup'],
+    ['sso:manage', 'T------', 'configureSsoConnection', 'setScimRoleRules'],
     ['token:manage', 'T------', 'createApiToken', 'rotateScimToken'],
     ['webhook:manage', 'T------', 'createWebhookEndpoint', 'replayWebhook'],
   ],
