@@ -26,6 +26,12 @@ interface FirstStart {
   readonly integrators: readonly string[]
   /** What each tenant's compliance officer finds: how many recipients, holds and emergencies, and the kinds and states in her queue. */
   readonly officers: readonly object[]
+  /** What each tenant's seller sees of recipients, for the purpose of operations, and what its directory and identity provider are. */
+  readonly sellers: readonly object[]
+  readonly directories: readonly object[]
+  /** Every recipient's names, by tenant, and how many people each care network has. */
+  readonly names: Readonly<Record<string, readonly string[]>>
+  readonly parties: readonly number[]
   readonly postmaster: number
   readonly ended: Ended
 }
@@ -53,6 +59,9 @@ async function officerFinds(demo: Demo, token: string): Promise<object> {
   }
 }
 
+const operations = { 'x-maristan-purpose': 'OPERATIONS' }
+type Named = { readonly edges: readonly { readonly node: { readonly givenName: string; readonly familyName: string } }[] }
+
 /** The very first start on this directory, watched from its first breath, used, and stopped. */
 async function startFirst(): Promise<FirstStart> {
   const server = (firstServer = startServer({ PORT: String(await freePort()), DATA_DIR: place.dataDir }))
@@ -69,6 +78,9 @@ async function startFirst(): Promise<FirstStart> {
   const viewers: FirstStart['viewers'][number][] = []
   const integrators: string[] = []
   const officers: object[] = []
+  const sellers: object[] = []
+  const directories: object[] = []
+  const names: Record<string, string[]> = {}
   for (const { slug, host, members, apiToken } of demo.tenants) {
     for (const member of members) {
       const token = await signIn(demo, slug, member)
@@ -76,12 +88,21 @@ async function startFirst(): Promise<FirstStart> {
       const answer = await fetch(`${demo.url}/session`, { headers: { authorization: `Bearer ${token}` } })
       viewers.push({ asked: member.email, ...((await answer.json()) as Omit<FirstStart['viewers'][number], 'asked'>) })
       if (member.role === 'compliance_officer') officers.push(await officerFinds(demo, token))
+      const asks = async (query: string) => (await graphql(`${demo.url}/graphql/${member.plane}`, { ...operations, authorization: `Bearer ${token}` }, query)).data!
+      if (member.role === 'provider_manager') sellers.push(await asks('{ disclosedRecords { fields givenName phone } }'))
+      if (member.role === 'tenant_admin') directories.push(await asks('{ scimConnections { name users groups } ssoConnections { state } }'))
+      if (member.role === 'care_coordinator') {
+        const { recipients } = (await asks('{ recipients(first: 100) { edges { node { givenName familyName } } } }')) as unknown as { recipients: Named }
+        names[slug] = recipients.edges.flatMap(({ node }) => [node.givenName, node.familyName])
+      }
     }
     const { data } = await graphql(`${demo.url}/graphql`, { authorization: `Bearer ${apiToken}` }, '{ tenant { slug } }')
     integrators.push(`${host} ${(data?.['tenant'] as { slug?: string } | undefined)?.slug}`)
   }
   const postmaster = postmasterOf(place.dataDir)!
-  return { answers, demo, demoMode, signIns, viewers, integrators, officers, postmaster, ended: await server.end('SIGTERM') }
+  const parties = (await owner<{ people: number }>(place.dataDir, 'select count(*)::int as people from care.party group by tenant_id')).map(({ people }) => people)
+  const found = { signIns, viewers, integrators, officers, sellers, directories, names, parties }
+  return { answers, demo, demoMode, ...found, postmaster, ended: await server.end('SIGTERM') }
 }
 
 beforeAll(async () => {
@@ -160,6 +181,20 @@ describe('the first start', () => {
   test('gives every tenant records in every module', () => {
     const found = { recipients: demoRecipients, holds: 1, emergencies: 1, queue: [{ kind: 'BREAK_GLASS', state: 'PENDING' }] }
     expect(first.officers).toEqual([found, found])
+  })
+
+  test('gives the seller a disclosed record, and the administrator a directory with groups and a connection to be set up', () => {
+    const record = { fields: ['givenName', 'phone'], givenName: expect.stringMatching(/^\p{L}+$/u), phone: expect.stringMatching(/^\+[\d ]+$/) }
+    expect(first.sellers).toEqual([{ disclosedRecords: [record] }, { disclosedRecords: [record] }])
+    const found = { scimConnections: [{ name: 'Demo directory', users: 0, groups: 3 }], ssoConnections: [{ state: 'DRAFT' }] }
+    expect(first.directories).toEqual([found, found])
+  })
+
+  test('has some thirty people in each care network, and writes Arabic names in Arabic', () => {
+    expect(first.parties.map((people) => people >= 30)).toEqual([true, true])
+    expect(first.names['zaytuna']).toHaveLength(2 * demoRecipients)
+    for (const name of first.names['zaytuna']!) expect(name).toMatch(/^[\p{Script=Arabic}\p{Mn}]+$/u)
+    for (const name of first.names['cedar']!) expect(name).toMatch(/^\p{Script=Latin}+$/u)
   })
 
   test('stops on SIGTERM with 0, and takes its Postgres along', () => {

@@ -1,22 +1,31 @@
-/** What the demo's tenants hold: a care network of some thirty people each, what they consented to, a legal hold, and an emergency access. */
+/**
+ * What the demo's tenants hold: a care network of some thirty people each, what they consented to, what a seller may see of it, a legal
+ * hold, an emergency access, and the groups of a directory.
+ */
 import { TOTP, URI } from 'otpauth'
 import type { Caller, Scope } from '../kernel/scope.ts'
 import type { Role } from '../modules/access/contract.ts'
 import type { Care } from '../modules/care/contract.ts'
+import type { Place } from '../modules/federation/scim/protocol.ts'
+import { authLogin } from '../platform/module.ts'
 import type { Seeder } from './demo.ts'
-import { demoHelpers, demoRecipients, demoRelatives, type DemoTenant } from './demo-people.ts'
+import { demoGroups, demoHelpers, demoRecipients, demoRelatives, type DemoTenant } from './demo-people.ts'
+import { operatorCaller } from './operator-scope.ts'
+
+const disclosedForDays = 90
 
 /** Recipients with their relatives and helpers, as the coordinator makes them: one command. */
 export async function ensureCare(seeder: Seeder, plan: DemoTenant, callers: ReadonlyMap<Role, Caller>): Promise<void> {
   const coordinator = seeder.database.unit(callers.get('care_coordinator')!)
   const existing = await coordinator.read(() => coordinator.db.careRecipient.count())
   if (existing > 0) return
-  const membershipOf = (role: Role): string => {
-    const { actor } = callers.get(role)!
-    if (actor.kind !== 'member') throw new Error('A demo caller is a member.')
-    return actor.membershipId
-  }
-  await coordinator.command((scope) => seedNetwork(seeder.contract.care, scope, plan, membershipOf))
+  await coordinator.command((scope) => seedNetwork(seeder.contract.care, scope, plan, (role) => membershipIn(callers, role)))
+}
+
+function membershipIn(callers: ReadonlyMap<Role, Caller>, role: Role): string {
+  const { actor } = callers.get(role)!
+  if (actor.kind !== 'member') throw new Error('A demo caller is a member.')
+  return actor.membershipId
 }
 
 /** Something in the compliance officer's list: the file of the last recipient is held. */
@@ -27,6 +36,51 @@ export async function ensureHold({ database, contract }: Seeder, officer: Caller
   )
   if (last === null) return
   await unit.command((scope) => contract.custody.placeHold(scope, { recipientId: last.id, basis: 'REGULATOR', reference: 'DEMO-1' }))
+}
+
+/** Something for the seller to see: one recipient's name and number, for as long as she consents. One command. */
+export async function ensureDisclosure({ database, contract: { care } }: Seeder, callers: ReadonlyMap<Role, Caller>): Promise<void> {
+  const unit = database.unit(callers.get('care_coordinator')!)
+  const first = await unit.read(async () =>
+    (await unit.db.disclosureGrant.count()) > 0 ? null : unit.db.careRecipient.findFirstOrThrow({ orderBy: { id: 'asc' }, select: { id: true } }),
+  )
+  if (first === null) return
+  const of = { recipientId: first.id }
+  const fields = ['givenName', 'phone'] as const
+  await unit.command(async (scope) => {
+    const seller = { kind: 'ORG', name: 'Harbour Supplies', membershipId: membershipIn(callers, 'provider_manager') } as const
+    const { id: granteeId } = await care.createParty(scope, seller)
+    await care.grantConsent(scope, { ...of, granteeId, purpose: 'OPERATIONS', fieldSet: [...fields] })
+    const expiresAt = new Date(Date.now() + disclosedForDays * 86_400_000).toISOString()
+    await care.openDisclosure(scope, { ...of, granteeId, fields: [...fields], expiresAt })
+  })
+}
+
+/** Something in the administrator's list: a connection that waits for the metadata of an identity provider. */
+export async function ensureConnection({ database, contract: { saml } }: Seeder, admin: Caller): Promise<void> {
+  const unit = database.unit(admin)
+  if ((await unit.read(() => saml.connections(unit.scope, {}))).length > 0) return
+  await unit.command((scope) => saml.create(scope, { name: 'Demo identity provider' }), authLogin)
+}
+
+/** The groups of the demo's directory, as the directory itself would send them: one command each. */
+export async function ensureGroups({ database, protocol }: Seeder, tenantId: string, connectionId: string): Promise<void> {
+  const actor = { kind: 'directory', source: 'SCIM', connectionId } as const
+  const unit = database.unit({ ...operatorCaller(tenantId), actor })
+  const place: Place = {
+    connectionId,
+    baseUrl: '',
+    read: (work) => unit.read(() => work(unit.scope)),
+    write: (work) => unit.command(work),
+    add: () => Promise.reject(new Error('The demo sends no people.')),
+  }
+  const ask = async (method: 'GET' | 'POST', body?: object) => {
+    const { status, body: answer } = await protocol({ method, path: '/Groups', query: new URLSearchParams(), body }, place)
+    if (status >= 300) throw new Error(`The demo's directory was answered ${status}.`)
+    return answer as { readonly totalResults?: number }
+  }
+  if ((await ask('GET')).totalResults !== 0) return
+  for (const [displayName] of demoGroups) await ask('POST', { schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'], displayName })
 }
 
 /**

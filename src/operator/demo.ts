@@ -12,6 +12,7 @@ import type { Custody } from '../modules/governance/custody/contract.ts'
 import type { Emergency } from '../modules/governance/emergency/contract.ts'
 import type { Saml } from '../modules/federation/saml/contract.ts'
 import type { Scim } from '../modules/federation/scim/contract.ts'
+import type { Protocol } from '../modules/federation/scim/protocol.ts'
 import type { Identity } from '../modules/identity/contract.ts'
 import type { Tenancy } from '../modules/tenancy/contract.ts'
 import type { Vault } from '../modules/vault/contract.ts'
@@ -22,7 +23,7 @@ import type { Database } from '../platform/db/database.ts'
 import type { Foundation } from '../platform/db/foundation.ts'
 import { authLogin } from '../platform/module.ts'
 import { demoGroups, demoRoles, demoTenants, type DemoTenant } from './demo-people.ts'
-import { ensureCare, ensureEmergency, ensureHold } from './demo-records.ts'
+import { ensureCare, ensureConnection, ensureDisclosure, ensureEmergency, ensureGroups, ensureHold } from './demo-records.ts'
 import { hostOfTenant } from './open.ts'
 import { operatorCaller } from './operator-scope.ts'
 
@@ -50,6 +51,7 @@ interface DemoFile {
 export interface Seeder {
   readonly database: Database
   readonly loginSecret: string
+  readonly protocol: Protocol
   readonly contract: { identity: Identity; tenancy: Tenancy; vault: Vault; care: Care; custody: Custody; emergency: Emergency; saml: Saml; scim: Scim }
 }
 
@@ -59,6 +61,7 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
   const seeder: Seeder = {
     database: foundation.database,
     loginSecret: foundation.loginSecret,
+    protocol: (house.made['scim'] as unknown as { readonly protocol: Protocol }).protocol,
     contract: {
       identity: house.made['identity']!.contract as Identity,
       tenancy: house.made['tenancy']!.contract as Tenancy,
@@ -78,6 +81,8 @@ export async function seedDemo(options: { config: Config; foundation: Foundation
     const members = membersOf(seeder, plan)
     const callers = await memberCallers(seeder, id)
     await ensureCare(seeder, plan, callers)
+    await ensureDisclosure(seeder, callers)
+    await ensureConnection(seeder, callers.get('tenant_admin')!)
     await ensureHold(seeder, callers.get('compliance_officer')!)
     const clinician = members.find(({ role }) => role === 'clinician')!
     const known = before?.tenants.find((one) => one.slug === plan.slug && one.id === id)
@@ -170,7 +175,7 @@ async function samlOf({ database, contract }: Seeder, tenantId: string): Promise
   return { entityId, metadataUrl, acsUrl, loginUrl }
 }
 
-/** A directory with a token, and what its groups of usual names mean: one command each, the second safe to repeat. */
+/** A directory with a token, its groups of usual names, and what they mean; safe to repeat, but for the token. */
 async function makeScimToken(seeder: Seeder, tenantId: string, admin: Caller): Promise<string> {
   const { scim } = seeder.contract
   const made = await seeder.database
@@ -178,5 +183,6 @@ async function makeScimToken(seeder: Seeder, tenantId: string, admin: Caller): P
     .command((scope) => scim.operatorCreateToken(scope, { connection: 'Demo directory', name: 'demo' }))
   const rules = demoGroups.map(([value, role]) => ({ match: 'DISPLAY_NAME' as const, value, role }))
   await seeder.database.unit(admin).command((scope) => scim.setRules(scope, { connectionId: made.connectionId, rules }), authLogin)
+  await ensureGroups(seeder, tenantId, made.connectionId)
   return made.token
 }
