@@ -3,7 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { buildProgram } from '../src/operator/commands.ts'
 import { readConfig } from '../src/platform/config.ts'
 import { freePort, root, startServer, temporaryDirectory, type ServerProcess } from './kit/server.ts'
 
@@ -110,4 +112,29 @@ test('every variable that the server reads is in the README, and no other', () =
 test('the picture of the modules is what their manifests draw', async () => {
   const child = spawn(process.execPath, ['scripts/picture.ts', '--check'], { cwd: root, stdio: 'ignore' })
   expect((await once(child, 'exit'))[0]).toBe(0)
+})
+
+/** Commands by their whole name; a group is one where it does something itself (`backup`), which shows by its options. */
+const commandsBelow = (command: Command, above = ''): [string, Command][] =>
+  command.commands.flatMap((one): [string, Command][] => {
+    const name = `${above}${one.name()}`
+    const acts = one.commands.length === 0 || one.options.some(({ long }) => long !== '--json')
+    return [...(acts ? [[name, one] as [string, Command]] : []), ...commandsBelow(one, `${name} `)]
+  })
+
+test('every command is in the README, no other, and with no option that it has not', () => {
+  const commands = new Map(commandsBelow(buildProgram().program))
+  expect(commands.size).toBeGreaterThan(50)
+  const table = readme.slice(readme.indexOf('## Command line'), readme.indexOf('## Environment'))
+  const named = new Set<string>()
+  for (const [, cell] of table.matchAll(/^\| (`.*?`) \| /gm)) {
+    for (const [, said] of cell!.matchAll(/`([^`]+)`/g)) {
+      const name = [...commands.keys()].filter((one) => said === one || said!.startsWith(`${one} `)).sort((one, other) => other.length - one.length)[0]
+      if (name === undefined) expect.fail(`${said} is no command`)
+      named.add(name)
+      const has = commands.get(name)!.options.map(({ long }) => long)
+      expect([...said!.matchAll(/--[a-z-]+/g)].map(([option]) => option).filter((option) => !has.includes(option)), said).toEqual([])
+    }
+  }
+  expect([...named].sort()).toEqual([...commands.keys()].sort())
 })
