@@ -6,7 +6,7 @@ import type { Login } from '../platform/db/logins.ts'
 import type { Settings } from '../platform/db/settings.ts'
 import type { Ground, Outcome } from './ground.ts'
 import { insertOf, type Plot, type Row } from './planting.ts'
-import type { ForeignKey, Table, Verb } from './tables.ts'
+import { keyOf, type ForeignKey, type Table, type Verb } from './tables.ts'
 
 export interface Findings {
   attacks: number
@@ -246,15 +246,5 @@ export class TableAttacks {
       if ('row' in planted) return { row: planted.row, settings }
     }
     return null
-  }
-}
-
-function keyOf(table: Table, row: Row): { where: string; values: unknown[] } {
-  // A moment came through this language's date, which is coarser than the database's.
-  const isMoment = (name: string) => table.columns.some((column) => column.name === name && column.type === 'timestamptz')
-  const said = (name: string) => (isMoment(name) ? `date_trunc('milliseconds', ${name})` : name)
-  return {
-    where: table.primaryKey.map((name, i) => `${said(name)} = $${i + 1}`).join(' and '),
-    values: table.primaryKey.map((name) => row[name]),
   }
 }

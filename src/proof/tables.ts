@@ -126,3 +126,14 @@ export async function readTables(client: pg.Client): Promise<Table[]> {
     }
   })
 }
+
+/** How one row of a table is found again by its primary key. */
+export function keyOf(table: Table, row: Readonly<Record<string, unknown>>): { where: string; values: unknown[] } {
+  // A moment came through this language's date, which is coarser than the database's.
+  const isMoment = (name: string) => table.columns.some((column) => column.name === name && column.type === 'timestamptz')
+  const said = (name: string) => (isMoment(name) ? `date_trunc('milliseconds', ${name})` : name)
+  return {
+    where: table.primaryKey.map((name, i) => `${said(name)} = $${i + 1}`).join(' and '),
+    values: table.primaryKey.map((name) => row[name]),
+  }
+}
