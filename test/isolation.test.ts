@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Composed } from '../src/platform/compose.ts'
 import type { Context } from '../src/platform/graphql/context.ts'
 import { decodeGlobalId } from '../src/platform/graphql/global-id.ts'
+import type { Route } from '../src/platform/http/router.ts'
 import { planes } from '../src/kernel/scope.ts'
-import { proveFields, proveIsolation, proveTables } from '../src/proof/isolation.ts'
+import { proveFields, proveIsolation, proveRoutes, proveTables } from '../src/proof/isolation.ts'
 import { rootFields } from '../src/proof/graph-shape.ts'
 import { freshHouse, type TestHouse } from './kit/house.ts'
 import { freshDatabase, type TestDatabase } from './kit/postgres.ts'
@@ -45,8 +46,8 @@ describe('the building', () => {
         return rootFields(schema).map(({ field }) => field.name)
       })
       expect(report.fields).toBeGreaterThanOrEqual(roots.length)
-      // The planes' endpoints, SCIM's paths and SAML's.
-      expect(report.routes).toBe(planes.length + 2)
+      // The planes' endpoints, `/session`, the pages of two letters, SCIM's paths and SAML's.
+      expect(report.routes).toBe(planes.length + 5)
       expect(report.attacks).toBeGreaterThan(report.tables * 2 + report.fields)
       expect(report.controls).toBeGreaterThan(report.tables + roots.length)
       expect(progress.length).toBeGreaterThan(report.tables + roots.length)
@@ -201,4 +202,18 @@ describe('a planted leak in a field is found', () => {
     const findings = await leaking(open, planted('mutation', change))
     expect(findings.leaks).toContain('Mutation.planted on console, membershipId of another tenant: rows of the other tenant changed.')
   })
+})
+
+test('a planted leak in a route is found, and a route that nothing attacks is unproven', { timeout: 120_000 }, async () => {
+  const careless: Route = {
+    method: 'GET',
+    path: '/session',
+    name: 'session',
+    handle: (_request, response) => void response.writeHead(200).end('{"tenant":"whoever asks"}'),
+  }
+  const forgotten: Route = { ...careless, path: '/forgotten', name: 'forgotten' }
+  const alter = (routes: readonly Route[]) => [...routes.filter(({ path }) => path !== '/session' && path !== '/healthz'), careless, forgotten]
+  const { findings } = await proveRoutes(house.at.ownerUrl, house.composed, () => {}, alter)
+  expect(new Set(findings.leaks.map((leak) => leak.split(' with ')[0]))).toEqual(new Set(['/session']))
+  expect(findings.unproven).toEqual(['GET /forgotten: no attack on this route is built.', 'GET /healthz: the server has no such route.'])
 })
