@@ -29,6 +29,8 @@ export interface IsolationReport {
   readonly controls: number
   readonly leaks: readonly string[]
   readonly unproven: readonly string[]
+  /** Places that nothing of another tenant can be had by, each with the reason. */
+  readonly exempt: readonly string[]
 }
 
 export interface IsolationOptions {
@@ -45,7 +47,7 @@ export async function proveIsolation({ foundation, house, progress = () => {} }:
   if (ownerUrl === null) {
     const reason =
       "Nothing was proven: set DATABASE_OWNER_URL. Throw-away rows are visible to one connection only, and only the owner's may be every login."
-    return { tables: 0, fields: 0, routes: 0, attacks: 0, controls: 0, leaks: [], unproven: [reason] }
+    return { tables: 0, fields: 0, routes: 0, attacks: 0, controls: 0, leaks: [], unproven: [reason], exempt: [] }
   }
   const tables = await proveTables(ownerUrl, progress)
   const fields = await proveFields(ownerUrl, house, progress)
@@ -59,6 +61,7 @@ export async function proveIsolation({ foundation, house, progress = () => {} }:
     controls: parts.reduce((sum, { controls }) => sum + controls, 0),
     leaks: parts.flatMap(({ leaks }) => leaks),
     unproven: parts.flatMap(({ unproven }) => unproven),
+    exempt: parts.flatMap(({ exempt }) => exempt),
   }
 }
 

@@ -89,7 +89,8 @@ export class RouteAttacks {
     }
     const names = this.#routes.map(({ method, path }) => `${method} ${path}`)
     for (const name of names) {
-      if (!this.attacked.has(name) && !(name in exemptRoutes)) this.findings.unproven.push(`${name}: no attack on this route is built.`)
+      if (name in exemptRoutes) this.findings.exempt.push(`${name}: ${exemptRoutes[name]}`)
+      else if (!this.attacked.has(name)) this.findings.unproven.push(`${name}: no attack on this route is built.`)
     }
     for (const name of [...this.attacked, ...Object.keys(exemptRoutes)]) {
       if (!names.includes(name)) this.findings.unproven.push(`${name}: the server has no such route.`)
