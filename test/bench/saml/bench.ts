@@ -118,7 +118,7 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
   say(`Memory over ${memoryVerifications} verifications.`)
   const memory = memoryOver(layCases(new Date())[0]!)
   if (logins > 0) say(`${logins} whole logins, at most ${loginsMs / 60_000} minutes.`)
-  const wholeLogin = logins > 0 ? await wholeLogins(logins, loginsMs) : null
+  const wholeLogin = logins > 0 ? await wholeLogins(logins, loginsMs, say) : null
   return {
     ours,
     peers: { 'node-saml': theirs },

@@ -31,8 +31,11 @@ export interface Whole {
 
 const cookieOf = (response: Response): string => response.headers.getSetCookie().map((one) => one.split(';')[0]).join('; ')
 
-/** @param most stops after so many logins, or after `limitMs`, whichever is first. */
-export async function wholeLogins(most: number, limitMs: number): Promise<Whole> {
+/**
+ * @param most stops after so many logins, or after `limitMs`, whichever is first.
+ * @param say hears of each reading as it is made: the whole takes minutes.
+ */
+export async function wholeLogins(most: number, limitMs: number, say: (sentence: string) => void): Promise<Whole> {
   const { dataDir, remove } = temporaryDirectory()
   const environment = { DATA_DIR: dataDir, PORT: String(await freePort()) }
   const server = await startServer(environment).ready()
@@ -67,7 +70,11 @@ export async function wholeLogins(most: number, limitMs: number): Promise<Whole>
     const resident = () => Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.child.pid}/status`, 'utf8'))![1]) / 1_024)
     const memory: Memory[] = []
     let [begun, done, failed] = [0, 0, 0]
-    const note = () => void memory.push({ logins: done, residentMb: resident(), seconds: seconds() })
+    const note = () => {
+      const read = { logins: done, residentMb: resident(), seconds: seconds() }
+      memory.push(read)
+      say(`${read.logins} logins: ${read.residentMb} MB after ${read.seconds} s.`)
+    }
     note()
     await Promise.all(
       Array.from({ length: atOnce }, async () => {
