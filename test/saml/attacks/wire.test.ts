@@ -17,7 +17,7 @@ import { samlHouse, type SamlHouse } from '../../kit/saml-house.ts'
 import { metadataOf } from '../../kit/saml-idp.ts'
 import { byPost, byRedirect, logoutId, logoutRequestXml, logoutResponseXml, posted, redirected } from '../../kit/saml-logout.ts'
 import { entityXml } from '../../kit/saml-metadata.ts'
-import { signElement } from '../../kit/saml-provider.ts'
+import { signElement, type Provider } from '../../kit/saml-provider.ts'
 import { asking, hospital, now, person, requestId, responseXml, signedAssertion, stranger } from '../../kit/saml-response.ts'
 import { older, ours, valid } from '../../kit/saml-shapes.ts'
 import type { Attack } from './attack.ts'
@@ -43,7 +43,8 @@ let connectionId: string
 /** Of the browser that asked. */
 let binding: string
 
-const rows = async <Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> => (await owner.query<Row>(sql, values)).rows
+const rows = async <Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> =>
+  (await owner.query<Row>(sql, values)).rows
 const bare = (messageId: string) => messageId.slice(1)
 const cookieName = (messageId: string) => `saml_${bare(messageId).replaceAll('-', '').slice(-12)}`
 const idOf = (location: string) => {
@@ -53,8 +54,8 @@ const idOf = (location: string) => {
 const cookiesOf = (response: Response) => response.headers.getSetCookie().map((one) => one.split(';')[0]!)
 const open = async (path: string, cookies: readonly string[] = [], init: RequestInit = {}) => {
   const response = await fetch(house.url + path, { redirect: 'manual', headers: { cookie: cookies.join('; ') }, ...init })
-  const reason = await response.text().then((page) => /<code>([0-9a-f-]{36})<\/code>/.exec(page)?.[1] ?? null)
-  return { status: response.status, location: response.headers.get('location'), cookies: cookiesOf(response), attempt: reason }
+  const attempt = /<code>([0-9a-f-]{36})<\/code>/.exec(await response.text())?.[1] ?? null
+  return { status: response.status, location: response.headers.get('location'), cookies: cookiesOf(response), attempt }
 }
 
 /** The tenant's own keys to open assertions with: the private halves of those that the documents are encrypted to. */
@@ -71,7 +72,8 @@ async function plantKeys(): Promise<void> {
       return vault.sealSecrets(scope, { items: [item] })
     }, authLogin)
     await rows(
-      `insert into saml.key (tenant_id, id, use, certificate, private_key, active_from, not_after, retire_at) values ($1, $2, 'ENCRYPTION', $3, $4, $5, $6, $6)`,
+      `insert into saml.key (tenant_id, id, use, certificate, private_key, active_from, not_after, retire_at)
+       values ($1, $2, 'ENCRYPTION', $3, $4, $5, $6, $6)`,
       [north.id, id, selfSigned(privateKey, 'north', from, until), sealed[0], from, until],
     )
   }
@@ -85,9 +87,9 @@ beforeAll(async () => {
   await owner.connect()
   north = await house.tenant('north')
   await plantKeys()
-  connectionId = await house.connect(north, { metadata: metadataOf(hospital.entityId, 'https://idp.hospital.example', [hospital.certificate]) }, { jitRole: 'clinician' })
-  const south = await house.tenant('south')
-  await house.connect(south, { metadata: metadataOf(stranger.entityId, 'https://idp.stranger.example', [stranger.certificate]) }, { jitRole: 'clinician' })
+  const metadata = ({ entityId, certificate }: Provider) => ({ metadata: metadataOf(entityId, new URL(entityId).origin, [certificate]) })
+  connectionId = await house.connect(north, metadata(hospital), { jitRole: 'clinician' })
+  await house.connect(await house.tenant('south'), metadata(stranger), { jitRole: 'clinician' })
   const sent = await open('/saml/north/login')
   binding = `${cookieName(requestId)}=${sent.cookies[0]!.split('=')[1]}`
   // A real request in everything but its id, which the documents name.
@@ -109,7 +111,8 @@ async function fit({ idp, allowUnsolicited }: ResponseInput): Promise<void> {
   await rows('delete from saml.certificate where connection_id = $1', [connectionId])
   for (const [k, pem] of idp.certificates.entries()) {
     await rows(
-      `insert into saml.certificate (tenant_id, connection_id, fingerprint, pem, not_before, not_after) values ($1, $2, $3, $4, now() - interval '1 day', now() + interval '1 year')`,
+      `insert into saml.certificate (tenant_id, connection_id, fingerprint, pem, not_before, not_after)
+       values ($1, $2, $3, $4, now() - interval '1 day', now() + interval '1 year')`,
       [north.id, connectionId, `planted-${k}`, pem],
     )
   }
@@ -133,7 +136,8 @@ async function carry(input: ResponseInput, cookies = input.inResponseTo === null
   const taken = await open('/saml/north/acs', [], { method: 'POST', body: new URLSearchParams({ SAMLResponse: input.samlResponse }) })
   const done = await open(taken.location ?? '/session', [...cookies, ...taken.cookies])
   vi.setSystemTime(now)
-  return { taken, done, attempt: taken.attempt ?? done.attempt, session: [...taken.cookies, ...done.cookies].filter((one) => /^[a-z]_sid=/.test(one)) }
+  const session = [...taken.cookies, ...done.cookies].filter((one) => /^[a-z]_sid=/.test(one))
+  return { taken, done, attempt: taken.attempt ?? done.attempt, session }
 }
 /** The request is open again, and no assertion was ever used. */
 const reopen = async () => {
@@ -144,11 +148,13 @@ const reopen = async () => {
 /** As it was after the last attack, as long as nothing else happened. */
 let known: Awaited<ReturnType<typeof state>> | null = null
 async function expectRefused(reason: string, input: ResponseInput, cookies?: string[]): Promise<void> {
-  known ??= await state()
+  const before = known ?? (await state())
+  known = null
   const { taken, done, attempt, session } = await carry(input, cookies)
   if (taken.status === 303) await reopen()
   expect([taken.status, done.status, session]).toEqual([...(taken.status === 303 ? [303, 403] : [403, 401]), []])
-  expect(await state(attempt)).toEqual({ ...known, reason })
+  expect(await state(attempt)).toEqual({ ...before, reason })
+  known = before
 }
 
 async function signedIn(input: ResponseInput, reopened = true): Promise<string> {
@@ -220,10 +226,13 @@ describe('what only a server can see: refused, and no session', () => {
 
 describe('a logout: refused, and nobody is signed out', () => {
   let cookie: string
-  const live = async () => (await rows<{ n: string }>('select count(*) n from saml.session s join identity.session i on i.id = s.session_id where s.ended_at is null and i.revoked_at is null'))[0]!.n
+  const liveOnes = `select count(*) n from saml.session s join identity.session i on i.id = s.session_id
+    where s.ended_at is null and i.revoked_at is null`
+  const live = async () => (await rows<{ n: string }>(liveOnes))[0]!.n
   const send = (received: LogoutInput['received'], field: 'SAMLRequest' | 'SAMLResponse') => {
     if (received.binding === 'redirect') return open(`/saml/north/logout?${received.query}`)
-    return open('/saml/north/logout', [], { method: 'POST', body: new URLSearchParams({ [field]: received.message, RelayState: received.relayState ?? '' }) })
+    const body = new URLSearchParams({ [field]: received.message, RelayState: received.relayState ?? '' })
+    return open('/saml/north/logout', [], { method: 'POST', body })
   }
 
   beforeAll(async () => {
