@@ -92,6 +92,7 @@ const samlOf = (composed: Composed) => composed.made['saml'] as ReturnType<typeo
 
 export interface House {
   readonly server: HttpServer
+  readonly routes: readonly Route[]
   readonly composed: Composed
   /** Says that everything a start has to do is done; until then `/readyz` names `starting`. */
   started(): void
@@ -99,7 +100,7 @@ export interface House {
 }
 
 /** The server over a composed house: one GraphQL endpoint a plane, the modules' routes, health and metrics. */
-export function createHouse(config: Config, foundation: Foundation, composed: Composed, log: Log, limits: Partial<HttpLimits> = {}): House {
+export function createHouse(config: Config, foundation: Pick<Foundation, 'database'>, composed: Composed, log: Log, limits: Partial<HttpLimits> = {}): House {
   const { database } = foundation
   let starting = true
   const metrics = createHttpMetrics()
@@ -215,5 +216,5 @@ export function createHouse(config: Config, foundation: Foundation, composed: Co
     metricsRoute(metrics, config.metricsToken),
   ]
   const server = createHttpServer({ routes, limits, log, metrics, trustedProxies: config.trustedProxies })
-  return { server, composed, metrics, started: () => void (starting = false) }
+  return { server, routes, composed, metrics, started: () => void (starting = false) }
 }

@@ -1,7 +1,8 @@
 /** The gate over pg_catalog: a migrated database passes it, and each of its rules finds the violation that is planted for it. */
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { withClient } from '../src/platform/db/provision.ts'
+import { inspectLogins, withClient } from '../src/platform/db/provision.ts'
+import { rightsOf, rightsToMend } from '../src/platform/db/rights.ts'
 import { schemaDiff } from '../src/platform/db/schema-engine.ts'
 import { inspectCatalogue } from '../src/proof/catalogue.ts'
 import { rules } from '../src/proof/catalogue-rules.ts'
@@ -34,6 +35,29 @@ test('a migrated database breaks no rule', async () => {
 
 test('the migrations give the datamodel: nothing of it is missing, and nothing is there beside it', async () => {
   expect(await schemaDiff({ ownerUrl: at.ownerUrl })).toBe('')
+})
+
+test('every login holds the rights that are listed, and no other', async () => {
+  const held = await withClient(at.ownerUrl, (client) => rightsOf(client))
+  await expect(`${held.join('\n')}\n`).toMatchFileSnapshot('../prisma/rights.txt')
+})
+
+test('a right too few and one too many are named with the statement that mends them, and mended by it', async () => {
+  await withClient(at.ownerUrl, async (client) => {
+    expect(await rightsToMend(client)).toEqual([])
+    await client.query('begin')
+    await client.query('revoke select on care.party from maristan_console_read; grant truncate on care.edge to maristan_console')
+    const statements = await rightsToMend(client)
+    expect(statements).toEqual(['revoke truncate on care.edge from maristan_console', 'grant select on care.party to maristan_console_read'])
+    for (const statement of statements) await client.query(statement)
+    expect(await rightsToMend(client)).toEqual([])
+    await client.query('rollback')
+  })
+})
+
+test('a Postgres that is too old is named', async () => {
+  const problems = await withClient(at.ownerUrl, (client) => inspectLogins(client, 990_000))
+  expect(problems).toEqual([expect.stringMatching(/^Postgres \d\d is too old: use 99 or newer\.$/)])
 })
 
 test('every exception says why', () => {

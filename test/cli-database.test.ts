@@ -4,6 +4,8 @@ import { chmodSync, existsSync, readFileSync, statSync, truncateSync, writeFileS
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { drawHouse } from '../src/app.ts'
+import { diagnose } from '../src/operator/doctor.ts'
 import { chunkBytes } from '../src/operator/sealed-stream.ts'
 import { withClient } from '../src/platform/db/provision.ts'
 import { runningEmbedded } from '../src/platform/db/reach.ts'
@@ -48,21 +50,53 @@ describe('doctor', () => {
   })
 
   test('names every planted fault with what mends it', { timeout: 60_000 }, async () => {
-    const key = join(place.dataDir, 'kms.json')
+    const [key, secret] = [join(place.dataDir, 'kms.json'), join(place.dataDir, 'owner.secret')]
     const [{ applied }] = (await owner<{ applied: object[] }>('select json_agg(m) as applied from _prisma_migrations m')) as [{ applied: object[] }]
     onTestFinished(async () => {
-      chmodSync(key, 0o600)
+      for (const path of [key, secret]) chmodSync(path, 0o600)
       const rows = JSON.stringify(applied).replaceAll("'", "''")
-      await owner(`alter role maristan_console nosuperuser; truncate _prisma_migrations;
+      await owner(`alter role maristan_console nosuperuser; alter role maristan_seller login; truncate _prisma_migrations;
         insert into _prisma_migrations select * from json_populate_recordset(null::_prisma_migrations, '${rows}')`)
     })
-    chmodSync(key, 0o644)
-    await owner(`alter role maristan_console superuser; delete from _prisma_migrations where migration_name like '%_walls'`)
+    for (const path of [key, secret]) chmodSync(path, 0o644)
+    await owner(`alter role maristan_console superuser; alter role maristan_seller nologin; delete from _prisma_migrations where migration_name like '%_walls'`)
     const { code, document } = await run(environment, ['doctor'])
     expect([code, document['healthy']]).toEqual([1, false])
     expect(problemsOf(document, 'private files')).toContain(`chmod 600 ${key}`)
+    expect(problemsOf(document, 'directory mode')).toContain(`chmod 600 ${secret}`)
     expect(problemsOf(document, 'logins')).toContain('alter role maristan_console nosuperuser')
+    expect(problemsOf(document, 'logins')).toContain('alter role maristan_seller login')
     expect(problemsOf(document, 'migrations')).toMatch(/_walls is not applied: run maristan migrate/)
+  })
+
+  test('names a missing and an excessive right, and what migrate mends of them', { timeout: 60_000 }, async () => {
+    const spoil = 'revoke select on care.party from maristan_console_read; grant truncate on care.edge to maristan_console; alter table care.consent owner to maristan_seller'
+    onTestFinished(async () => {
+      await owner('alter table care.consent owner to maristan_owner; grant select on care.party to maristan_console_read; revoke truncate on care.edge from maristan_console')
+    })
+    await owner(spoil)
+    const { code, document } = await run(environment, ['doctor'])
+    expect(code).toBe(1)
+    expect(problemsOf(document, 'rights')).toContain('grant select on care.party to maristan_console_read;')
+    expect(problemsOf(document, 'rights')).toContain('revoke truncate on care.edge from maristan_console;')
+    expect(problemsOf(document, 'logins')).toMatch(/maristan_seller owns care\.consent: alter table care\.consent owner to \w+\./)
+    const { mended } = await done(environment, ['migrate', '--mend-logins'])
+    expect(mended).toEqual(expect.arrayContaining(['grant select on care.party to maristan_console_read', 'revoke truncate on care.edge from maristan_console']))
+    expect((await run(environment, ['doctor'])).code).toBe(0)
+  })
+
+  test('names a disk that is nearly full and a clock that is wrong', async () => {
+    const { findings, healthy } = await diagnose(environment, drawHouse(), { freeBytes: async () => 300 * 1024 ** 2, nowMs: () => Date.now() - 60_000 })
+    expect(healthy).toBe(false)
+    expect(problemsOf({ findings }, 'disk')).toMatch(/^Only 300 MB are free at .+ Free some/)
+    expect(problemsOf({ findings }, 'database')).toMatch(/^The database's clock is (59|60|61) s away .+ NTP/)
+  })
+
+  test('names a secret that is not the one the logins were given', async () => {
+    const url = runningEmbedded(place.dataDir)!
+    const elsewhere = { DATABASE_URL: url, DATABASE_OWNER_URL: url, KMS_PROVIDER: 'local', DATABASE_LOGIN_SECRET: 'not the one that migrate was given' }
+    const { findings } = await diagnose({ ...environment, ...elsewhere }, drawHouse())
+    expect(problemsOf({ findings }, 'logins')).toMatch(/^Login maristan_auth cannot sign in .+ DATABASE_LOGIN_SECRET/)
   })
 
   test('names a taken port, and makes nothing where nothing was', async () => {

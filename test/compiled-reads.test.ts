@@ -240,6 +240,7 @@ describe('a compiled read', () => {
   test.each([
     ['a protected field', '{ recipients { edges { node { givenName } } } }'],
     ['a field with a resolver of its own', '{ recipients { edges { node { consents { edges { node { state } } } } } } }'],
+    ['what reads nothing of anybody', '{ __typename kind: __typename }'],
     ['a mutation', 'mutation { signOut { __typename } }'],
     ['an unmarked root field', '{ tenant { slug } }'],
     ['a directive', '{ recipients { edges { node { id @include(if: true) } } } }'],

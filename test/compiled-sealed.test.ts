@@ -101,6 +101,18 @@ afterAll(async () => {
 
 const open = (page: number) => ({ query: `{ recipients(first: ${page}) { edges { node { id givenName b: familyName state phone } } } }`, variables: {} })
 
+test('forty at once of two tenants, on both paths: what opens is everybody’s own', async () => {
+  const other = planting(house, await house.tenant())
+  for (let k = 0; k < 6; k++) await other.recipient({ givenName: `Other ${k}` })
+  const both = [callers[0]!, other.coordinator] as const
+  const alone = [(await ordinary(both[0], open(6))).text, (await ordinary(both[1], open(6))).text] as const
+  expect(alone.map((text) => [text.includes('"G0"'), text.includes('"Other 0"')])).toEqual([[true, false], [false, true]])
+  for (const way of [compiled, async (...asked: Parameters<typeof ordinary>) => (await ordinary(...asked)).text]) {
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, k) => way(both[k % 2]!, open(6))))
+    answers.forEach((answer, k) => expect(answer).toBe(alone[k % 2]))
+  }
+})
+
 test('a page of protected records is compiled: the same bytes, the same audit rows', async () => {
   const fast = await withTrail(() => compiled(callers[0]!, open(6)))
   const slow = await withTrail(() => ordinary(callers[0]!, open(6)))

@@ -198,15 +198,4 @@ describe('the context', () => {
       expect(said(await seen(theirs.me)), login).toBe('0 rows')
     }
   })
-
-  test('a transaction-bound advisory lock ends with its transaction, kept or undone', async () => {
-    const free = async () => (await at.owner<{ free: boolean }>('select pg_try_advisory_xact_lock(4711) as free'))[0]!.free
-    const client = await ground.client('maristan_auth')
-    for (const end of ['commit', 'rollback']) {
-      await client.query('begin; select pg_advisory_xact_lock(4711)')
-      expect(await free()).toBe(false)
-      await client.query(end)
-      expect(await free()).toBe(true)
-    }
-  })
 })

@@ -89,9 +89,10 @@ export function databaseCommands(program: Command, terminal: Terminal): void {
       withHouse(async ({ foundation, house }) => {
         const { proveIsolation } = await import('../proof/isolation.ts')
         const report = await proveIsolation({ foundation, house, progress: terminal.progress })
-        const { tables, fields, routes, attacks, controls, leaks, unproven } = report
+        const { tables, fields, routes, attacks, controls, leaks, unproven, exempt } = report
         const sentence = [
           `${attacks} attacks on ${tables} tables, ${fields} fields and ${routes} routes, with ${controls} controls.`,
+          `${exempt.length} places hold nothing of any tenant: --json gives the reason of each.`,
           leaks.length === 0 ? 'No leak.' : `LEAKS:\n${leaks.map((leak) => `  ${JSON.stringify(leak)}`).join('\n')}`,
           unproven.length === 0 ? '' : `Not proven:\n${unproven.map((one) => `  ${JSON.stringify(one)}`).join('\n')}`,
         ]

@@ -11,6 +11,7 @@ import { runningEmbedded } from '../platform/db/reach.ts'
 import { migrationStatus } from '../platform/db/migrate.ts'
 import { authLogin, urlFor } from '../platform/db/logins.ts'
 import { inspectLogins, withClient } from '../platform/db/provision.ts'
+import { rightsToMend } from '../platform/db/rights.ts'
 import { inspectCatalogue } from '../proof/catalogue.ts'
 import { complaint, listenProblem, mendLogins } from './complaint.ts'
 import { withOwner } from './open.ts'
@@ -35,8 +36,27 @@ const privateFiles = ['kms.json', 'login.secret', 'owner.secret', 'backup.key', 
 
 type Check = (name: string, look: () => Promise<readonly string[]> | readonly string[]) => Promise<void>
 
+/** What the doctor looks at beside the configuration and the database. */
+export interface Machine {
+  /** Bytes that are free where a directory lies. */
+  freeBytes(directory: string): Promise<number>
+  nowMs(): number
+}
+
+const thisMachine: Machine = {
+  async freeBytes(directory) {
+    const { bavail, bsize } = await statfs(directory)
+    return bavail * bsize
+  },
+  nowMs: () => Date.now(),
+}
+
 /** Examines everything that can be examined; one check's failure never hides the next. Changes nothing. */
-export async function diagnose(environment: Readonly<Record<string, string | undefined>>, house: Composed): Promise<Diagnosis> {
+export async function diagnose(
+  environment: Readonly<Record<string, string | undefined>>,
+  house: Composed,
+  machine: Machine = thisMachine,
+): Promise<Diagnosis> {
   const findings: Finding[] = []
   const check: Check = async (name, look) => {
     try {
@@ -56,15 +76,15 @@ export async function diagnose(environment: Readonly<Record<string, string | und
     config = readConfig(environment)
     return []
   })
-  if (config !== null) await examine(config, check)
+  if (config !== null) await examine(config, check, machine)
   return { healthy: findings.every((finding) => finding.ok), findings, unbuilt: unbuilt(house) }
 }
 
-async function examine(config: Config, check: Check): Promise<void> {
+async function examine(config: Config, check: Check, machine: Machine): Promise<void> {
   const embedded = config.databaseUrl === null
   const isRunning = embedded && runningEmbedded(config.dataDir) !== null
   if (embedded) await check('directory mode', () => inspectDirectories(config.dataDir))
-  await check('disk', () => freeSpace(config.dataDir))
+  await check('disk', () => freeSpace(config.dataDir, machine))
   await check('port', () => (isRunning ? [] : portFree(config)))
   await check('private files', () => exposedFiles(config))
   if (embedded && !existsSync(join(config.dataDir, 'pg'))) {
@@ -80,21 +100,21 @@ async function examine(config: Config, check: Check): Promise<void> {
     withOwner(config, async (ownerUrl) => {
       await check('migrations', () => migrationProblems(ownerUrl))
       return withClient(ownerUrl, async (client) => {
-        await check('logins', () => loginProblems(client))
+        await check('logins', async () => [...(await loginProblems(client)), ...(await lockedOut(ownerUrl, config.databaseLoginSecret))])
+        await check('rights', () => rightProblems(ownerUrl, client))
         await check('walls', async () => (await inspectCatalogue(client)).filter(({ rule }) => rule !== 'login-power').map((one) => one.message))
         await check('keys', () => lostKeys(client, config))
         await check('leaving', () => stuckOffboardings(client))
-        return clockProblems(client)
+        return clockProblems(client, machine)
       })
     }),
   )
 }
 
-async function freeSpace(directory: string): Promise<string[]> {
+async function freeSpace(directory: string, machine: Machine): Promise<string[]> {
   let place = directory
   while (!existsSync(place)) place = join(place, '..')
-  const { bavail, bsize } = await statfs(place)
-  const free = bavail * bsize
+  const free = await machine.freeBytes(place)
   return free < leastFreeBytes ? [`Only ${Math.round(free / 1024 ** 2)} MB are free at ${place}. Free some; below 1 GB Postgres may stop.`] : []
 }
 
@@ -142,9 +162,28 @@ async function loginProblems(client: pg.Client): Promise<string[]> {
   return problems.length > 0 ? [...problems, mendLogins] : []
 }
 
-async function clockProblems(client: pg.Client): Promise<string[]> {
+/** Whether the password that is derived for a login is the one it has; unknown where the secret is the embedded database's own. */
+async function lockedOut(ownerUrl: string, secret: string | null): Promise<string[]> {
+  if (secret === null) return []
+  try {
+    await withClient(urlFor(authLogin, ownerUrl, secret), (client) => client.query('select 1'))
+    return []
+  } catch (error) {
+    return [`Login ${authLogin} cannot sign in (${complaint(error)}). Correct DATABASE_LOGIN_SECRET, or run maristan migrate, which sets every login's password by it.`]
+  }
+}
+
+/** Held against the list of this version, so only where its migrations are applied. */
+async function rightProblems(ownerUrl: string, client: pg.Client): Promise<string[]> {
+  const { pending, unknown } = await migrationStatus({ ownerUrl })
+  if (pending.length > 0 || unknown.length > 0) return []
+  const statements = await rightsToMend(client)
+  return statements.length > 0 ? [...statements.map((one) => `A login's rights are not those of the migrations: ${one};`), mendLogins] : []
+}
+
+async function clockProblems(client: pg.Client, machine: Machine): Promise<string[]> {
   const { rows } = await client.query<{ now: Date }>('select clock_timestamp() as now')
-  const skew = Math.abs(rows[0]!.now.getTime() - Date.now())
+  const skew = Math.abs(rows[0]!.now.getTime() - machine.nowMs())
   if (skew <= mostClockSkewMs) return []
   return [`The database's clock is ${Math.round(skew / 1000)} s away from this machine's. Set both by NTP; tokens and locks depend on it.`]
 }

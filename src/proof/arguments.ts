@@ -165,6 +165,11 @@ export const exemptPlaces: Readonly<Record<string, string>> = {
 /** Routes that ask nobody who they are and hold nothing of any tenant, each with its reason. */
 export const exemptRoutes: Readonly<Record<string, string>> = {
   'GET /.well-known/jwks.json': "The platform's public keys: the same for everybody.",
+  'GET /healthz': 'Says that the process lives.',
+  'GET /readyz': 'Says which parts of the whole server are not ready.',
+  'GET /metrics': 'Counters of the whole server; no label names a tenant.',
+  'GET /invite': 'An empty form under the name of the tenant whose host was asked for.',
+  'GET /reset-password': 'An empty form under the name of the tenant whose host was asked for.',
 }
 
 /** What else a row may be called in a name: `actorId` is a membership's. */

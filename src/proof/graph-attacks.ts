@@ -90,10 +90,10 @@ export class GraphAttacks {
   /** One place given the other tenant's row, another caller's id or nobody's: all the same to a stranger. */
   async #place(target: Target, control: Control, place: Place): Promise<void> {
     const full = `${target.kind}.${target.field.name} ${place.path.join('.')} on ${target.plane}`
-    if (full in exemptPlaces) return
+    if (full in exemptPlaces) return void this.findings.exempt.push(`${full}: ${exemptPlaces[full]}`)
     const found = await this.#search.difference(target, control, place)
     // A place that takes no value from anybody, its owner included, has nothing to tell.
-    if (found === 'closed') return
+    if (found === 'closed') return void this.findings.exempt.push(`${full}: It takes no value from anybody.`)
     if (found === null)
       this.findings.unproven.push(`${target.name}, ${place.path.join('.')}: a row of one's own answers like a random one.`)
     else this.findings.controls++

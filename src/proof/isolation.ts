@@ -2,8 +2,12 @@
  * The proof that tenants are isolated, against the live database: two throw-away tenants are made, every table and every field of every
  * plane is attacked from one to the other, and all of it is rolled back. What could not be proven is told, and is as bad as a leak.
  */
+import { createHouse } from '../app.ts'
 import type { Composed } from '../platform/compose.ts'
+import { readConfig } from '../platform/config.ts'
 import type { Foundation } from '../platform/db/foundation.ts'
+import { createLog } from '../platform/http/log.ts'
+import type { Route } from '../platform/http/router.ts'
 import { planes } from '../kernel/scope.ts'
 import { BoundDatabase } from './bound-database.ts'
 import { GraphAttacks } from './graph-attacks.ts'
@@ -25,6 +29,8 @@ export interface IsolationReport {
   readonly controls: number
   readonly leaks: readonly string[]
   readonly unproven: readonly string[]
+  /** Places that nothing of another tenant can be had by, each with the reason. */
+  readonly exempt: readonly string[]
 }
 
 export interface IsolationOptions {
@@ -41,7 +47,7 @@ export async function proveIsolation({ foundation, house, progress = () => {} }:
   if (ownerUrl === null) {
     const reason =
       "Nothing was proven: set DATABASE_OWNER_URL. Throw-away rows are visible to one connection only, and only the owner's may be every login."
-    return { tables: 0, fields: 0, routes: 0, attacks: 0, controls: 0, leaks: [], unproven: [reason] }
+    return { tables: 0, fields: 0, routes: 0, attacks: 0, controls: 0, leaks: [], unproven: [reason], exempt: [] }
   }
   const tables = await proveTables(ownerUrl, progress)
   const fields = await proveFields(ownerUrl, house, progress)
@@ -55,6 +61,7 @@ export async function proveIsolation({ foundation, house, progress = () => {} }:
     controls: parts.reduce((sum, { controls }) => sum + controls, 0),
     leaks: parts.flatMap(({ leaks }) => leaks),
     unproven: parts.flatMap(({ unproven }) => unproven),
+    exempt: parts.flatMap(({ exempt }) => exempt),
   }
 }
 
@@ -91,12 +98,25 @@ export function proveFields(ownerUrl: string, house: Composed, progress: (what: 
   })
 }
 
-/** The door of every route that asks who is calling. */
-export function proveRoutes(ownerUrl: string, house: Composed, progress: (what: string) => void = () => {}): Promise<Part> {
+/**
+ * Every route of the server.
+ * @param alter what the server's routes are taken for; for planting a leak.
+ */
+export function proveRoutes(
+  ownerUrl: string,
+  house: Composed,
+  progress: (what: string) => void = () => {},
+  alter: (routes: readonly Route[]) => readonly Route[] = (routes) => routes,
+): Promise<Part> {
   return betweenTenants(ownerUrl, house, progress, async (database, victim, attacker) => {
-    const attacks = new RouteAttacks(database, house)
-    await attacks.attack(victim.tenant, attacker.tenant, progress)
-    return { count: attacks.routes, findings: attacks.findings }
+    const { server, routes } = createHouse(readConfig({}), { database }, house, createLog({ level: 'silent' }))
+    try {
+      const attacks = new RouteAttacks(database, house, alter(routes))
+      await attacks.attack(victim.tenant, attacker.tenant, progress)
+      return { count: attacks.attacked.size, findings: attacks.findings }
+    } finally {
+      await server.close()
+    }
   })
 }
 

@@ -2,8 +2,6 @@
  * `/scim/v2` attacked through its own route: a directory's token at the other tenant's address, and the other tenant's users and groups by
  * id, by filter and as members. Each must be answered as if they did not exist, and each is first shown to work for its owner.
  */
-import { IncomingMessage, ServerResponse } from 'node:http'
-import { Socket } from 'node:net'
 import { systemClock } from '../kernel/clock.ts'
 import { newId } from '../kernel/id.ts'
 import type { Scim } from '../modules/federation/scim/contract.ts'
@@ -14,6 +12,7 @@ import { createLog } from '../platform/http/log.ts'
 import type { Route } from '../platform/http/router.ts'
 import { createTenantDoor } from '../platform/http/tenant.ts'
 import type { BoundDatabase } from './bound-database.ts'
+import { send } from './in-process.ts'
 import type { newFindings } from './table-attacks.ts'
 import type { ThrowawayTenant } from './throwaway-tenant.ts'
 
@@ -122,31 +121,10 @@ export class ScimAttacks {
     this.#findings.leaks.push(`/scim/v2 ${name}: answered ${attack.status}, a random id ${random.status}.`)
   }
 
-  /** One request through the route, without a socket. */
   async #ask(token: string, method: string, path: string, host: string, body?: unknown): Promise<Answer> {
-    const request = new IncomingMessage(new Socket())
-    request.method = method
-    const json = body === undefined ? {} : { 'content-type': 'application/scim+json' }
-    Object.assign(request.headers, { host, authorization: `Bearer ${token}`, ...json })
-    request.push(body === undefined ? null : JSON.stringify(body))
-    if (body !== undefined) request.push(null)
-    const response = new ServerResponse(request)
-    let text = ''
-    response.end = ((chunk?: unknown) => {
-      text = typeof chunk === 'string' ? chunk : ''
-      return response
-    }) as ServerResponse['end']
-    const [bare = '', query = ''] = path.split('?')
-    const never = new AbortController().signal
-    await this.#route.handle(request, response, {
-      requestId: newId(),
-      client: { address: '127.0.0.1', host, protocol: 'http', forwarded: false },
-      path: `/scim/v2${bare}`,
-      query,
-      signal: never,
-      stopping: never,
-      holdStream: () => true,
-    })
-    return { status: response.statusCode, body: text === '' ? {} : (JSON.parse(text) as Answer['body']) }
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' }
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) }
+    const { status, text } = await send(this.#route, { method, path: `/scim/v2${path}`, host, headers, ...sent })
+    return { status, body: text === '' ? {} : (JSON.parse(text) as Answer['body']) }
   }
 }

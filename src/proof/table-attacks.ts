@@ -13,9 +13,11 @@ export interface Findings {
   controls: number
   readonly leaks: string[]
   readonly unproven: string[]
+  /** What was not attacked, each with the reason: there is nothing of another tenant to be had by it. */
+  readonly exempt: string[]
 }
 
-export const newFindings = (): Findings => ({ attacks: 0, controls: 0, leaks: [], unproven: [] })
+export const newFindings = (): Findings => ({ attacks: 0, controls: 0, leaks: [], unproven: [], exempt: [] })
 
 interface Attempt {
   /** `INSERT as maristan_console on care.party`. */

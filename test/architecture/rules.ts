@@ -86,6 +86,9 @@ function cycleIn(edges: ReadonlyMap<string, readonly string[]>): string[] | null
 const generatedClient = /^src\/platform\/db\/generated\/(?!enums\.ts$)/
 const mayTouchClient = /^src\/(platform\/(db|graphql|outbox)\/|proof\/|modules\/.*\/repo(-[\w-]+)?\.ts$)/
 
+/** Migrations, the queue's installation and backups hold a lock for a whole session. */
+const ownerConnection = new Set(['src/platform/db/migrate.ts', 'src/platform/jobs/install.ts', 'src/operator/backups.ts'])
+
 export const rules: readonly Rule[] = [
   {
     name: 'kernel',
@@ -295,6 +298,14 @@ export const rules: readonly Rule[] = [
         ...brokenImports(sources, production(sources), (_, { target }) => target === 'vitest' || /^(?:\.\.\/)*test\//.test(target)),
       ]
     },
+  },
+  {
+    name: 'session-locks',
+    law: "A lock that outlives its transaction stays with a pooler's connection: only what runs on the owner's direct connection takes one.",
+    check: (sources) =>
+      production(sources)
+        .filter(([path, text]) => !ownerConnection.has(path) && /pg_(try_)?advisory_lock(_shared)?\(/.test(withoutComments(text)))
+        .map(([path]) => path),
   },
   {
     name: 'no-any',

@@ -11,7 +11,7 @@ export type ConnectInput = Omit<Parameters<Saml['operatorConnect']>[1], 'xml'>
 export interface SamlHouse extends TestHouse {
   readonly saml: Saml
   /** Connects a tenant as the operator does. @returns the connection's id */
-  connect(tenant: TestTenant, idp: IdpDouble, input?: ConnectInput): Promise<string>
+  connect(tenant: TestTenant, idp: Pick<IdpDouble, 'metadata'>, input?: ConnectInput): Promise<string>
   loginUrl(tenant: TestTenant, query?: string): string
   /** Signs in at the provider and comes back; the last page, with the browser. */
   signInAt(tenant: TestTenant, query?: string, browser?: Browser): Promise<{ browser: Browser; page: Page }>

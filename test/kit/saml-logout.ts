@@ -5,8 +5,8 @@ import type { LogoutInput, LogoutResponseInput } from '../../src/modules/federat
 import { ecdsaSha256, rsaSha256, signElement, type Provider } from './saml-provider.ts'
 import { at, hospital, now, person, post } from './saml-response.ts'
 
-export const logoutUrl = 'https://care.example/saml/north/logout'
-export const logoutId = '_logout-1'
+export const logoutUrl = 'https://north.care.example/saml/north/logout'
+export const logoutId = '_0198f2a0-7f0c-7000-8000-10900010900a'
 const namespaces = 'xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"'
 const issuer = `<saml:Issuer>${hospital.entityId}</saml:Issuer>`
 
@@ -61,5 +61,5 @@ export function answering(received: LogoutInput['received'], other: Partial<Logo
   return { ...leaving(received), inResponseTo: logoutId, ...other }
 }
 
-export const byPost = (message: string): LogoutInput['received'] => ({ binding: 'post', message, relayState: 'state-1' })
+export const byPost = (message: string, relayState = 'state-1'): LogoutInput['received'] => ({ binding: 'post', message, relayState })
 export const byRedirect = (query: string): LogoutInput['received'] => ({ binding: 'redirect', query })

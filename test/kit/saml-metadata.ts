@@ -25,6 +25,5 @@ export const entityXml =
 export const reading = (xml: string, other: Partial<MetadataInput> = {}): MetadataInput => ({
   xml: Buffer.from(xml),
   now,
-  trustedCertificates: [],
   ...other,
 })

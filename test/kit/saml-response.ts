@@ -2,12 +2,13 @@
 import type { ResponseInput, SamlGuard } from '../../src/modules/federation/saml/guard/verdict.ts'
 import { makeProvider, signElement, type Provider, type SigningOptions } from './saml-provider.ts'
 
-export const now = new Date('2026-11-21T08:00:00.000Z')
+/** The second in which the run began: a server over HTTP believes these messages too. */
+export const now = new Date(Math.floor(Date.now() / 1_000) * 1_000)
 /** The clock of the messages, in seconds from `now`. */
 export const at = (seconds: number) => new Date(now.getTime() + seconds * 1000).toISOString()
-export const acsUrl = 'https://care.example/saml/north/acs'
-export const audience = 'https://care.example/saml/north/metadata'
-export const requestId = '_req-7f0c2a'
+export const acsUrl = 'https://north.care.example/saml/north/acs'
+export const audience = 'https://north.care.example/saml/north/metadata'
+export const requestId = '_0198f2a0-7f0c-7000-8000-7f0c2a7f0c2a'
 export const person = 'noor.haddad@hospital.example'
 export const hospital: Provider = makeProvider('https://idp.hospital.example/metadata')
 export const stranger: Provider = makeProvider('https://idp.stranger.example/metadata')

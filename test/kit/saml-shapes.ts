@@ -7,7 +7,7 @@ import { adfs, entra, google, okta, ping, research } from './saml-vendors.ts'
 
 const elliptic = makeProvider(hospital.entityId, 'ec')
 export const ours = generateKeyPairSync('rsa', { modulusLength: 2048 })
-const older = generateKeyPairSync('rsa', { modulusLength: 2048 })
+export const older = generateKeyPairSync('rsa', { modulusLength: 2048 })
 export const encrypted = (assertion: string, options: EncryptionOptions = {}) =>
   responseXml({}, encryptAssertion(assertion, ours.publicKey, options))
 const more = 'http://www.w3.org/2001/04/xmldsig-more#'

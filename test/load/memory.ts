@@ -1,6 +1,7 @@
 /**
- * Whether memory stays flat: a real server with everything on, 100,000 requests (lists with PHI, single records, refusals), and its resident
- * memory read from /metrics on the way. Prints one JSON document. Run by hand: npm run drill:memory
+ * Whether memory stays flat: a real server with everything on, 100,000 requests (lists with PHI, single records, a mutation, refusals), and
+ * its resident memory read from /metrics on the way. Prints one JSON document. Exit 1 where an answer is not the expected one, or where the last
+ * quarter of the run held a tenth more than the second. Run by hand: npm run drill:memory
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -64,13 +65,18 @@ try {
   const list = '{ recipients(first: 10) { edges { node { id givenName familyName birthYear } } pageInfo { endCursor } } }'
   const first = (await post({ query: list }, token)).data as unknown as { recipients: { edges: { node: { id: string } }[] } }
   const id = first.recipients.edges[0]!.node.id
-  const kinds = [
-    { query: list },
-    { query: 'query ($id: ID!) { recipient(id: $id) { id givenName mrn phone } }', variables: { id } },
-    { query: '{ viewer { email permissions membership { role } } }' },
-    { query: '{ members { edges { node { id identity { email } } } } }' },
-    { query: '{ featureThatIsNotThere }' },
+  const grant = 'mutation ($i: CreatePartyInput!) { createParty(input: $i) { __typename } }'
+  const kinds: readonly { readonly body: object; isRight(answer: string): boolean }[] = [
+    { body: { query: list }, isRight: (answer) => answer.includes('"givenName":"') },
+    {
+      body: { query: 'query ($id: ID!) { recipient(id: $id) { id givenName mrn phone } }', variables: { id } },
+      isRight: (answer) => answer.includes('"mrn":"'),
+    },
+    { body: { query: '{ viewer { email permissions membership { role } } }' }, isRight: (answer) => answer.includes('"role":"care_coordinator"') },
+    { body: { query: grant, variables: { i: { kind: 'FAMILY', name: 'Somebody' } } }, isRight: (answer) => answer.includes('"CareParty"') },
+    { body: { query: '{ featureThatIsNotThere }' }, isRight: (answer) => answer.includes('GRAPHQL_VALIDATION_FAILED') },
   ]
+  const wrong: string[] = []
   const idleMb = await residentMb()
   const readings: { requests: number; residentMb: number }[] = []
   let sent = 0
@@ -79,14 +85,24 @@ try {
     const goal = Math.round((total * sample) / samples)
     token = await signIn()
     const worker = async () => {
-      while (sent < goal) await post(kinds[sent++ % kinds.length]!, token)
+      while (sent < goal) {
+        const { body, isRight } = kinds[sent++ % kinds.length]!
+        const answer = JSON.stringify(await post(body, token))
+        if (!isRight(answer)) wrong.push(answer.slice(0, 300))
+      }
     }
     await Promise.all(Array.from({ length: parallel }, worker))
     readings.push({ requests: sent, residentMb: await residentMb() })
     console.error(`${sent} requests, ${readings.at(-1)!.residentMb} MB`)
   }
   const seconds = (performance.now() - startedMs) / 1000
-  console.log(JSON.stringify({ name: 'memory', requests: sent, perSecond: Math.round(sent / seconds), idleMb, readings }, null, 2))
+  const quarter = (nth: number) => readings.slice((nth * samples) / 4, ((nth + 1) * samples) / 4)
+  const meanMb = (of: typeof readings) => Math.round(of.reduce((sum, one) => sum + one.residentMb, 0) / of.length)
+  const [second, last] = [meanMb(quarter(1)), meanMb(quarter(3))]
+  const result = { name: 'memory', requests: sent, perSecond: Math.round(sent / seconds), idleMb, secondQuarterMb: second, lastQuarterMb: last, wrong: wrong.length, readings }
+  console.log(JSON.stringify(result, null, 2))
+  for (const one of wrong.slice(0, 5)) console.error(`An unexpected answer: ${one}`)
+  if (wrong.length > 0 || last > second * 1.1) process.exitCode = 1
 } finally {
   server.kill('SIGTERM')
   await exited

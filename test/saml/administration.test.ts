@@ -119,6 +119,31 @@ describe('a test sign-in', () => {
     expect(await stateOf(id)).toBe('TESTED')
     expect((await house.session(browser))['via']).toBeUndefined()
   })
+
+  test('says the role it would give, and where that person would not be let in, that and why; and makes nobody a member', async () => {
+    const id = await newConnection()
+    const issuer = `${idp.provider.entityId}/${id}`
+    const seen = async (nameId: string, settings: string) => {
+      await house.at.owner(`update saml.connection set ${settings} where id = $1`, [id])
+      const { value } = (await change('createSsoTestLink(connectionId: $id) { ... on SsoSecret { value } }', { id: gid(id) })) as { value: string }
+      Object.assign(idp, { issuer, person: { nameId } })
+      const browser = new Browser()
+      const posted = await browser.press(await browser.follow(value))
+      const page = await browser.open(posted.location!)
+      idp.issuer = idp.provider.entityId
+      const [attempt] = await house.at.owner('select result, role, reason from saml.attempt where connection_id = $1 order by id desc limit 1', [id])
+      return [page.status, /id="role">([^<]*)</.exec(page.body)![1], page.body.includes('would not be let in'), attempt!['result'], attempt!['reason']]
+    }
+    const members = async () => (await house.at.owner('select count(*) n from identity.membership where tenant_id = $1', [tenant.id]))[0]!['n']
+    const before = await members()
+    const takes = `jit_allowed = true, jit_role = 'caregiver', directory_id = null`
+    expect(await seen('new@hospital.example', takes)).toEqual([200, 'caregiver', false, 'TESTED', null])
+    expect(await seen(tenant.member.family.email, takes)).toEqual([200, 'caregiver', true, 'TESTED', 'NOT_LINKED'])
+    expect(await seen('new@hospital.example', 'directory_id = gen_random_uuid()')).toEqual([200, 'caregiver', true, 'TESTED', 'NO_MEMBERSHIP'])
+    expect(await seen('new@hospital.example', 'jit_allowed = false, directory_id = null')).toEqual([200, 'caregiver', true, 'TESTED', 'NO_MEMBERSHIP'])
+    expect(await seen('new@hospital.example', 'jit_allowed = true, jit_role = null')).toMatchObject([200, expect.anything(), true, 'TESTED', 'NO_ROLE'])
+    expect([await members(), await stateOf(id)]).toEqual([before, 'TESTED'])
+  })
 })
 
 describe('a directory that is named', () => {

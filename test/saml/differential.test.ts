@@ -127,7 +127,7 @@ describe('samlify', () => {
       entityID: audience,
       encryptCert,
       assertionConsumerService: [{ Binding: binding.post, Location: acsUrl }],
-      singleLogoutService: [{ Binding: binding.redirect, Location: 'https://care.example/saml/north/logout' }],
+      singleLogoutService: [{ Binding: binding.redirect, Location: 'https://north.care.example/saml/north/logout' }],
       ...more,
     })
   const said: Readonly<Record<string, string>> = {
@@ -189,7 +189,7 @@ describe('samlify', () => {
 
   test('makes metadata that the guard reads', () => {
     const xml = samlify.IdentityProvider({ ...settings, wantAuthnRequestsSigned: true }).getMetadata()
-    const verdict = samlGuard.readMetadata({ xml: Buffer.from(xml), now, trustedCertificates: [] })
+    const verdict = samlGuard.readMetadata({ xml: Buffer.from(xml), now })
     expect(verdict).toMatchObject({
       ok: true,
       metadata: {
@@ -215,7 +215,7 @@ describe('samlify', () => {
     const verdict = samlGuard.verifyLogoutRequest({
       received: { binding: 'redirect', query },
       now: new Date(),
-      destination: 'https://care.example/saml/north/logout',
+      destination: 'https://north.care.example/saml/north/logout',
       idp,
     })
     expect(verdict).toMatchObject({ ok: true, request: { nameId: person, sessionIndexes: ['_session'], relayState: 'state-1' } })

@@ -3,7 +3,7 @@ import { createPublicKey } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { samlGuard } from '../../src/modules/federation/saml/guard/guard.ts'
 import type { ResponseInput, VerifiedAssertion } from '../../src/modules/federation/saml/guard/verdict.ts'
-import { asking, at, hospital, loneAssertion, person, post, responseXml } from '../kit/saml-response.ts'
+import { asking, at, hospital, loneAssertion, person, post, requestId, responseXml } from '../kit/saml-response.ts'
 import { encrypted, ours, valid } from '../kit/saml-shapes.ts'
 import { adfs, research } from '../kit/saml-vendors.ts'
 
@@ -35,7 +35,7 @@ test('every part of the identity is read as it was said', () => {
     authnContextClassRef: 'urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport',
     sessionNotOnOrAfter: new Date(at(3600)),
     notOnOrAfter: new Date(at(300)),
-    inResponseTo: '_req-7f0c2a',
+    inResponseTo: requestId,
     attributes: new Map([
       ['urn:oid:1.3.6.1.4.1.5923.1.1.1.10', ['opaque-7']],
       ['groups', ['nurses']],
@@ -45,7 +45,7 @@ test('every part of the identity is read as it was said', () => {
 })
 
 test('a look without trust names the issuer and the request, whoever signed', () => {
-  expect(samlGuard.peekResponse(post(responseXml()))).toEqual({ ok: true, issuer: hospital.entityId, inResponseTo: '_req-7f0c2a' })
+  expect(samlGuard.peekResponse(post(responseXml()))).toEqual({ ok: true, issuer: hospital.entityId, inResponseTo: requestId })
   expect(samlGuard.peekResponse(post(responseXml({ responseIssuer: '' })))).toMatchObject({ issuer: hospital.entityId })
   expect(samlGuard.peekResponse('*')).toMatchObject({ ok: false, reason: 'NOT_BASE64' })
 })

@@ -12,6 +12,7 @@ import { fault } from '../../kernel/fault.ts'
 import { locales } from '../../kernel/locale.ts'
 import { signInPlanes } from '../../kernel/scope.ts'
 import { uuid, type ContractOf, type Methods } from '../../platform/contract.ts'
+import { emailInput } from './email-address.ts'
 
 /** The password was right, and opens nothing any more. */
 export const signOnRequired = fault('denied', 'SIGN_ON_REQUIRED', 'Your organisation signs you in through its own sign-in page. Use that.')
@@ -37,6 +38,8 @@ export const signOnMethods = {
     input: z.object({ membershipId: uuid, endsAt: z.date().nullable() }),
     output: openedSession.nullable(),
   },
+  /** Whether somebody here has this address, in whatever role: a newcomer of single sign-on may not. The caller is the federation itself. */
+  isAddressKnown: { input: z.object({ email: emailInput }), output: z.object({ isKnown: z.boolean() }) },
   /** Ends these sessions, as far as they are live, and says which were. */
   endSignOn: { input: z.object({ sessionIds: z.array(uuid).max(1_000), reason: z.string().max(40) }), output: z.array(z.string()) },
   /**

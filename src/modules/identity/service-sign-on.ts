@@ -23,6 +23,8 @@ export function createSignOn(parts: AdministrationParts): SignOn {
       return { sessionId: opened.sessionId, role: membership.role, plane: membership.plane, setCookie: opened.setCookie }
     },
 
+    isAddressKnown: async (scope, { email }) => ({ isKnown: (await parts.members.findIdentity(scope, email)) !== null }),
+
     async endSignOn(scope, { sessionIds, reason }) {
       const ended: string[] = []
       for (const id of sessionIds) ended.push(...(await sessions.revoke(scope, { id }, { reason, now: now() })))

@@ -5,6 +5,12 @@ import { Prisma } from './generated/client.ts'
 
 export const databaseUnavailable = fault('unavailable', 'DATABASE_UNAVAILABLE', 'The database does not answer. Try again in a few seconds.')
 
+export const statementsForgotten = fault(
+  'unavailable',
+  'STATEMENTS_FORGOTTEN',
+  'A pooler in front of the database carries no prepared statements. Whoever runs this server sets DATABASE_PREPARED_STATEMENTS=0.',
+)
+
 /** SQLSTATE of Postgres behind an error of the driver, the adapter or Prisma; null when it is none of theirs. */
 export function sqlStateOf(error: unknown): string | null {
   if (error instanceof DriverAdapterError) return error.cause.originalCode ?? ('code' in error.cause ? String(error.cause.code) : null)
@@ -39,6 +45,8 @@ export function faultOf(error: unknown): unknown {
   // 57014: statement_timeout; 55P03: lock_timeout; 25P03: idle_in_transaction_session_timeout.
   if (state === '57014' || state === '55P03' || state === '25P03') return timedOut()
   if (state === '53300') return overloaded()
+  // 26000: a prepared statement's name is not known there; 42P05: it is another client's. Reads have healed themselves before this.
+  if (state === '26000' || state === '42P05') return statementsForgotten()
   // Class 08: connection; 57P0x: shutdown, crash, starting up; 53: resources.
   if (state && /^(08|57P|53)/.test(state)) return databaseUnavailable()
   if (error instanceof Prisma.PrismaClientKnownRequestError && unreachable.has(error.code)) return databaseUnavailable()

@@ -62,45 +62,62 @@ export class UnsafeDatabase extends Error {
   }
 }
 
-const powers = `
-  select r.rolname as login,
-    array_remove(array[
-      case when r.rolsuper then 'is a superuser: alter role %I nosuperuser' end,
-      case when r.rolbypassrls then 'bypasses Row Level Security: alter role %I nobypassrls' end,
-      case when r.rolcreaterole then 'may create roles: alter role %I nocreaterole' end,
-      case when r.rolcreatedb then 'may create databases: alter role %I nocreatedb' end,
-      case when r.rolreplication then 'may replicate: alter role %I noreplication' end
-    ], null) as excess,
-    array(select g.rolname::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid) as member_of,
-    array(select c.oid::regclass::text from pg_class c where c.relowner = r.oid limit 5) as owns_tables,
-    array(select p.oid::regprocedure::text from pg_proc p where p.proowner = r.oid limit 20) as owns_functions
-  from pg_roles r where r.rolname = any($1)`
+const gateOwner = 'maristan_gate'
 
-interface Power {
-  login: string
-  excess: string[]
-  member_of: string[]
-  owns_tables: string[]
-  owns_functions: string[]
+const powers = `
+  select r.rolname as login, e.what, e.mending
+  from pg_roles r
+  cross join (select pg_get_userbyid(datdba) as owner from pg_database where datname = current_database()) d,
+  lateral (
+    select what, format('alter role %I no%s', r.rolname, power) from (values
+      (r.rolsuper, 'is a superuser', 'superuser'), (r.rolbypassrls, 'bypasses Row Level Security', 'bypassrls'),
+      (r.rolcreaterole, 'may create roles', 'createrole'), (r.rolcreatedb, 'may create databases', 'createdb'),
+      (r.rolreplication, 'may replicate', 'replication')) as held (is_held, what, power)
+    where is_held
+    union all
+    select format('is a member of %s', g.rolname), format('revoke %I from %I', g.rolname, r.rolname)
+    from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid
+    union all
+    select format('owns %s', c.oid::regclass), format('alter table %s owner to %I', c.oid::regclass, d.owner)
+    from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p', 'v', 'm')
+    union all
+    -- The gate's owner owns the functions of the gate, and nothing else.
+    select format('owns the function %s', p.oid::regprocedure), format('alter routine %s owner to %I', p.oid::regprocedure, d.owner)
+    from pg_proc p where p.proowner = r.oid and r.rolname <> '${gateOwner}'
+    union all
+    select 'may not sign in', format('alter role %I login', r.rolname) where not r.rolcanlogin and r.rolname <> '${gateOwner}'
+  ) as e (what, mending)
+  where r.rolname = any($1) order by 1, 2`
+
+/** What a login has, or lacks, that the server does not start with. */
+export interface Power {
+  readonly login: string
+  readonly what: string
+  /** The statement that mends it, for the owner. */
+  readonly mending: string
 }
 
-/** Sentences on what is wrong with the logins of this database, each with the mending command; empty when all is well. */
-export async function inspectLogins(client: pg.Client): Promise<string[]> {
-  const problems: string[] = []
-  const { rows: version } = await client.query<{ number: number }>("select current_setting('server_version_num')::int as number")
-  if (version[0]!.number < leastPostgres) problems.push(`Postgres ${Math.floor(version[0]!.number / 10_000)} is too old: use 15 or newer.`)
-  const names = [...logins, 'maristan_gate']
+/** @returns the powers of the logins that exist, and which do not exist. */
+export async function powersOf(client: pg.Client): Promise<{ powers: readonly Power[]; missing: readonly string[] }> {
+  const names = [...logins, gateOwner]
+  const { rows: roles } = await client.query<{ name: string }>('select rolname as name from pg_roles where rolname = any($1)', [names])
   const { rows } = await client.query<Power>(powers, [names])
-  for (const missing of names.filter((name) => !rows.some((row) => row.login === name))) {
-    problems.push(`Login ${missing} does not exist: run maristan migrate.`)
-  }
-  for (const { login, excess, member_of, owns_tables, owns_functions } of rows) {
-    for (const one of excess) problems.push(`Login ${login} ${one.replace('%I', login)}.`)
-    for (const role of member_of) problems.push(`Login ${login} is a member of ${role}: revoke ${role} from ${login}.`)
-    for (const table of owns_tables) problems.push(`Login ${login} owns ${table}: alter table ${table} owner to the database's owner.`)
-    for (const one of login === 'maristan_gate' ? [] : owns_functions) problems.push(`Login ${login} owns the function ${one}.`)
-  }
-  return problems
+  return { powers: rows, missing: names.filter((name) => !roles.some((role) => role.name === name)) }
+}
+
+/**
+ * Sentences on what is wrong with the logins of this database, each with the mending command; empty when all is well.
+ * @param least the oldest Postgres that will do, as `server_version_num`.
+ */
+export async function inspectLogins(client: pg.Client, least = leastPostgres): Promise<string[]> {
+  const { rows: version } = await client.query<{ number: number }>("select current_setting('server_version_num')::int as number")
+  const major = (number: number) => Math.floor(number / 10_000)
+  const { powers: found, missing } = await powersOf(client)
+  return [
+    ...version.filter(({ number }) => number < least).map(({ number }) => `Postgres ${major(number)} is too old: use ${major(least)} or newer.`),
+    ...missing.map((name) => `Login ${name} does not exist: run maristan migrate.`),
+    ...found.map(({ login, what, mending }) => `Login ${login} ${what}: ${mending}.`),
+  ]
 }
 
 /** @throws {UnsafeDatabase} */

@@ -73,8 +73,14 @@ export async function oneGuardOff(ground: BenchGround, server: SideProcess, say:
        where c.relrowsecurity and n.nspname = any($1)`,
       [schemas],
     )
+    // One table a transaction: locks on several would wait for statements that wait for one of them.
     const policies = (state: 'enable' | 'disable') => async () => {
-      await ground.owner(tables.map(({ name }) => `alter table ${name} ${state} row level security`).join(';'))
+      await ground.owner(`do $$ declare name text; begin
+        foreach name in array '{${tables.map(({ name }) => name).join(',')}}'::text[] loop
+          execute format('alter table %s ${state} row level security', name);
+          commit;
+        end loop;
+      end $$`)
     }
     await unseal(ground, server, plain!, (await tokensOf(server.port, [plain!])).get(plain!.id)!)
     const costs: Costs = { all: {}, without: {} }

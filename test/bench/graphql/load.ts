@@ -35,40 +35,45 @@ const chunkedEnd = Buffer.from('0\r\n\r\n')
 /** One connection; `ask` must not be called before the last answer has come. */
 class Wire {
   readonly #port: number
-  #socket: Socket
+  /** Null until the first question: a server gives who connects and then says nothing ten seconds. */
+  #socket: Socket | null = null
   #held: Buffer = Buffer.alloc(0)
   #head = ''
   #bodyAt = -1
   #length = -1
-  #settle: { request: Buffer; resolve: (reply: Reply) => void; reject: (error: Error) => void } | null = null
+  #settle: { request: Buffer; isRepeated: boolean; resolve: (reply: Reply) => void; reject: (error: Error) => void } | null = null
 
   constructor(port: number) {
     this.#port = port
-    this.#socket = this.#connect()
   }
 
   #connect(): Socket {
+    // Whatever an earlier connection said at its end answers nothing.
+    this.#held = Buffer.alloc(0)
+    this.#bodyAt = -1
     const socket = connect({ host: '127.0.0.1', port: this.#port, noDelay: true })
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('error', (error) => this.#settle?.reject(error))
+    // What went wrong is told when the socket has closed.
+    socket.on('error', () => {})
     socket.on('close', () => {
       const asked = this.#settle
       if (!asked || socket !== this.#socket) return
       // It may have closed what had long been idle just as we asked: nothing was answered, so it is asked once more.
-      if (!socket.errored && this.#held.length === 0) {
+      if (!asked.isRepeated && this.#held.length === 0) {
+        asked.isRepeated = true
         this.#socket = this.#connect()
         this.#socket.write(asked.request)
-      } else asked.reject(new Error('The server closed the connection.'))
+      } else asked.reject(socket.errored ?? new Error('The server closed the connection.'))
     })
     return socket
   }
 
   ask(request: Buffer): Promise<Reply> {
     // A server may close a connection that has long been idle: while other sides had their turns.
-    if (this.#socket.destroyed || this.#socket.readableEnded) this.#socket = this.#connect()
+    const socket = !this.#socket || this.#socket.destroyed || this.#socket.readableEnded ? (this.#socket = this.#connect()) : this.#socket
     return new Promise((resolve, reject) => {
-      this.#settle = { request, resolve, reject }
-      this.#socket.write(request)
+      this.#settle = { request, isRepeated: false, resolve, reject }
+      socket.write(request)
     })
   }
 
@@ -109,7 +114,7 @@ class Wire {
 
   close(): void {
     this.#settle = null
-    this.#socket.destroy()
+    this.#socket?.destroy()
   }
 }
 
@@ -130,6 +135,11 @@ export class Load {
 
   constructor(port: number, connections: number) {
     this.#wires = Array.from({ length: connections }, () => new Wire(port))
+  }
+
+  /** Every connection asks once. */
+  async once(requests: readonly Buffer[]): Promise<void> {
+    await Promise.all(this.#wires.map((wire, k) => wire.ask(requests[k % requests.length]!)))
   }
 
   /** Every connection asks, again and again, until the time is up. Requests are taken in turn. */

@@ -33,6 +33,10 @@ async function start(name: string, command: readonly string[], environment: Read
   let complaint = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = `${complaint}${text}`.slice(-4_000)))
   const ended = once(child, 'exit')
+  let isStopped = false
+  void ended.then(() => {
+    if (!isStopped) process.stderr.write(`${name} ended: ${complaint}\n`)
+  })
   const lines = createInterface({ input: child.stdout })
   const address = new Promise<number>((resolve) => {
     lines.on('line', (line) => {
@@ -61,6 +65,7 @@ async function start(name: string, command: readonly string[], environment: Read
         child.kill('SIGUSR2')
       }),
     async stop() {
+      isStopped = true
       child.kill('SIGTERM')
       await ended
     },

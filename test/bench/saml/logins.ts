@@ -5,9 +5,10 @@
 import { writeFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inflateRawSync } from 'node:zlib'
-import { answerOf, metadataOf } from '../../kit/saml-idp.ts'
+import { metadataOf } from '../../kit/saml-idp.ts'
 import { makeProvider } from '../../kit/saml-provider.ts'
 import { freePort, maristan, startServer, temporaryDirectory } from '../../kit/server.ts'
+import { signedAnswer } from './signer.ts'
 
 /** Where the memory is read, in logins done. */
 const marks = [0, 250, 500, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 15_000, 20_000]
@@ -30,8 +31,11 @@ export interface Whole {
 
 const cookieOf = (response: Response): string => response.headers.getSetCookie().map((one) => one.split(';')[0]).join('; ')
 
-/** @param most stops after so many logins, or after `limitMs`, whichever is first. */
-export async function wholeLogins(most: number, limitMs: number): Promise<Whole> {
+/**
+ * @param most stops after so many logins, or after `limitMs`, whichever is first.
+ * @param say hears of each reading as it is made: the whole takes minutes.
+ */
+export async function wholeLogins(most: number, limitMs: number, say: (sentence: string) => void): Promise<Whole> {
   const { dataDir, remove } = temporaryDirectory()
   const environment = { DATA_DIR: dataDir, PORT: String(await freePort()) }
   const server = await startServer(environment).ready()
@@ -51,8 +55,8 @@ export async function wholeLogins(most: number, limitMs: number): Promise<Whole>
       const sent = await fetch(login, { redirect: 'manual' })
       await sent.arrayBuffer()
       const request = inflateRawSync(Buffer.from(new URL(sent.headers.get('location')!).searchParams.get('SAMLRequest')!, 'base64')).toString()
-      const person = { nameId: `person-${k % people}@bench.example` }
-      const SAMLResponse = answerOf(provider, { acsUrl, audience: entityId, inResponseTo: / ID="([^"]+)"/.exec(request)![1]!, person })
+      const inResponseTo = / ID="([^"]+)"/.exec(request)![1]!
+      const SAMLResponse = signedAnswer(provider, { acsUrl, audience: entityId, inResponseTo, nameId: `person-${k % people}@bench.example` })
       const taken = await fetch(acsUrl, { method: 'POST', body: new URLSearchParams({ SAMLResponse }), redirect: 'manual' })
       await taken.arrayBuffer()
       if (taken.status !== 303) return false
@@ -66,7 +70,11 @@ export async function wholeLogins(most: number, limitMs: number): Promise<Whole>
     const resident = () => Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.child.pid}/status`, 'utf8'))![1]) / 1_024)
     const memory: Memory[] = []
     let [begun, done, failed] = [0, 0, 0]
-    const note = () => void memory.push({ logins: done, residentMb: resident(), seconds: seconds() })
+    const note = () => {
+      const read = { logins: done, residentMb: resident(), seconds: seconds() }
+      memory.push(read)
+      say(`${read.logins} logins: ${read.residentMb} MB after ${read.seconds} s.`)
+    }
     note()
     await Promise.all(
       Array.from({ length: atOnce }, async () => {

@@ -162,7 +162,7 @@ export const bench: Bench = async (say) => {
       const requests = Array.from({ length: askedTenants }, (_, n) =>
         encode({ path: '/graphql/console', headers: { 'x-maristan-tenant': `scale-${n + 1}` }, body: '{"query":"{ __typename }"}' }),
       )
-      for (let at = 0; at < requests.length; at += usualConnections) await load.burst(requests.slice(at, at + usualConnections), 1)
+      for (let at = 0; at < requests.length; at += usualConnections) await load.once(requests.slice(at, at + usualConnections))
       return () => load.close()
     })
     for (const { server: done } of byTenants) await done.stop()
@@ -171,7 +171,7 @@ export const bench: Bench = async (say) => {
     await note('connections', connectionSteps.map((step): Step => ({ step, server, tenant: first!, connections: step })))
     const idleConnectionBytes = await slope(server, idleConnections, async () => {
       const idle = new Load(server.port, idleConnections)
-      await idle.burst([encode({ path: '/healthz', headers: {}, body: '' })], 1)
+      await idle.once([encode({ path: '/healthz', headers: {}, body: '' })])
       return () => idle.close()
     })
     const processes = await twoProcesses(ground, server)

@@ -1,12 +1,26 @@
 /** What an attack of the corpus is: the valid message with one change, the reason it meets, and what its guard alone holds back. */
 import type { ReasonCode } from '../../../src/modules/federation/saml/guard/reasons.ts'
-import type { Refused, ResponseInput, SamlGuard } from '../../../src/modules/federation/saml/guard/verdict.ts'
+import type {
+  LogoutInput,
+  LogoutResponseInput,
+  MetadataInput,
+  Refused,
+  ResponseInput,
+  SamlGuard,
+} from '../../../src/modules/federation/saml/guard/verdict.ts'
 import { asking, person } from '../../kit/saml-response.ts'
+
+/** What is sent, and where to: a guard alone is asked it, and a server over HTTP. */
+export type Message =
+  | { readonly kind: 'response'; readonly input: ResponseInput }
+  | { readonly kind: 'logout request'; readonly input: LogoutInput }
+  | { readonly kind: 'logout answer'; readonly input: LogoutResponseInput }
+  | { readonly kind: 'metadata'; readonly input: MetadataInput }
 
 export interface Attack {
   readonly name: string
   readonly reason: ReasonCode
-  attempt(guard: SamlGuard): { readonly ok: true } | Refused
+  message(): Message
   /** In a guard built without `reason` alone: accepted, or still refused by a second guard, and why that one holds. */
   readonly without: 'accepted' | Second
 }
@@ -19,6 +33,19 @@ export interface Second {
 
 export const still = (reason: ReasonCode, because: string): Second => ({ still: reason, because })
 
+export function verdictOf(guard: SamlGuard, message: Message): { readonly ok: true } | Refused {
+  switch (message.kind) {
+    case 'response':
+      return guard.verifyResponse(message.input)
+    case 'logout request':
+      return guard.verifyLogoutRequest(message.input)
+    case 'logout answer':
+      return guard.verifyLogoutResponse(message.input)
+    case 'metadata':
+      return guard.readMetadata(message.input)
+  }
+}
+
 /** An attack by a posted response. */
 export function byResponse(
   name: string,
@@ -27,9 +54,9 @@ export function byResponse(
   xml: () => string,
   other: () => Partial<ResponseInput> = () => ({}),
 ): Attack {
-  // Made once, when first asked for: both tests of an attack send the same bytes.
+  // Made once, when first asked for: every test of an attack sends the same bytes.
   let input: ResponseInput | undefined
-  return { name, reason, without, attempt: (guard) => guard.verifyResponse((input ??= asking(xml(), other()))) }
+  return { name, reason, without, message: () => ({ kind: 'response', input: (input ??= asking(xml(), other())) }) }
 }
 
 export const intruder = 'admin@hospital.example'

@@ -2,9 +2,9 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { encryptAssertion, signElement, type EncryptionOptions } from '../../kit/saml-provider.ts'
 import { assertionXml, hospital, loneAssertion, responseXml, stranger } from '../../kit/saml-response.ts'
+import { ours } from '../../kit/saml-shapes.ts'
 import { byResponse, forged, partOf, replaced, still, type Attack } from './attack.ts'
 
-const ours = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const other = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const keys = () => ({ decryptionKeys: [ours.privateKey] })
 const encrypted = (assertion: string, options: EncryptionOptions = {}, to = ours.publicKey) =>
@@ -60,7 +60,7 @@ export const encryption: readonly Attack[] = [
     keys,
   ),
   byResponse('an encrypted assertion where we have no key', 'DECRYPTION_FAILED', still('DECRYPTION_FAILED', 'there is no plaintext'), () =>
-    encrypted(loneAssertion()),
+    encrypted(loneAssertion(), {}, other.publicKey),
   ),
   byResponse(
     'an unsigned assertion encrypted to us',

@@ -22,13 +22,13 @@ const request = (name: string, reason: ReasonCode, without: Attack['without'], r
   name,
   reason,
   without,
-  attempt: (guard) => guard.verifyLogoutRequest(leaving(received())),
+  message: () => ({ kind: 'logout request', input: leaving(received()) }),
 })
 const answer = (name: string, reason: ReasonCode, without: Attack['without'], received: () => Parameters<typeof leaving>[0]): Attack => ({
   name,
   reason,
   without,
-  attempt: (guard) => guard.verifyLogoutResponse(answering(received())),
+  message: () => ({ kind: 'logout answer', input: answering(received()) }),
 })
 const query = (xml = logoutRequestXml) => redirected(xml, 'SAMLRequest', hospital, { relayState: 'state 1' })
 const signed = (from: string, to: string) => byPost(posted(replaced(logoutRequestXml, from, to), '_request'))
@@ -115,11 +115,13 @@ export const logout: readonly Attack[] = [
     byPost(posted(logoutResponseXml, '_answer')),
   ),
   answer('an answer to another logout', 'IN_RESPONSE_TO', 'accepted', () =>
-    byPost(posted(replaced(logoutResponseXml, logoutId, '_another'), '_answer')),
+    byPost(posted(replaced(logoutResponseXml, logoutId, '_another'), '_answer'), logoutId),
   ),
-  answer('an unsigned answer to a logout', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', nothing), () => byPost(post(logoutResponseXml))),
+  answer('an unsigned answer to a logout', 'SIGNATURE_MISSING', still('SIGNATURE_MISSING', nothing), () =>
+    byPost(post(logoutResponseXml), logoutId),
+  ),
   answer('a redirected answer signed by a stranger', 'SIGNATURE_INVALID', 'accepted', () =>
-    byRedirect(redirected(logoutResponseXml, 'SAMLResponse', stranger)),
+    byRedirect(redirected(logoutResponseXml, 'SAMLResponse', stranger, { relayState: logoutId })),
   ),
 ]
 

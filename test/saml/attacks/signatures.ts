@@ -1,7 +1,7 @@
 /** Signatures that are missing, partial, of another key, of another algorithm, or that sign something else than they seem to. */
 import { createHmac } from 'node:crypto'
 import { makeProvider, signElement } from '../../kit/saml-provider.ts'
-import { assertionXml, hospital, responseXml, signedAssertion, signedResponse, stranger } from '../../kit/saml-response.ts'
+import { assertionXml, hospital, requestId, responseXml, signedAssertion, signedResponse, stranger } from '../../kit/saml-response.ts'
 import { byResponse, forged, partOf, replaced, signatureOf, still, unsigned, type Attack } from './attack.ts'
 
 const xmldsig = 'http://www.w3.org/2000/09/xmldsig#'
@@ -13,7 +13,7 @@ const weak = makeProvider('https://idp.hospital.example/metadata', 'weak rsa')
 const both = () => signElement(signElement(responseXml(), '_assertion', hospital), '_response', hospital)
 
 const confirmationOfOther = partOf(assertionXml(), /<saml:SubjectConfirmation [\s\S]*<\/saml:SubjectConfirmation>/).replace(
-  '_req-7f0c2a',
+  requestId,
   '_other',
 )
 const onlyOurTables = 'the table of algorithms is the only way to one: nothing else can verify'
@@ -227,7 +227,7 @@ export const signatures: readonly Attack[] = [
     'an assertion of a valid message grafted into an answer to another request',
     'IN_RESPONSE_TO',
     still('CONFIRMATION_IN_RESPONSE_TO', 'the signed confirmation names its request too'),
-    () => replaced(signedAssertion({ confirmation: confirmationOfOther }), `InResponseTo="_req-7f0c2a"`, 'InResponseTo="_other"'),
+    () => replaced(signedAssertion({ confirmation: confirmationOfOther }), `InResponseTo="${requestId}"`, 'InResponseTo="_other"'),
   ),
   byResponse('a reference to the response around the assertion', 'REFERENCE_FOREIGN', signedBefore, () =>
     replaced(signedAssertion(), 'URI="#_assertion"', 'URI="#_response"'),

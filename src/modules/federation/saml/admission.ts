@@ -74,41 +74,73 @@ export function shownOf(assertion: VerifiedAssertion, subject: Subject | null) {
   }
 }
 
-export type Admission = { readonly membershipId: string; readonly role: Role } | { readonly reason: HouseReason }
+interface Arrival {
+  readonly connection: Connection
+  readonly others: readonly Connection[]
+  readonly subject: Subject
+  readonly plane: string | null
+  readonly identity: Identity
+}
 
-/** Inside a command. Newcomers are provisioned, members whom this connection provisioned follow the rules. */
-export async function admit(
-  scope: Scope,
-  to: { connection: Connection; others: readonly Connection[]; subject: Subject; plane: string | null; identity: Identity },
-): Promise<Admission> {
-  const { connection, others, subject, plane, identity } = to
+type Decision =
+  | { readonly kind: 'KNOWN'; readonly membershipId: string; readonly role: Role; readonly becomes: MappableRole | null }
+  | { readonly kind: 'NEWCOMER'; readonly role: MappableRole; readonly email: string }
+  | { readonly reason: HouseReason }
+
+/** Inside a command: who this is here and what becomes of her. It changes nothing. */
+async function decide(scope: Scope, { connection, others, subject, plane, identity }: Arrival): Promise<Decision> {
   const { id: connectionId, directoryId } = connection
-  const { externalId, role, authorisedBy } = subject
-  const here = { source: 'SAML', connectionId } as const
-  const asDirectory: Scope = { ...scope, actor: { kind: 'directory', ...here } }
+  const { externalId, role, email } = subject
   const mayEnter = (found: Role) => plane === null || planeOf(found) === plane
 
   const own = await identity.findLink(scope, { connectionId, externalId })
   const link = own ?? (directoryId === null ? null : await identity.findLink(scope, { connectionId: directoryId, externalId }))
   if (link) {
+    const { membershipId } = link
     if (link.status !== 'ACTIVE') return { reason: 'MEMBER_INACTIVE' }
     // Whoever sets a connection up could else name a directory and be its administrator.
     if (own === null && privilegedRoles.includes(link.role) && connection.directoryAuthorisedBy === null) return { reason: 'DIRECTORY_UNCONFIRMED' }
     const isOurs = own?.source === 'SAML' && own.origin === 'PROVISIONED'
-    if (!isOurs) return mayEnter(link.role) ? { membershipId: link.membershipId, role: link.role } : { reason: 'WRONG_PLANE' }
+    if (!isOurs) return mayEnter(link.role) ? { kind: 'KNOWN', membershipId, role: link.role, becomes: null } : { reason: 'WRONG_PLANE' }
     if (role === null) return { reason: 'NO_ROLE' }
     if (!mayEnter(role)) return { reason: 'WRONG_PLANE' }
-    if (link.role !== role) await identity.changeRole(asDirectory, { ...here, membershipId: link.membershipId, role, authorisedBy })
-    return { membershipId: link.membershipId, role }
+    return { kind: 'KNOWN', membershipId, role, becomes: link.role === role ? null : role }
   }
   // Where a directory is named, people are its to bring: of a newcomer taken here it would not know whom to cut.
   if (!connection.jitAllowed || directoryId !== null) return { reason: 'NO_MEMBERSHIP' }
-  if (subject.email === null) return { reason: 'NO_EMAIL' }
-  if (!maySpeakFor(candidateOf(connection), others.map(candidateOf), subject.email)) return { reason: 'DOMAIN_OF_OTHERS' }
+  if (email === null) return { reason: 'NO_EMAIL' }
+  if (!maySpeakFor(candidateOf(connection), others.map(candidateOf), email)) return { reason: 'DOMAIN_OF_OTHERS' }
   if (role === null) return { reason: 'NO_ROLE' }
-  if (!mayEnter(role)) return { reason: 'WRONG_PLANE' }
-  const { membershipId } = await identity.provisionMember(asDirectory, { ...here, externalId, email: subject.email, role, authorisedBy })
+  return mayEnter(role) ? { kind: 'NEWCOMER', role, email } : { reason: 'WRONG_PLANE' }
+}
+
+export type Admission = { readonly membershipId: string; readonly role: Role } | { readonly reason: HouseReason }
+
+/** Inside a command. Newcomers are provisioned, members whom this connection provisioned follow the rules. */
+export async function admit(scope: Scope, arrival: Arrival): Promise<Admission> {
+  const decision = await decide(scope, arrival)
+  if ('reason' in decision) return decision
+  const { identity, connection, subject } = arrival
+  const here = { source: 'SAML', connectionId: connection.id } as const
+  const asDirectory: Scope = { ...scope, actor: { kind: 'directory', ...here } }
+  const { externalId, authorisedBy } = subject
+  const { role } = decision
+  if (decision.kind === 'NEWCOMER') {
+    const { membershipId } = await identity.provisionMember(asDirectory, { ...here, externalId, email: decision.email, role: decision.role, authorisedBy })
+    return { membershipId, role }
+  }
+  const { membershipId, becomes } = decision
+  if (becomes !== null) await identity.changeRole(asDirectory, { ...here, membershipId, role: becomes, authorisedBy })
   return { membershipId, role }
+}
+
+/** Inside a command: what a sign-in would bring. Where she would not be let in, the role is what the rules give her, and there is a reason. */
+export async function foresee(scope: Scope, arrival: Arrival): Promise<{ readonly role: string | null; readonly reason: HouseReason | null }> {
+  const decision = await decide(scope, arrival)
+  if ('reason' in decision) return { role: arrival.subject.role, reason: decision.reason }
+  const { role } = decision
+  const isTaken = decision.kind === 'NEWCOMER' && (await arrival.identity.isAddressKnown(scope, { email: decision.email })).isKnown
+  return { role, reason: isTaken ? 'NOT_LINKED' : null }
 }
 
 /** What a refusal of identity's means here; null for one that is none of these. */

@@ -1,7 +1,7 @@
 /** What comes of a verified answer in the hands of the browser that asked: a session, a finished test, a step-up; or a refusal with its reason. */
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
-import { admit, shownOf, subjectOf, type Subject } from './admission.ts'
+import { admit, foresee, shownOf, subjectOf, type Subject } from './admission.ts'
 import { skewMs } from './guard/clock.ts'
 import type { VerifiedAssertion } from './guard/verdict.ts'
 import { addressesOf, bindingName, cookieOf, type Parts } from './parts.ts'
@@ -50,15 +50,18 @@ export function createConclusion(parts: Parts, standing: Standing) {
     const subject = subjectOf(connection, assertion)
     if ('reason' in subject) return refused(subject.reason, null)
     const shown = shownOf(assertion, subject)
-    const note = async (result: 'SIGNED_IN' | 'TESTED' | 'STEPPED_UP', who: { role: string | null; membershipId: string | null }) => {
+    const note = async (result: 'SIGNED_IN' | 'TESTED' | 'STEPPED_UP', who: { role: string | null; membershipId: string | null; reason?: AttemptReason | null }) => {
       const { id } = await traffic.addAttempt(inside, { id: newId(), connectionId, purpose, result, requestId, shown, ...who })
-      const detail = { connectionId, role: who.role }
+      const detail = { connectionId, role: who.role, ...(who.reason ? { reason: who.reason } : {}) }
       inside.unit.record({ action: `saml.${result.toLowerCase()}`, resource: 'SamlAttempt', resourceId: id, outcome: 'done', detail })
       return id
     }
 
+    const others = purpose === 'STEP_UP' ? [] : await repo.all(inside)
+    const arrival = { connection, others, subject, plane: request?.plane ?? null, identity }
     if (purpose === 'TEST') {
-      const attemptId = await note('TESTED', { role: subject.role, membershipId: null })
+      // The message is right, and that is what is tested; whether this person would come in is said beside it.
+      const attemptId = await note('TESTED', { ...(await foresee(inside, arrival)), membershipId: null })
       await standing.passed(inside, connection)
       return { kind: 'TESTED', attemptId } as const
     }
@@ -74,8 +77,7 @@ export function createConclusion(parts: Parts, standing: Standing) {
       return { kind: 'STEPPED_UP' as const, setCookies: forget, returnTo: outcome.returnTo }
     }
 
-    const others = await repo.all(inside)
-    const admitted = await admit(inside, { connection, others, subject, plane: request?.plane ?? null, identity })
+    const admitted = await admit(inside, arrival)
     if ('reason' in admitted) return refused(admitted.reason, subject)
     const { membershipId } = admitted
     const opened = await identity.openSignOn(inside, { membershipId, endsAt: assertion.sessionNotOnOrAfter })

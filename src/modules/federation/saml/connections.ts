@@ -38,7 +38,7 @@ export function createConnections(parts: Parts, standing: Standing) {
 
   const read = (xml: Uint8Array, vouched = false): IdpMetadata => {
     const plainHttp = vouched ? 'anywhere' : config.publicUrl === null ? 'own machine' : 'nowhere'
-    const verdict = guard.readMetadata({ xml, now: now(), trustedCertificates: [], plainHttp })
+    const verdict = guard.readMetadata({ xml, now: now(), plainHttp })
     if (!verdict.ok) throw metadataRefused({ reason: verdict.reason, sentence: reasonSentence(verdict.reason, 'en') })
     return verdict.metadata
   }

@@ -2,6 +2,7 @@
  * What we send: our metadata, sign-in requests, logout messages, all signed, built by samlify. It reads nothing that comes from outside:
  * only the guard does.
  */
+import { LRUCache } from 'lru-cache'
 import { Constants, IdentityProvider, SamlLib, ServiceProvider } from 'samlify'
 
 const { binding } = Constants.namespace
@@ -46,7 +47,6 @@ const afterIssuer = (message: string) => ({
 const inOrder = { elementsOrder: ['KeyDescriptor', 'SingleLogoutService', 'NameIDFormat', 'AssertionConsumerService'] }
 
 interface OwnOptions {
-  readonly id?: string
   readonly nameIdFormats?: readonly string[]
   /** The message that is to be signed. */
   readonly signs?: string
@@ -54,7 +54,7 @@ interface OwnOptions {
 }
 
 function own(addresses: Addresses, keys: OwnKeys, options: OwnOptions = {}) {
-  const { id, nameIdFormats = [format.persistent, format.emailAddress, format.unspecified], signs = 'AuthnRequest', logoutTemplate } = options
+  const { nameIdFormats = [format.persistent, format.emailAddress, format.unspecified], signs = 'AuthnRequest', logoutTemplate } = options
   return ServiceProvider({
     entityID: addresses.entityId,
     authnRequestsSigned: true,
@@ -75,8 +75,45 @@ function own(addresses: Addresses, keys: OwnKeys, options: OwnOptions = {}) {
       { Binding: binding.post, Location: addresses.logoutUrl },
     ],
     ...(logoutTemplate === undefined ? {} : { logoutRequestTemplate: { context: logoutTemplate } }),
-    ...(id === undefined ? {} : { generateID: () => id }),
   })
+}
+
+type Own = ReturnType<typeof own>
+
+/** The same with an id for its next message; what was read of its metadata is shared. */
+function numbered(entity: Own, id: string): Own {
+  const copy = Object.create(Object.getPrototypeOf(entity) as object) as Own
+  return Object.assign(copy, entity, { entitySetting: { ...entity.entitySetting, generateID: () => id } })
+}
+
+interface Lasting {
+  readonly addresses: Addresses
+  readonly asking: Own
+  readonly metadata: string
+}
+
+/**
+ * What stays the same between sign-ins: samlify reads the metadata that it has just written anew for every entity, which takes longer than
+ * all else of a request. Kept as long as the keys are held.
+ */
+const lasting = new WeakMap<OwnKeys, Lasting>()
+
+function lastingOf(addresses: Addresses, keys: OwnKeys): Lasting {
+  const held = lasting.get(keys)
+  if (held && held.addresses.entityId === addresses.entityId) return held
+  const made = { addresses, asking: own(addresses, keys, { nameIdFormats: [format.unspecified] }), metadata: own(addresses, keys).getMetadata() }
+  lasting.set(keys, made)
+  return made
+}
+
+const providers = new LRUCache<string, ReturnType<typeof theirs>>({ max: 1_000 })
+
+/** An identity provider as it is asked to sign somebody in. */
+function asked(entityId: string, sso: Endpoint): ReturnType<typeof theirs> {
+  const what = JSON.stringify([entityId, sso.url, sso.binding])
+  const made = providers.get(what) ?? theirs(entityId, { sso })
+  providers.set(what, made)
+  return made
 }
 
 function theirs(entityId: string, services: { sso?: Endpoint; slo?: Endpoint }) {
@@ -103,7 +140,7 @@ const relay = (relayState: string | null) => (relayState === null ? {} : { relay
 
 /** Our metadata (SAML metadata §2.4.4): every published certificate, the ACS by POST alone. */
 export function ownMetadata(addresses: Addresses, keys: OwnKeys): string {
-  return own(addresses, keys).getMetadata()
+  return lastingOf(addresses, keys).metadata
 }
 
 /** A signed AuthnRequest (SAML core §3.4.1). `id` begins with a letter or underscore and is never used twice. */
@@ -116,8 +153,8 @@ export function authnRequest(options: {
   relayState: string | null
 }): Outgoing {
   const { id, addresses, keys, idp, forceAuthn, relayState } = options
-  const made = own(addresses, keys, { id, nameIdFormats: [format.unspecified] }).createLoginRequest(
-    theirs(idp.entityId, { sso: idp.sso }),
+  const made = numbered(lastingOf(addresses, keys).asking, id).createLoginRequest(
+    asked(idp.entityId, idp.sso),
     idp.sso.binding,
     { ...relay(relayState), ...(forceAuthn ? { forceAuthn } : {}) },
   )
@@ -136,7 +173,7 @@ export function logoutRequest(options: {
   const whole = SamlLib.defaultLogoutRequestTemplate.context
   // Without an index it means every session of the subject; an empty one would mean none.
   const logoutTemplate = subject.sessionIndex === null ? whole.replace(/<samlp:SessionIndex>.*<\/samlp:SessionIndex>/, '') : whole
-  const from = own(addresses, keys, { id, nameIdFormats: [subject.nameIdFormat], signs: 'LogoutRequest', logoutTemplate })
+  const from = numbered(own(addresses, keys, { nameIdFormats: [subject.nameIdFormat], signs: 'LogoutRequest', logoutTemplate }), id)
   const made = from.createLogoutRequest(
     theirs(idp.entityId, { slo: idp.slo }),
     idp.slo.binding,
@@ -156,7 +193,7 @@ export function logoutResponse(options: {
   relayState: string | null
 }): Outgoing {
   const { id, inResponseTo, addresses, keys, idp, relayState } = options
-  const made = own(addresses, keys, { id, signs: 'LogoutResponse' }).createLogoutResponse(
+  const made = numbered(own(addresses, keys, { signs: 'LogoutResponse' }), id).createLogoutResponse(
     theirs(idp.entityId, { slo: idp.slo }),
     { extract: { request: { id: inResponseTo } } },
     idp.slo.binding,

@@ -80,7 +80,10 @@ class Planner {
   plan(operation: OperationDefinitionNode, root: GraphQLObjectType): Plan {
     if ((operation.directives ?? []).length > 0) return unplanned()
     const answer = this.#object(root, this.#fields(root, [operation]), (selected) => this.#rootField(root, selected))
-    return { text: `select ${join(answer)}`, slots: this.#slots, permissions: this.#permissions, operation, sealed: this.#sealed }
+    const text = `select ${join(answer)}`
+    // Nothing is read of anybody, and a parameter that the statement does not name is a mistake to the database.
+    if (!text.includes('$1')) return unplanned()
+    return { text, slots: this.#slots, permissions: this.#permissions, operation, sealed: this.#sealed }
   }
 
   #fields(type: GraphQLObjectType, nodes: Parameters<typeof collect>[1]): readonly Selected[] {

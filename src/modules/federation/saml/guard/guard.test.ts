@@ -14,8 +14,8 @@ import {
   redirected,
 } from '../../../../../test/kit/saml-logout.ts'
 import { entityXml, keyDescriptor, reading } from '../../../../../test/kit/saml-metadata.ts'
-import { makeProvider, signElement } from '../../../../../test/kit/saml-provider.ts'
-import { asking, at, hospital, person, signedAssertion, stranger } from '../../../../../test/kit/saml-response.ts'
+import { makeProvider } from '../../../../../test/kit/saml-provider.ts'
+import { asking, at, hospital, person, signedAssertion } from '../../../../../test/kit/saml-response.ts'
 import { buildGuard } from './build.ts'
 import { samlGuard } from './guard.ts'
 import type { PlainHttp } from './verdict.ts'
@@ -127,7 +127,6 @@ describe('metadata', () => {
         wantAuthnRequestsSigned: true,
         validUntil: new Date(at(86_400 * 7)),
         cacheDurationSeconds: 21_600,
-        signatureVerified: false,
       },
     })
   })
@@ -139,16 +138,6 @@ describe('metadata', () => {
     )
     const verdict = samlGuard.readMetadata(reading(two))
     expect(verdict.ok && verdict.metadata.certificates.map(({ pem }) => pem)).toEqual([hospital.certificate, elliptic.certificate])
-  })
-
-  test('is taken as verified only under a trusted certificate', () => {
-    const signed = signElement(entityXml, '_metadata', hospital, { behind: "//*[local-name(.)='IDPSSODescriptor']" })
-    const trustedCertificates = [stranger.certificate, hospital.certificate]
-    expect(samlGuard.readMetadata(reading(signed, { trustedCertificates }))).toMatchObject({
-      ok: true,
-      metadata: { signatureVerified: true },
-    })
-    expect(samlGuard.readMetadata(reading(signed))).toMatchObject({ ok: true, metadata: { signatureVerified: false } })
   })
 
   test('names plain http nowhere, but for a browser’s own machine in a trial and wherever the operator vouched', () => {

@@ -139,15 +139,11 @@ export interface IdpMetadata {
   readonly validUntil: Date | null
   /** Seconds; null when the document names none. */
   readonly cacheDurationSeconds: number | null
-  /** Whether its signature was verified with a trusted certificate; false when none was given. */
-  readonly signatureVerified: boolean
 }
 
 export interface MetadataInput {
   readonly xml: Uint8Array
   readonly now: Date
-  /** PEM; given and not empty: the document must be signed with one of them. */
-  readonly trustedCertificates: readonly string[]
   readonly plainHttp?: PlainHttp
 }
 

@@ -123,7 +123,8 @@ export function deadLinkPage(locale: Locale): string {
 }
 
 /**
- * What a test sign-in brought: the assertion, redacted, and the role it would give; or the exact reason.
+ * What a test sign-in brought: the assertion, redacted, and the role it would give, or why that person would not be let in; or the exact
+ * reason why the message was refused.
  * @param path back to the set-up, for the browser that is at it.
  */
 export function testedPage(locale: Locale, path: string | null, attempt: SamlAttempt): string {
@@ -137,10 +138,12 @@ export function testedPage(locale: Locale, path: string | null, attempt: SamlAtt
     ...Object.entries(attributes).map(([name, given]) => html`<tr><th><code>${name}</code></th>${value(given)}</tr>`),
   ]
   const role = roleWords[attempt.role as MappableRole]
-  const failed = attempt.reason === null ? null : html`<p class="note" role="alert"><strong>${attempt.reason}</strong>: ${reasonSentence(attempt.reason, locale)} <code>${attempt.detail ?? ''}</code></p>`
+  const isRight = attempt.result === 'TESTED'
+  const because = isRight ? html`${say('notLetIn')}. ` : null
+  const failed = attempt.reason === null ? null : html`<p class="note" role="alert">${because}<strong>${attempt.reason}</strong>: ${reasonSentence(attempt.reason, locale)} <code>${attempt.detail ?? ''}</code></p>`
   return documentOf({
     locale,
-    title: say(attempt.reason === null ? 'tested' : 'failed'),
+    title: say(isRight ? 'tested' : 'failed'),
     body: html`${failed}<p>${say('wouldBe')}: <strong id="role">${attempt.role ?? say('none')}</strong>${role === undefined ? null : html` – ${role[locale]}`}</p><table class="facts stack"><tbody>${rows}</tbody></table>
 <p>${say('number')}: <code>${attempt.id}</code></p>${path === null ? null : html`<p><a class="button" href="${path}?lang=${locale}">${say('back')}</a></p>`}`,
   })

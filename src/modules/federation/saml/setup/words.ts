@@ -71,6 +71,7 @@ const words = {
   noAttempts: { en: 'None yet.', ar: 'لا شيء بعد.' },
   tested: { en: 'The test sign-in came back', ar: 'عادت تجربة الدخول' },
   failed: { en: 'The test sign-in was refused', ar: 'رُفضت تجربة الدخول' },
+  notLetIn: { en: 'The message is right, but this person would not be let in', ar: 'الرسالة صحيحة، لكن لن يُسمح لهذا الشخص بالدخول' },
   wouldBe: { en: 'The role it would give', ar: 'الدور الذي سيُعطى' },
   back: { en: 'Back to the set-up', ar: 'العودة إلى الإعداد' },
   number: { en: 'Number', ar: 'الرقم' },

@@ -1,6 +1,6 @@
 /**
  * Metadata of an identity provider: its entityId, keys and addresses. Refuses documents of several providers, expired ones, addresses
- * that are not https (but see `plainHttp`), and, where trusted certificates are given, whatever is not signed with one of them.
+ * that are not https (but see `plainHttp`). A signature on it is not asked for: whoever names the address, or gives the file, vouches.
  */
 import { X509Certificate } from 'node:crypto'
 import { isOver } from '../clock.ts'
@@ -9,13 +9,12 @@ import { ds, md, postBinding, redirectBinding, samlp } from '../names.ts'
 import { demandShape } from '../shape/shape.ts'
 import { entitiesDescriptor, entityDescriptor } from '../shape/metadata-shapes.ts'
 import { readDurationSeconds, readInstant } from '../shape/values.ts'
-import { signingKeyOf, signingKeysOf } from '../signature/certificates.ts'
-import { verifyEnveloped } from '../signature/enveloped.ts'
+import { signingKeyOf } from '../signature/certificates.ts'
 import type { IdpMetadata, MetadataCertificate, MetadataEndpoint, MetadataInput, MetadataVerdict, PlainHttp } from '../verdict.ts'
 import { decodeText, fromBase64 } from '../xml/decode.ts'
 import { metadataLimits } from '../xml/limits.ts'
 import { parseXml } from '../xml/parse.ts'
-import { attributeOf, childOf, childrenOf, isNamed, textOf, type XmlElement } from '../xml/tree.ts'
+import { attributeOf, childrenOf, isNamed, textOf, type XmlElement } from '../xml/tree.ts'
 
 const mostCertificates = 16
 const mostEndpoints = 32
@@ -39,14 +38,8 @@ export function parseMetadata(xml: Uint8Array, laws: Laws): XmlElement {
   return root
 }
 
-function metadataIn({ xml, now, trustedCertificates, plainHttp = 'nowhere' }: MetadataInput, laws: Laws): IdpMetadata {
+function metadataIn({ xml, now, plainHttp = 'nowhere' }: MetadataInput, laws: Laws): IdpMetadata {
   const root = parseMetadata(xml, laws)
-  const trusted = trustedCertificates.length > 0
-  if (trusted) {
-    const signature = childOf(root, ds, 'Signature')
-    if (signature === null) throw new Refusal('SIGNATURE_MISSING', 'no signature on the metadata')
-    verifyEnveloped(root, signature, signingKeysOf(trustedCertificates), laws)
-  }
   const path = providersIn(root, [])
   laws.demand(path.length <= 1, 'METADATA_SEVERAL', () =>
     path
@@ -74,7 +67,6 @@ function metadataIn({ xml, now, trustedCertificates, plainHttp = 'nowhere' }: Me
     wantAuthnRequestsSigned: /^(true|1)$/.test(attributeOf(provider, 'WantAuthnRequestsSigned')?.trim() ?? ''),
     validUntil,
     cacheDurationSeconds: durations.length === 0 ? null : Math.min(...durations),
-    signatureVerified: trusted,
   }
 }
 
