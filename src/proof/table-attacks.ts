@@ -163,23 +163,18 @@ export class TableAttacks {
    * to the own tenant's. What is refused for any other reason than the reference (23503) or the wall (42501) proves nothing.
    */
   async #reference(table: Table, login: Login, row: Row, settings: Settings): Promise<void> {
-    for (const { pairs, parent, name } of table.foreignKeys) {
-      const above = this.#tables.get(parent)
+    for (const key of table.foreignKeys) {
+      const above = this.#tables.get(key.parent)
       // A key of the tenant alone refers to the tenant itself, and what has no tenant belongs to nobody.
-      if (!above || pairs.length === 0) continue
-      const reason = await this.#crossed(table, login, row, settings, { name, pairs, above })
-      if (reason !== null) this.#cannot(table, login, 'INSERT', `of a reference to another tenant's row (${name}), ${reason}`)
+      if (!above || key.pairs.length === 0) continue
+      const reason = await this.#crossed(table, login, row, settings, key, above)
+      if (reason !== null) this.#cannot(table, login, 'INSERT', `of a reference to another tenant's row (${key.name}), ${reason}`)
     }
   }
 
   /** Why nothing could be proven of one reference; null when it was. */
-  async #crossed(
-    table: Table,
-    login: Login,
-    row: Row,
-    settings: Settings,
-    { name, pairs, above }: Pick<ForeignKey, 'name' | 'pairs'> & { readonly above: Table },
-  ): Promise<string | null> {
+  async #crossed(table: Table, login: Login, row: Row, settings: Settings, key: ForeignKey, above: Table): Promise<string | null> {
+    const { name, pairs } = key
     const referTo = (there: Row | undefined): Row => Object.fromEntries(pairs.map(([column, key]) => [column, there?.[key]]))
     const insert = (candidate: Row) => {
       const { text, values } = insertOf(table, candidate)
