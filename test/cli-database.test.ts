@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { drawHouse } from '../src/app.ts'
 import { diagnose } from '../src/operator/doctor.ts'
+import { backupsState } from '../src/operator/doctor-backups.ts'
 import { chunkBytes } from '../src/operator/sealed-stream.ts'
 import { withClient } from '../src/platform/db/provision.ts'
 import { runningEmbedded } from '../src/platform/db/reach.ts'
@@ -38,6 +39,7 @@ describe('doctor', () => {
 
   test('finds a well server well, and counts what is not built', async () => {
     const document = await done(environment, ['doctor'])
+    expect(document['backups']).toEqual({ newest: null, kept: 0, expiring: [], warnings: [expect.stringContaining('No backup of this database is kept.')] })
     expect(document['findings'].filter(({ ok }: { ok: boolean }) => !ok)).toEqual([])
     expect(document).toMatchObject({ healthy: true, unbuilt: { permissions: expect.any(Array), planeTests: { total: 103 } } })
     // Its permission guards what is built already; it is not.
@@ -149,6 +151,18 @@ describe('backup and restore', () => {
     expect(statSync(join(place.dataDir, 'backup.key')).mode & 0o777).toBe(0o600)
     expect(readFileSync(file).includes('clinic')).toBe(false)
     expect(await owner("select datname from pg_database where datname like 'maristan_scratch%'")).toEqual([])
+  })
+
+  test('doctor shows the newest backup, when and how it was verified, which go soon, and warns where none is young enough', async () => {
+    const { backups, healthy } = await done(environment, ['doctor'])
+    const newest = { id: report['id'], file: 'house.backup', madeAt: expect.any(String), keepUntil: report['keepUntil'] }
+    expect([healthy, backups]).toEqual([true, { newest: { ...newest, verified: 'when it was written' }, kept: 1, expiring: [], warnings: [] }])
+    const at = (hours: number, bound = 26) =>
+      withClient(runningEmbedded(place.dataDir)!, (client) => backupsState(client, bound, Date.parse(backups.newest.madeAt) + hours * 3_600_000))
+    expect((await at(25)).warnings).toEqual([])
+    expect((await at(26)).warnings).toEqual([expect.stringMatching(/^The newest backup is 26 hours old \(house\.backup\)\. Write one: maristan backup/)])
+    expect((await at(26, 0)).warnings).toEqual([])
+    expect((await at(34 * 24)).expiring).toEqual([newest])
   })
 
   test('a backup is in the register with the time it is kept and what opens it, and the list shows it', async () => {

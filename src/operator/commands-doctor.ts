@@ -1,6 +1,7 @@
 /** `doctor`. */
 import type { Command } from 'commander'
 import { diagnose } from './doctor.ts'
+import { backupLines } from './doctor-backups.ts'
 import type { Terminal } from './terminal.ts'
 
 export function doctorCommand(program: Command, terminal: Terminal): void {
@@ -14,6 +15,7 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
         `${ok ? 'ok   ' : 'WRONG'}  ${check}`,
         ...problems.map((problem) => `         ${problem}`),
       ])
+      if (diagnosis.backups) lines.push('', ...backupLines(diagnosis.backups))
       const { permissions, operations, planeTests } = diagnosis.unbuilt
       const plane = `${planeTests.total - planeTests.built} of ${planeTests.total} plane tests`
       lines.push('', `Not built yet: ${permissions.length} of 58 permissions, ${operations.length} operations that the matrix names, ${plane}.`)

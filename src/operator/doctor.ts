@@ -13,6 +13,8 @@ import { authLogin, urlFor } from '../platform/db/logins.ts'
 import { inspectLogins, withClient } from '../platform/db/provision.ts'
 import { rightsToMend } from '../platform/db/rights.ts'
 import { inspectCatalogue } from '../proof/catalogue.ts'
+import { backupsState, type BackupsState } from './doctor-backups.ts'
+import { lateCheckpoints, sinkProblems } from './doctor-ledger.ts'
 import { complaint, listenProblem, mendLogins } from './complaint.ts'
 import { withOwner } from './open.ts'
 import { unbuilt, type Unbuilt } from './unbuilt.ts'
@@ -27,6 +29,8 @@ export interface Finding {
 export interface Diagnosis {
   readonly healthy: boolean
   readonly findings: readonly Finding[]
+  /** Null where the database could not be asked, or was never made. */
+  readonly backups: BackupsState | null
   readonly unbuilt: Unbuilt
 }
 
@@ -68,6 +72,7 @@ export async function diagnose(
   }
 
   let config: Config | null = null
+  let backups: BackupsState | null = null
   await check('runtime', () => {
     const major = Number(process.versions.node.split('.')[0])
     return major >= 24 ? [] : [`This is Node ${process.version}; Maristan runs on 24. Repair the pinned one: npm ci --ignore-scripts`]
@@ -76,17 +81,18 @@ export async function diagnose(
     config = readConfig(environment)
     return []
   })
-  if (config !== null) await examine(config, check, machine)
-  return { healthy: findings.every((finding) => finding.ok), findings, unbuilt: unbuilt(house) }
+  if (config !== null) await examine(config, check, machine, (state) => (backups = state))
+  return { healthy: findings.every((finding) => finding.ok), findings, backups, unbuilt: unbuilt(house) }
 }
 
-async function examine(config: Config, check: Check, machine: Machine): Promise<void> {
+async function examine(config: Config, check: Check, machine: Machine, tell: (backups: BackupsState) => void): Promise<void> {
   const embedded = config.databaseUrl === null
   const isRunning = embedded && runningEmbedded(config.dataDir) !== null
   if (embedded) await check('directory mode', () => inspectDirectories(config.dataDir))
   await check('disk', () => freeSpace(config.dataDir, machine))
   await check('port', () => (isRunning ? [] : portFree(config)))
   await check('private files', () => exposedFiles(config))
+  await check('sink', () => sinkProblems(config))
   if (embedded && !existsSync(join(config.dataDir, 'pg'))) {
     // Nothing was ever started here, and to look would be to make it.
     return check('database', () => [])
@@ -104,7 +110,12 @@ async function examine(config: Config, check: Check, machine: Machine): Promise<
         await check('rights', () => rightProblems(ownerUrl, client))
         await check('walls', async () => (await inspectCatalogue(client)).filter(({ rule }) => rule !== 'login-power').map((one) => one.message))
         await check('keys', () => lostKeys(client, config))
+        await check('checkpoints', () => lateCheckpoints(client))
         await check('leaving', () => stuckOffboardings(client))
+        await check('backups', async () => {
+          tell(await backupsState(client, config.backupWarnHours))
+          return []
+        })
         return clockProblems(client, machine)
       })
     }),

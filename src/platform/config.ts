@@ -48,6 +48,8 @@ const variables = z.object({
   /** Hours between the request that a tenant leaves and the first step of it; 30 days unless told, never below a day. */
   OFFBOARDING_WAIT_HOURS: wholeNumber(0, 8_760).default(720),
   BACKUP_KEEP_DAYS: wholeNumber(1, 36_500).default(35),
+  /** How old the newest backup may be, in hours, before `doctor` warns; 0: it never does. */
+  BACKUP_WARN_HOURS: wholeNumber(0, 8_760).default(26),
   AWS_ENDPOINT_URL_S3: z.url().optional(),
   /** How the outside reaches us; links in mails and token issuers are made of it. */
   PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'write https://host' }).optional(),
@@ -81,6 +83,7 @@ export interface Config {
   readonly offboardingWaitHours: number
   /** How long a backup is kept unless its command says otherwise. */
   readonly backupKeepDays: number
+  readonly backupWarnHours: number
   readonly awsRegion: string | null
   readonly s3Endpoint: string | null
   readonly publicUrl: string | null
@@ -152,6 +155,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     auditRetentionYears: data.AUDIT_RETENTION_YEARS,
     offboardingWaitHours: data.OFFBOARDING_WAIT_HOURS,
     backupKeepDays: data.BACKUP_KEEP_DAYS,
+    backupWarnHours: data.BACKUP_WARN_HOURS,
     awsRegion: data.AWS_REGION ?? null,
     s3Endpoint: data.AWS_ENDPOINT_URL_S3 ?? null,
     publicUrl: data.PUBLIC_URL ?? null,

@@ -114,7 +114,7 @@ export class BoundDatabase extends Database {
     known: this.#prisma,
     oneRows: new OneRows(this.storedModels),
     read: (unit, login, work) => this.#run(login, unit.standing, work),
-    write: (unit, login, work) =>
+    write: (unit, { login }, work) =>
       this.#inCommand(() =>
         this.#run(login, unit.standing, (open) =>
           work(open, async (last) => {

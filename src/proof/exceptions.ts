@@ -147,6 +147,11 @@ export const exceptions: readonly Exception[] = [
       ...granted('vault.lookup_key', ['SELECT'], both('console', 'clinician', 'consumer', 'courier')),
     ],
   }),
+  ...except('Whoever seals counts it in the key\'s row, and changes nothing else there; a trigger lets the count only grow.', {
+    'column-grant': ['tenant_key', 'subject_key'].flatMap((table) =>
+      ['console', 'clinician', 'consumer', 'courier', 'auth'].map((login) => `vault.${table}.seals maristan_${login}`),
+    ),
+  }),
   ...except('Where a trail is streamed to, and how far, is a setting beside the trail and no line of it.', {
     'append-only-trigger': ['audit.stream'],
     'append-only-grant': [
@@ -154,9 +159,13 @@ export const exceptions: readonly Exception[] = [
       ...granted('audit.stream', ['UPDATE'], ['maristan_worker', 'maristan_operator']),
     ],
   }),
-  ...except('A seller reads the envelopes that are disclosed to it, by a policy that ends with the grant, and unwraps their keys; and nothing beside.', {
-    'secret-table': ['vault.tenant_key', 'vault.subject_key'].flatMap((table) => granted(table, ['SELECT'], ['maristan_seller_read'])),
-    'column-grant': ['tenant_id', 'id', 'phi'].map((column) => `care.recipient.${column} maristan_seller_read`),
+  ...except('A seller reads the envelopes that are disclosed to it and the keys they open with, by policies that end with the grant; and nothing beside.', {
+    'secret-table': ['tenant_key', 'subject_key'].map((table) => `vault.${table}.wrapped SELECT maristan_seller_read`),
+    'column-grant': [
+      ...['tenant_id', 'id', 'phi'].map((column) => `care.recipient.${column}`),
+      ...['tenant_id', 'version', 'wrapped', 'kek_id'].map((column) => `vault.tenant_key.${column}`),
+      ...['tenant_id', 'subject_id', 'tenant_key_version', 'wrapped', 'state', 'seals'].map((column) => `vault.subject_key.${column}`),
+    ].map((column) => `${column} maristan_seller_read`),
   }),
   ...except('Keys turn, are watched and are destroyed in the background; no plane changes one.', {
     'secret-table': [

@@ -167,12 +167,13 @@ export async function makeThrowawayTenant(database: BoundDatabase, house: Compos
   for (const role of ['compliance_officer', 'clinician'] as const) {
     for (const count of [1, 2]) {
       const id = newId()
-      const place = { subjectId: recipientId!, model: 'BreakGlassGrant', field: 'phi', rowId: id }
-      const { sealed } = await coordinator.read(() => vault.seal(coordinator.scope, { items: [{ ...place, record: { reason: slug } }] }))
+      const items = [{ subjectId: recipientId!, model: 'BreakGlassGrant', field: 'phi', rowId: id, record: { reason: slug } }]
+      const { sealed } = await coordinator.command(async (scope) => {
+        scope.unit.record({ action: 'proof.sealed', resource: 'BreakGlassGrant', outcome: 'done' })
+        return vault.seal(scope, { items })
+      })
       await plot.plantNamed('emergency.break_glass_grant', {
-        id,
-        membership_id: membershipOf.get(role)!,
-        recipient_id: recipientId!,
+        id, membership_id: membershipOf.get(role)!, recipient_id: recipientId!,
         phi: sealed[0]!,
         expires_at: new Date(Date.now() + count * 60_000),
         ended_at: null,

@@ -85,7 +85,7 @@ export async function scimRig(environment: Readonly<Record<string, string>> = {}
 
     rules({ tenant, connectionId }, rules) {
       const unit = house.database.unit(tenant.member.tenant_admin.caller)
-      return unit.command((scope) => scim.setRules(scope, { connectionId, rules }), authLogin)
+      return unit.command((scope) => scim.setRules(scope, { connectionId, rules }), authLogin, { isLong: true })
     },
 
     close: () => house.close(),

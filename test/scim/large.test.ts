@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { scim } from '../../src/modules/federation/scim/index.ts'
 import { systemCaller } from '../../src/platform/jobs/system.ts'
+import { authLogin } from '../../src/platform/module.ts'
 import type { Unit } from '../../src/platform/db/unit.ts'
 import type { TestTenant } from '../kit/house.ts'
 import { groupBody, patchBody, scimRig, type Directory, type ScimRig } from '../kit/scim.ts'
@@ -126,6 +127,28 @@ describe(`a group of ${many} that is renamed out of its rule`, () => {
 })
 
 describe('as many again', () => {
+  it('are held by statements that may take longer than those about a few, within the command alone', async () => {
+    const unit = rig.house.database.unit(tenant.member.tenant_admin.caller)
+    const mayTake = async () => (await unit.sql.$queryRaw<{ most: string }[]>`select current_setting('statement_timeout') as most`)[0]!.most
+    const rules = [{ match: 'DISPLAY_NAME' as const, value: 'Carers', role: 'caregiver' as const }]
+    const taken: string[] = []
+    await unit.command(
+      async (scope) => {
+        taken.push(await mayTake())
+        await rig.scim.setRules(scope, { connectionId: entra.connectionId, rules })
+        taken.push(await mayTake())
+      },
+      authLogin,
+      { isLong: true },
+    )
+    await unit.command(async (scope) => {
+      taken.push(await mayTake())
+      scope.unit.record({ action: 'test.looked', resource: 'Test', resourceId: null, outcome: 'done' })
+    }, authLogin)
+    expect(taken).toEqual(['10s', '45s', '10s'])
+    await owner('delete from scim.unsettled')
+  })
+
   it('lose their access with the group that gave it', async () => {
     await owner(`update identity.membership m set status = 'ACTIVE', role = 'caregiver', plane = 'courier'
       from identity.directory_link l where l.membership_id = m.id and m.status <> 'ENDED'`)

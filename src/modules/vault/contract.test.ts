@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
 import { newId } from '../../kernel/id.ts'
 import type { Actor, Caller, Plane, Scope } from '../../kernel/scope.ts'
@@ -15,6 +15,7 @@ import { planesOf, type Permission } from '../access/contract.ts'
 import { tenancy } from '../tenancy/index.ts'
 import type { Vault } from './contract.ts'
 import { vault } from './index.ts'
+import { drawSeals, mostSeals, sealsADraw } from './wear.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'maristan-vault-'))
 let at: TestDatabase
@@ -276,7 +277,60 @@ test('only the login that signs people in reaches the platform key, only the wor
   expect(platform.sort()).toEqual(['maristan_auth INSERT', 'maristan_auth SELECT'])
   const changing = grants.filter(({ privilege }) => privilege !== 'SELECT' && privilege !== 'INSERT')
   expect(new Set(changing.map(({ grantee, privilege }) => `${grantee} ${privilege}`))).toEqual(new Set(['maristan_worker UPDATE']))
-  // Sellers open what was disclosed to them, and for that read the wrapped keys; programs read none.
+  // Sellers read of the wrapped keys what opens what was disclosed to them, column by column and row by row (care/disclosure); programs read none.
   const sellers = grants.filter(({ grantee }) => /seller|integrator/.test(grantee)).map(({ grantee, privilege, table }) => `${grantee} ${privilege} ${table}`)
-  expect(sellers.sort()).toEqual(['maristan_seller_read SELECT subject_key', 'maristan_seller_read SELECT tenant_key'])
+  expect(sellers).toEqual([])
+})
+
+test('what a key seals is counted; at the limit it seals no more, opens as before, and nobody else\'s is touched', async () => {
+  const tenantId = await tenantWithKey()
+  const [worn, fresh] = [await subjectIn(tenantId), await subjectIn(tenantId)]
+  const itemOf = (subjectId: string) => ({ subjectId, model: 'CareRecipient', field: 'phi', rowId: subjectId, record: { subjectId } })
+  const sealOne = (subjectId: string) => commanding(coordinator(tenantId), (scope) => keys.seal(scope, { items: [itemOf(subjectId)] }))
+  const counts = (subjectId: string) => at.owner<{ seals: number }>('select seals from vault.subject_key where subject_id = $1', [subjectId])
+  expect(await counts(worn)).toEqual([{ seals: 0 }])
+  // One draw in 4096 counts for all: here every one is that one.
+  const draw = vi.spyOn(Math, 'random').mockReturnValue(0)
+  await sealOne(worn)
+  await sealOne(worn)
+  draw.mockRestore()
+  expect(await counts(worn)).toEqual([{ seals: 2 * sealsADraw }])
+
+  const set = (seals: number) => at.owner('update vault.subject_key set seals = $1 where subject_id = $2', [seals, worn])
+  await set(mostSeals - 1)
+  const { sealed } = await sealOne(worn)
+  await set(mostSeals)
+  await expect(sealOne(worn)).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' })
+  await sealOne(fresh)
+  const { record: _, ...place } = itemOf(worn)
+  const opened = await reading(tenantId, (scope) => keys.open(scope, { items: [{ ...place, sealed: sealed[0]! }] }))
+  expect(opened.records).toEqual([{ subjectId: worn }])
+  // Nobody counts back, not the owner either.
+  await expect(set(0)).rejects.toMatchObject({ code: '42501' })
+
+  await at.owner('update vault.tenant_key set seals = $1 where tenant_id = $2', [mostSeals, tenantId])
+  await expect(subjectIn(tenantId)).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' })
+  await sealOne(fresh)
+})
+
+test('every login that writes and reads wrapped keys may count what it seals, and change nothing else of their rows', async () => {
+  const rows = await at.owner<{ login: string; counts: boolean; changes: boolean }>(
+    `select r.rolname as login, has_column_privilege(r.oid, t, 'seals', 'update') as counts, has_column_privilege(r.oid, t, 'wrapped', 'update') as changes
+     from pg_roles r, unnest(array['vault.subject_key', 'vault.tenant_key']::regclass[]) t
+     where r.rolname like 'maristan\\_%' and r.rolname !~ '_(read|owner|operator)$' and has_table_privilege(r.oid, t, 'select') order by 1`,
+  )
+  expect(rows.filter(({ counts }) => !counts)).toEqual([])
+  expect(new Set(rows.map(({ login }) => login))).toEqual(
+    new Set(['auth', 'clinician', 'console', 'consumer', 'courier', 'worker'].map((name) => `maristan_${name}`)),
+  )
+  expect(new Set(rows.filter(({ changes }) => changes).map(({ login }) => login))).toEqual(new Set(['maristan_worker']))
+})
+
+test('one draw in 4096 counts, for as many', () => {
+  const draws = [0, 0.5, 1 / sealsADraw, 0.999 / sealsADraw]
+  expect(drawSeals(4, () => draws.shift()!)).toBe(2 * sealsADraw)
+  expect(drawSeals(0)).toBe(0)
+  // Six deviations of two million draws.
+  const counted = drawSeals(2_000_000)
+  expect(Math.abs(counted - 2_000_000)).toBeLessThan(550_000)
 })

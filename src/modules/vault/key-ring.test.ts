@@ -34,12 +34,12 @@ async function tenantWith(people: number) {
   const { key, wrapped } = await kms.generate(contextOf(tenantId), kekId)
   const row: TenantKey = {
     tenantId, version: 1, wrapped, kekId, ownKek: true, state: 'ACTIVE', createdAt: new Date(), destroyedAt: null,
-    openedAt: null, darkSince: null, trouble: null, liveVersion: 1,
+    openedAt: null, darkSince: null, trouble: null, liveVersion: 1, seals: 0,
   }
   const subject = (): SubjectKeyRow => {
     const subjectId = newId()
     const fresh = wrapKey(key, { tenantId, subjectId, version: 1 }, randomBytes(32))
-    return { tenantId, subjectId, wrapped: fresh, state: 'ACTIVE', tenantKey: row }
+    return { tenantId, subjectId, wrapped: fresh, state: 'ACTIVE', seals: 0, tenantKey: row }
   }
   return { kekId, row, subjects: Array.from({ length: people }, subject) }
 }

@@ -10,7 +10,7 @@ import { unwrapKey, wrapKey, type WrapPlace } from './wrap.ts'
 
 /** What is needed of a data key's row to unwrap with it. */
 export type DataKeyRow = Pick<TenantKey, 'tenantId' | 'version' | 'wrapped' | 'kekId'>
-export type SubjectKeyRow = Pick<SubjectKey, 'tenantId' | 'subjectId' | 'state' | 'wrapped'> & { readonly tenantKey: DataKeyRow | null }
+export type SubjectKeyRow = Pick<SubjectKey, 'tenantId' | 'subjectId' | 'state' | 'wrapped' | 'seals'> & { readonly tenantKey: DataKeyRow | null }
 export type LookupKeyRow = LookupKey & { readonly tenantKey: TenantKey | null }
 
 /** What the KMS binds a tenant's data key to. */

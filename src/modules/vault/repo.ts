@@ -7,7 +7,7 @@ import type { LookupKeyRow, SubjectKeyRow } from './key-ring.ts'
 export type VaultModels = 'TenantKey' | 'SubjectKey' | 'LookupKey' | 'PlatformKey' | 'ReencryptionRun' | 'ErasureCertificate'
 
 /** A subject's key beside the data key that wraps it; without one where it is destroyed. */
-interface JoinedKeys extends Pick<SubjectKey, 'subjectId' | 'state' | 'wrapped'> {
+interface JoinedKeys extends Pick<SubjectKey, 'subjectId' | 'state' | 'wrapped' | 'seals'> {
   readonly version: number | null
   readonly dataKey: string | null
   readonly kekId: string | null
@@ -40,14 +40,24 @@ export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
     async subjectKeys(scope: Scope, subjectIds: readonly string[]): Promise<SubjectKeyRow[]> {
       const { tenantId } = scope
       const rows = await sql(scope).$queryRaw<JoinedKeys[]>`
-        select k.subject_id as "subjectId", k.state::text as state, k.wrapped, t.version, t.wrapped as "dataKey", t.kek_id as "kekId"
+        select k.subject_id as "subjectId", k.state::text as state, k.wrapped, k.seals, t.version, t.wrapped as "dataKey", t.kek_id as "kekId"
         from vault.subject_key k left join vault.tenant_key t on t.tenant_id = k.tenant_id and t.version = k.tenant_key_version
         where k.tenant_id = ${tenantId}::uuid and k.subject_id = any(${[...subjectIds]}::uuid[])`
-      return rows.map(({ subjectId, state, wrapped, version, dataKey, kekId }) => {
+      return rows.map(({ subjectId, state, wrapped, seals, version, dataKey, kekId }) => {
         const tenantKey = version === null || kekId === null ? null : { tenantId, version, wrapped: dataKey, kekId }
-        return { tenantId, subjectId, state, wrapped, tenantKey }
+        return { tenantId, subjectId, state, wrapped, seals, tenantKey }
       })
     },
+
+    /** Counts that a person's key has sealed so many times more. */
+    countSeals: (scope: Scope, subjectId: string, seals: number): Promise<number> =>
+      sql(scope).$executeRaw`
+        update vault.subject_key set seals = seals + ${seals} where tenant_id = ${scope.tenantId}::uuid and subject_id = ${subjectId}::uuid`,
+
+    /** Counts that a data key has wrapped so many keys more. */
+    countWraps: (scope: Scope, version: number, wraps: number): Promise<number> =>
+      sql(scope).$executeRaw`
+        update vault.tenant_key set seals = seals + ${wraps} where tenant_id = ${scope.tenantId}::uuid and version = ${version}`,
 
     async countSubjectKeys(scope: Scope): Promise<ReadonlyMap<number | null, number>> {
       const groups = await db(scope).subjectKey.groupBy({

@@ -16,6 +16,7 @@ import { createKeyRing } from './key-ring.ts'
 import { createRepo } from './repo.ts'
 import { createRotation, type Rotation } from './rotation.ts'
 import { rotateWhenDue } from './rotate-when-due.ts'
+import { wornSeals } from './wear.ts'
 import { platformFor, type Services } from '../../platform/module.ts'
 
 let house: TestHouse
@@ -185,6 +186,21 @@ test('a key turns by itself when it is ninety days old, and not before', async (
   await house.at.owner("update vault.tenant_key set created_at = now() - interval '90 days' where tenant_id = $1", [tenant.id])
   await rotateWhenDue(rotation, open)
   expect((await versions(tenant.id)).map(({ state }) => state)).toEqual(['DESTROYED', 'ACTIVE'])
+  await expectOpen(tenant, all)
+})
+
+test('a key turns by itself when it has wrapped half of what it may, and the next one counts what moved to it', async () => {
+  const tenant = await house.tenant()
+  const all = await people(tenant, 3)
+  const wear = (seals: number) => house.at.owner('update vault.tenant_key set seals = $1 where tenant_id = $2 and version = 1', [seals, tenant.id])
+  const open = () => house.database.unit(system(tenant.id))
+  await wear(wornSeals - 1)
+  await rotateWhenDue(rotation, open)
+  expect(await versions(tenant.id)).toHaveLength(1)
+  await wear(wornSeals)
+  await rotateWhenDue(rotation, open)
+  expect((await versions(tenant.id)).map(({ state }) => state)).toEqual(['DESTROYED', 'ACTIVE'])
+  expect(await house.at.owner('select seals from vault.tenant_key where tenant_id = $1 and version = 2', [tenant.id])).toEqual([{ seals: 3 }])
   await expectOpen(tenant, all)
 })
 

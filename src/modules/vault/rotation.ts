@@ -11,6 +11,7 @@ import type { ReencryptionRun, TenantKey } from '../../platform/db/generated/cli
 import { keyRotated } from './contract.ts'
 import { contextOf, lookupPlace, type KeyRing } from './key-ring.ts'
 import type { VaultRepo } from './repo.ts'
+import { wornSeals } from './wear.ts'
 
 /** Longer than any command may take: whoever still wraps with the old key has committed by then. */
 const settleMs = 20_000
@@ -106,17 +107,18 @@ export function createRotation({ repo, kms, ring, settleMs: settling = settleMs 
       const wrapped = rows.map((row) => ({ subjectId: row.subjectId, wrapped: row.wrapped! }))
       const next = await ring.moveKeys(keys.get(rows[0]!.tenantKeyVersion!)!, to, wrapped)
       const moves = wrapped.map(({ subjectId, wrapped: from }, at) => ({ subjectId, from, to: next[at]! }))
+      await repo.countWraps(scope, to.version, moves.length + moved)
       const done = run.done + moved + (await repo.moveSubjectKeys(scope, to.version, moves))
       await repo.changeRun(scope, run.id, { cursor: rows.at(-1)!.subjectId, done })
       note(scope, 'subject_keys.rewrapped', { version: run.toVersion, done })
       return shown(run, 'RUNNING', done)
     },
 
-    /** Whether the active key is old enough to turn, or a run waits to go on. */
+    /** Whether the active key is old enough to turn, or has wrapped enough, or a run waits to go on. */
     async isDue(scope: Scope): Promise<boolean> {
       const [active, latest] = [await repo.activeTenantKey(scope), await repo.latestRun(scope)]
       if (!active) return false
-      return latest?.state === 'RUNNING' || (await repo.ageMs(scope, active.createdAt)) >= rotateAfterMs
+      return latest?.state === 'RUNNING' || active.seals >= wornSeals || (await repo.ageMs(scope, active.createdAt)) >= rotateAfterMs
     },
   }
 }

@@ -16,6 +16,7 @@ import type { PlatformKeys } from './platform-key.ts'
 import type { VaultRepo } from './repo.ts'
 import type { Rotation } from './rotation.ts'
 import { erasureUseCases, onlyOperator } from './service-erasure.ts'
+import { drawSeals, refuseWorn } from './wear.ts'
 import { keyBytes, wrapKey } from './wrap.ts'
 
 /** Records are sealed with a subject's own key, which has one version: a rotation wraps it anew and leaves records alone. */
@@ -55,8 +56,11 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
     return row
   }
 
-  const wrapFresh = (row: TenantKey, subjectIds: readonly string[]): Promise<string[]> =>
-    ring.useTenantKey(row, (key) =>
+  const wrapFresh = async (scope: Scope, row: TenantKey, subjectIds: readonly string[]): Promise<string[]> => {
+    refuseWorn(row)
+    const counted = drawSeals(subjectIds.length)
+    if (counted > 0) await repo.countWraps(scope, row.version, counted)
+    return ring.useTenantKey(row, (key) =>
       subjectIds.map((subjectId) => {
         const fresh = randomBytes(keyBytes)
         const wrapped = wrapKey(key, { tenantId: row.tenantId, subjectId, version: row.version }, fresh)
@@ -64,6 +68,7 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
         return wrapped
       }),
     )
+  }
 
   return checked(vaultMethods, {
     ...erasureUseCases({ repo, ring }),
@@ -84,7 +89,7 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
 
     async createSubjects(scope, { subjectIds }) {
       const dataKey = await activeKey(scope)
-      const wrapped = await wrapFresh(dataKey, subjectIds)
+      const wrapped = await wrapFresh(scope, dataKey, subjectIds)
       const rows = subjectIds.map((subjectId, at) => ({ subjectId, tenantKeyVersion: dataKey.version, wrapped: wrapped[at]! }))
       await repo.addSubjectKeys(scope, rows).catch((error: unknown) => {
         throw isUniqueViolation(error) ? subjectKeyExists() : error
@@ -98,6 +103,9 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
       for (const { subjectId, record, ...place } of items) {
         const row = keyOf(subjectId)
         if (row.state === 'DESTROYED') throw subjectErased()
+        refuseWorn(row)
+        const counted = drawSeals(1)
+        if (counted > 0) await repo.countSeals(scope, subjectId, counted)
         sealed.push(
           await ring.useSubjectKey(row, (key) => sealRecord(key, subjectKeyVersion, { tenantId: scope.tenantId, ...place }, record)),
         )
@@ -138,7 +146,7 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
       if (rows.some(({ state }) => state === 'BUILDING')) throw generationBuilding()
       const dataKey = await activeKey(scope)
       const generation = (await repo.newestGeneration(scope)) + 1
-      const [wrapped] = await wrapFresh(dataKey, [lookupPlace(scope.tenantId, generation, dataKey.version).subjectId])
+      const [wrapped] = await wrapFresh(scope, dataKey, [lookupPlace(scope.tenantId, generation, dataKey.version).subjectId])
       await repo.addLookupKey(scope, { generation, tenantKeyVersion: dataKey.version, wrapped: wrapped!, state: 'BUILDING' })
       scope.unit.record({ action: 'lookup_key.created', resource: 'LookupKey', outcome: 'done', detail: { generation } })
       return { generation }

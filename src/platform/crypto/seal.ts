@@ -98,7 +98,7 @@ const nonces = { bytes: Buffer.alloc(0), at: 0 }
 
 /**
  * Twelve random bytes, never given out before. Two of the same under one key would open both (SP 800-38D §8.2.2): among n the chance is n² / 2^97,
- * 2^-33 for the 2^32 that a key may seal. A person's key seals her records alone; a data key wraps one key a person, and turns every 90 days.
+ * 2^-33 for the 2^32 that a key may seal. The vault counts what its keys seal and ends them at 2^30 (modules/vault/wear.ts).
  */
 export function freshNonce(): Buffer {
   if (nonces.at === nonces.bytes.length) {

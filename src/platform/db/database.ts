@@ -39,8 +39,10 @@ export interface DatabaseOptions {
 }
 
 const connectTimeoutMs = 5_000
-/** How long a unit of work may stay open. A directory's may move a group of tens of thousands, and what it cuts must be cut at once. */
-const openMs = (login: Login): number => (login === directoryLogin ? 60_000 : 15_000)
+/** How long a unit of work may stay open. */
+const openMs = 15_000
+/** A directory, and rules about it, may move tens of thousands of people, and what that cuts must be cut at once. */
+const longOpenMs = 60_000
 
 export class Database {
   readonly #options: DatabaseOptions
@@ -60,10 +62,11 @@ export class Database {
     this.#transactions = {
       known: this.#prisma,
       oneRows: new OneRows(this.storedModels),
-      read: (unit, login, work) => this.#run(login, this.#reading(unit, login), work),
-      write: async (unit, login, work) => {
+      read: (unit, login, work) => this.#run(openMs, this.#reading(unit, login), work),
+      write: async (unit, { login, isLong }, work) => {
         const transaction = this.#writing(unit, login)
-        const written = await this.#run(login, transaction, (open) => work(open, (last) => transaction.commit(last)))
+        const mostMs = isLong || login === directoryLogin ? longOpenMs : openMs
+        const written = await this.#run(mostMs, transaction, (open) => work(open, (last) => transaction.commit(last)))
         this.#written()
         return written
       },
@@ -125,8 +128,8 @@ export class Database {
     return new WriteTransaction(this.#pool(login), unit.standing, unit.signal)
   }
 
-  #run<T>(login: Login, operation: Operation, work: (open: Work) => Promise<T>): Promise<T> {
-    const limits = { openMs: openMs(login), waitMs: connectTimeoutMs }
+  #run<T>(mostMs: number, operation: Operation, work: (open: Work) => Promise<T>): Promise<T> {
+    const limits = { openMs: mostMs, waitMs: connectTimeoutMs }
     return this.#begun(() => new Work(this.#prisma, operation, limits).run(work))
   }
 

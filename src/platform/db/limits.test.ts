@@ -1,6 +1,6 @@
 /** What bounds a statement: its own time limit, the client that went away, and the queue in front of the connections. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import pg from 'pg'
 import { careHouse, type CareHouse } from '../../../test/kit/care.ts'
 import { loginSecret } from '../../../test/kit/postgres.ts'
@@ -59,6 +59,30 @@ describe('a statement', () => {
       }),
     ).rejects.toMatchObject({ kind: 'unavailable', code: 'TIMED_OUT' })
     expect(await count(database, caller)).toBe(0)
+  })
+
+  test('comes too late in a command that is open for longer than it may be: a quarter of a minute, or a whole one where it is long', async () => {
+    const after = async (seconds: number, isLong: boolean) => {
+      const unit = database.unit(caller)
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      try {
+        return await unit.command(
+          async (scope) => {
+            await unit.db.$queryRaw`select 1`
+            vi.advanceTimersByTime(seconds * 1_000)
+            scope.unit.record({ action: 'recipient.updated', resource: 'CareRecipient', resourceId: null, outcome: 'done' })
+            return unit.db.$queryRaw`select 1 as one`
+          },
+          undefined,
+          { isLong },
+        )
+      } finally {
+        vi.useRealTimers()
+      }
+    }
+    expect([await after(14, false), await after(59, true)]).toEqual([[{ one: 1 }], [{ one: 1 }]])
+    await expect(after(16, false)).rejects.toThrow('after the end of its transaction')
+    await expect(after(61, true)).rejects.toThrow('after the end of its transaction')
   })
 
   test('whose client has gone is cancelled, rolled back, and its place is free for the next', async () => {

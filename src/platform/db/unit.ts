@@ -27,10 +27,17 @@ export type RawSql = Pick<Tx, '$queryRaw' | '$executeRaw'> & {
 }
 
 /** Opens transactions; given to a unit by the database. */
+/** Where a command writes. */
+export interface Write {
+  readonly login: Login
+  /** May stay open for a minute: thousands of people are changed at once. */
+  readonly isLong: boolean
+}
+
 export interface Transactions {
   read<T>(unit: Unit, login: Login, work: (open: Work) => Promise<T>): Promise<T>
   /** @param work must call `commit` last: it sends the given statements and the transaction's end in one round trip. */
-  write<T>(unit: Unit, login: Login, work: (open: Work, commit: (last: readonly Prelude[]) => Promise<void>) => Promise<T>): Promise<T>
+  write<T>(unit: Unit, write: Write, work: (open: Work, commit: (last: readonly Prelude[]) => Promise<void>) => Promise<T>): Promise<T>
   /** A transaction of one statement, in one round trip. */
   add(unit: Unit, login: Login, statement: Prelude): Promise<void>
   /** Events that nobody handles. */
@@ -130,14 +137,19 @@ export class Unit implements UnitOfWork {
   /**
    * Runs a command: one transaction with its audit and outbox rows, all or nothing. One at a time; a command that leaves
    * no audit row is refused, because a change without a trace must not happen.
-   * @param confirmsLate the command does nothing before its first statement that cannot be undone, so that who asks is confirmed along
+   * @param options.confirmsLate the command does nothing before its first statement that cannot be undone, so that who asks is confirmed along
    * with it.
+   * @param options.isLong the command may be about thousands of people, and stays open for up to a minute then
    */
-  async command<T>(work: (scope: Scope) => Promise<T>, login: Login = this.#options.writeLogin, confirmsLate = false): Promise<T> {
+  async command<T>(
+    work: (scope: Scope) => Promise<T>,
+    login: Login = this.#options.writeLogin,
+    { confirmsLate = false, isLong = false }: { readonly confirmsLate?: boolean; readonly isLong?: boolean } = {},
+  ): Promise<T> {
     if (this.#command) throw new Error('A command is already open in this unit of work.')
     const { transactions } = this.#options
     if (!confirmsLate || login !== this.#options.writeLogin) await this.confirm()
-    return transactions.write(this, login, async (open, commit) => {
+    return transactions.write(this, { login, isLong }, async (open, commit) => {
       const command: Command = { open, audit: [], events: [] }
       this.#command = command
       try {

@@ -122,7 +122,7 @@ test('who is not confirmed sees nothing, changes nothing, and is asked for nothi
           scope.unit.record({ action: 'recipient.updated', resource: 'CareRecipient', resourceId: id, subjectId: id, outcome: 'done' })
         },
         undefined,
-        late,
+        { confirmsLate: late },
       )
     })
     const failed = await done.then(() => null, (error: unknown) => error)

@@ -21,7 +21,12 @@ export function inCommand<T>(context: Context, name: string, work: (scope: Scope
  * answered, for anybody else; what cannot be undone, such as a letter or a call to another server, must come after.
  */
 export function inPlainCommand<T>(context: Context, name: string, work: (scope: Scope) => Promise<T>): Promise<T> {
-  return refusalKept(context, name, () => context.unit.command(work, undefined, true))
+  return refusalKept(context, name, () => context.unit.command(work, undefined, { confirmsLate: true }))
+}
+
+/** As `inCommand`, for a use case that may concern thousands of people: it may take up to a minute. */
+export function inLongCommand<T>(context: Context, name: string, work: (scope: Scope) => Promise<T>, login?: Login): Promise<T> {
+  return refusalKept(context, name, () => context.unit.command(work, login, { isLong: true }))
 }
 
 async function refusalKept<T>(context: Context, name: string, command: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 /**
  * The hash chain of one tenant's audit trail. A line's digest is SHA-256 of its canonical text (`audit.canonical` in SQL); its link's
- * hash covers the link before, the place and the digest (`audit.next_hash`). The verifier beside the server computes the same from an export
+ * hash covers the link before, the place and the digest (`audit.seal_pass`). The verifier beside the server computes the same from an export
  * alone.
  */
 import { createHash } from 'node:crypto'

@@ -2,7 +2,7 @@
  * Where signed checkpoints go: a place outside the database, so that whoever owns the database cannot take them along. A sink only
  * ever adds; it replaces and removes nothing.
  */
-import { mkdir, open, readdir, readFile } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 export interface Sink {
@@ -24,17 +24,25 @@ export function sinkName(name: string): string {
   return name
 }
 
-/** A directory; files that their owner alone reads, each on the disk before `put` resolves. */
+/** What is being written: no object yet, and none of `list`. One that a killed process left is written anew under a name of its own time. */
+const unfinished = '.part'
+
+/**
+ * A directory; files that their owner alone reads, each on the disk before `put` resolves. An object is there whole or not at all, when the disk is
+ * full too: it is written beside its name and then linked to it, which never replaces. The file system must know hard links.
+ */
 export function directorySink(directory: string): Sink {
   const put = async (name: string, text: string): Promise<void> => {
     const path = join(directory, sinkName(name))
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    const file = await open(path, 'wx', 0o600)
+    const beside = `${path}${unfinished}`
+    await rm(beside, { force: true })
+    const file = await open(beside, 'wx', 0o600)
     try {
-      await file.writeFile(text)
-      await file.sync()
+      await file.writeFile(text).then(() => file.sync()).finally(() => file.close())
+      await link(beside, path)
     } finally {
-      await file.close()
+      await rm(beside, { force: true })
     }
     // The name itself is durable only with its directory.
     const parent = await open(dirname(path), 'r')
@@ -55,7 +63,7 @@ export function directorySink(directory: string): Sink {
           throw error
         },
       )
-      const paths = found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+      const paths = found.filter((entry) => entry.isFile() && !entry.name.endsWith(unfinished)).map((entry) => join(entry.parentPath, entry.name))
       for (const path of paths.sort()) yield { name: path.slice(directory.length + 1), text: () => readFile(path, 'utf8') }
     },
   }

@@ -177,11 +177,11 @@ async function measureTimeToDark(): Promise<{ timeToDarkMs: number; answersFromK
     const { key, wrapped, keyId } = await kms.generate(contextOf(tenantId), double.createKey())
     const shared = { createdAt: new Date(), destroyedAt: null }
     const row: TenantKey = {
-      ...shared, tenantId, version: 1, wrapped, kekId: keyId, ownKek: true, state: 'ACTIVE', openedAt: null, darkSince: null, trouble: null, liveVersion: 1,
+      ...shared, tenantId, version: 1, wrapped, kekId: keyId, ownKek: true, state: 'ACTIVE', openedAt: null, darkSince: null, trouble: null, liveVersion: 1, seals: 0,
     }
     const subjectId = newId()
     const ofSubject = wrapKey(key, { tenantId, subjectId, version: 1 }, randomBytes(32))
-    const subject: SubjectKeyRow = { tenantId, subjectId, wrapped: ofSubject, state: 'ACTIVE', tenantKey: row }
+    const subject: SubjectKeyRow = { tenantId, subjectId, wrapped: ofSubject, state: 'ACTIVE', seals: 0, tenantKey: row }
     const reads = () => ring.useSubjectKey(subject, () => true).catch(() => false)
     if (!(await reads())) throw new Error('It was never open.')
     double.set('disable', keyId)

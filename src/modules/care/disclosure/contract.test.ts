@@ -61,6 +61,25 @@ describe('a seller', () => {
     expect(trail).toEqual([{ outcome: 'done', purpose: 'OPERATIONS', n: 1 }, { outcome: 'denied', purpose: 'OPERATIONS', n: 6 }])
   })
 
+  test('sees the wrapped key of whom is disclosed to it, of nobody else, and the data key while anything is', async () => {
+    const them = await seller()
+    const stranger = await plant.recipient({ givenName: 'Nour' })
+    const [subjects, data] = ['select subject_id as id from vault.subject_key', 'select version from vault.tenant_key']
+    const asThem = (statement: string) => house.asLogin('maristan_seller_read', them.who, statement)
+    expect([await asThem(subjects), await asThem(data)]).toEqual([[], []])
+    await expect(asThem('select created_at from vault.subject_key')).rejects.toMatchObject({ code: '42501' })
+    const held = await consent(them, ['givenName'])
+    const { id } = await open(them, ['givenName'])
+    const elsewhere = { ...them.who, tenantId: await house.tenant() }
+    for (const statement of [subjects, data]) expect(await house.asLogin('maristan_seller_read', elsewhere, statement)).toEqual([])
+    expect([await asThem(subjects), await asThem(data)]).toEqual([[{ id: mother.id }], [{ version: 1 }]])
+    expect(pick((await read(them, id)).data, 'disclosedRecord.givenName')).toBe('Amal')
+    await house.command(coordinator, (scope) => house.care.withdrawConsent(scope, { id: held }))
+    expect([await asThem(subjects), await asThem(data)]).toEqual([[], []])
+    const coordinators = await house.asLogin('maristan_console_read', coordinator, subjects)
+    expect(coordinators).toEqual(expect.arrayContaining([{ id: mother.id }, { id: stranger.id }]))
+  })
+
   test('reads less at the very next read when the consent is withdrawn or narrower, and nothing without one', async () => {
     const them = await seller()
     const [first, second] = [await consent(them, ['givenName']), await consent(them, ['phone'])]

@@ -59,6 +59,8 @@ export interface Fragment {
 export interface FilterGround {
   readonly tenantId: string
   readonly connectionId: string
+  /** In a list of several kinds an attribute of another kind has no value; else it is refused (RFC 7644 §3.4.2.1). */
+  readonly isAmongOthers?: boolean
 }
 
 /**
@@ -102,7 +104,7 @@ export type CompileFilter = (filter: string, resource: ResourceName, ground: Fil
  * filter/sort.ts: `sortBy` as one text expression over `r`, null for absent. Postgres' own null order is RFC 7644 §3.4.2.3's: absent
  * last when ascending, first when descending. Break ties by r.id. `column` names the column when the expression is a plain not-null one.
  */
-export type CompileSort = (sortBy: string, resource: ResourceName) => { readonly expression: Fragment; readonly column: string | null }
+export type CompileSort = (sortBy: string, resource: ResourceName, ground?: Pick<FilterGround, 'isAmongOthers'>) => { readonly expression: Fragment; readonly column: string | null }
 
 /** What a client asked to see (RFC 7644 §3.9). */
 export interface Projection {

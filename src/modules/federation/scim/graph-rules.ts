@@ -1,7 +1,7 @@
 /** Role rules in the graph: shown, previewed, set; and a directory's user linked to a member who was there before. */
 import type { Plane } from '../../../kernel/scope.ts'
 import type { Builder } from '../../../platform/graphql/builder.ts'
-import { inCommand, mayFail } from '../../../platform/graphql/command.ts'
+import { inCommand, inLongCommand, mayFail } from '../../../platform/graphql/command.ts'
 import { encodeGlobalId } from '../../../platform/graphql/global-id.ts'
 import { idArgument } from '../../../platform/graphql/id-argument.ts'
 import { authLogin } from '../../../platform/module.ts'
@@ -76,7 +76,7 @@ export function rulesGraph(builder: Builder, scim: Scim, { manage, subGraphs }: 
       args: { connectionId: t.arg.id({ required: true }), rules: t.arg({ type: [Input], required: true }) },
       resolve: (_, { connectionId, rules }, context) => {
         const wanted = { connectionId: idArgument('ScimConnection', connectionId), rules }
-        return inCommand(context, 'setScimRoleRules', (scope) => scim.setRules(scope, wanted), authLogin)
+        return inLongCommand(context, 'setScimRoleRules', (scope) => scim.setRules(scope, wanted), authLogin)
       },
     }),
   )

@@ -10,6 +10,7 @@ import { patchGroup } from './patch/patch-group.ts'
 import { patchUser } from './patch/patch-user.ts'
 import { createProtocol } from './protocol.ts'
 import { createRecorder } from './recorder.ts'
+import { createAcrossRepo } from './repo-across.ts'
 import { createConnectionsRepo } from './repo-connections.ts'
 import { createExchangesRepo } from './repo-exchanges.ts'
 import { createGroupsRepo } from './repo-groups.ts'
@@ -55,7 +56,7 @@ export const scim = defineModule({
     const settle = createSettle({ connections, users, identity, large, clock })
     const userService = createUserService({ users, settle, identity, readUser, patchUser })
     const groupService = createGroupService({ groups, settle, readGroup, patchGroup })
-    const list = createLister({ users, groups, compileFilter, compileSort, nowMs: () => clock.nowMs() })
+    const list = createLister({ users, groups, across: createAcrossRepo(sql), compileFilter, compileSort, nowMs: () => clock.nowMs() })
     const protocol = createProtocol({ users, groups, userService, groupService, list, present, readProjection })
     const recorder = createRecorder({ exchanges, log })
     const exchangeService = createExchangeService({ exchanges, protocol, users, settled: () => recorder.settle() })

@@ -5,13 +5,15 @@ import type { Scope } from '../../../kernel/scope.ts'
 import { compileFilter } from './filter/compile.ts'
 import { compileSort } from './filter/sort.ts'
 import { createLister } from './list.ts'
+import type { AcrossRepo } from './repo-across.ts'
 import type { GroupsRepo } from './repo-groups.ts'
 import type { UsersRepo } from './repo-users.ts'
 
 const late = () => Promise.reject(timedOut())
 const empty = { count: () => Promise.resolve(0), page: () => Promise.resolve([]) }
+const others = { groups: empty as unknown as GroupsRepo, across: empty as unknown as AcrossRepo }
 const lister = (users: object) =>
-  createLister({ users: users as UsersRepo, groups: empty as unknown as GroupsRepo, compileFilter, compileSort, nowMs: () => 0 })
+  createLister({ users: users as UsersRepo, ...others, compileFilter, compileSort, nowMs: () => 0 })
 const scope = { tenantId: '00000000-0000-7000-8000-000000000001' } as Scope
 
 test('a filter that takes longer than the database may is refused as tooMany', async () => {

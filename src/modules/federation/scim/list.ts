@@ -4,8 +4,9 @@ import type { Scope } from '../../../kernel/scope.ts'
 import { readCursor, writeCursor, type Question } from './cursor.ts'
 import type { CompileFilter, CompileSort, ResourceName } from './engine.ts'
 import { scimLimits } from './limits.ts'
+import type { AcrossRepo, Half, MixedResource } from './repo-across.ts'
 import type { GroupsRepo } from './repo-groups.ts'
-import type { StoredResource, UsersRepo } from './repo-users.ts'
+import type { UsersRepo } from './repo-users.ts'
 import { invalidCount, invalidValue, tooManyResults } from './schema/faults.ts'
 
 /** A question as query parameters or a .search body put it. */
@@ -20,7 +21,7 @@ export interface ListAsked {
 }
 
 export interface Listed {
-  readonly resources: readonly StoredResource[]
+  readonly resources: readonly MixedResource[]
   readonly total: number
   /** Null on a cursor's page. */
   readonly startIndex: number | null
@@ -31,6 +32,7 @@ export interface Listed {
 export interface ListParts {
   readonly users: UsersRepo
   readonly groups: GroupsRepo
+  readonly across: AcrossRepo
   readonly compileFilter: CompileFilter
   readonly compileSort: CompileSort
   readonly nowMs: () => number
@@ -43,40 +45,55 @@ function wholeNumber(name: string, given: string | number | undefined): number |
   return number
 }
 
-export function createLister({ users, groups, compileFilter, compileSort, nowMs }: ListParts) {
-  const list = async (scope: Scope, connectionId: string, resource: ResourceName, asked: ListAsked): Promise<Listed> => {
-    const repo = resource === 'User' ? users : groups
+/** One kind of resource, or all of them (RFC 7644 §3.4.2.1). */
+const kindsOf = { User: ['User'], Group: ['Group'], all: ['User', 'Group'] } as const satisfies Readonly<Record<string, readonly ResourceName[]>>
+export type Listable = keyof typeof kindsOf
+
+export function createLister({ users, groups, across, compileFilter, compileSort, nowMs }: ListParts) {
+  const repos = { User: users, Group: groups }
+
+  const list = async (scope: Scope, connectionId: string, listed: Listable, asked: ListAsked): Promise<Listed> => {
     const order = (asked.sortOrder ?? 'ascending').toLowerCase()
     if (order !== 'ascending' && order !== 'descending') throw invalidValue({ detail: 'sortOrder is ascending or descending.' })
-    const where = asked.filter === undefined ? null : compileFilter(asked.filter, resource, { tenantId: scope.tenantId, connectionId })
-    const sort = asked.sortBy === undefined ? null : compileSort(asked.sortBy, resource)
+    const ground = { tenantId: scope.tenantId, connectionId, isAmongOthers: listed === 'all' }
+    const halves = kindsOf[listed].map((kind): Half => ({
+      kind,
+      where: asked.filter === undefined ? null : compileFilter(asked.filter, kind, ground),
+      sort: asked.sortBy === undefined ? null : compileSort(asked.sortBy, kind, ground),
+    }))
+    const [{ kind, where, sort }, other] = halves as [Half, Half?]
     const descending = sort !== null && order === 'descending'
     const count = wholeNumber('count', asked.count)
     const limit = Math.min(Math.max(count ?? scimLimits.usualPage, 0), scimLimits.mostPage)
-    const page = { where, sort, descending, after: null, offset: 0, limit }
+
+    const total = async (): Promise<number> => {
+      const counts = await Promise.all(halves.map((half) => repos[half.kind].count(scope, connectionId, half.where)))
+      return counts.reduce((sum, one) => sum + one, 0)
+    }
+    const page = async (begin: { after: string | null; offset: number; limit: number }): Promise<MixedResource[]> => {
+      if (other) return across.page(scope, connectionId, { halves, descending, ...begin })
+      const rows = await repos[kind].page(scope, connectionId, { where, sort, descending, ...begin })
+      return rows.map((row) => ({ ...row, kind }))
+    }
 
     if (asked.cursor === undefined) {
       const startIndex = Math.max(wholeNumber('startIndex', asked.startIndex) ?? 1, 1)
-      const [total, resources] = await Promise.all([
-        repo.count(scope, connectionId, where),
-        limit === 0 ? [] : repo.page(scope, connectionId, { ...page, offset: startIndex - 1 }),
-      ])
-      return { resources, total, startIndex }
+      const resources = limit === 0 ? [] : page({ after: null, offset: startIndex - 1, limit })
+      const [counted, found] = await Promise.all([total(), resources])
+      return { resources: found, total: counted, startIndex }
     }
 
     if (count !== null && count < 1) throw invalidCount({ detail: 'A page by cursor has at least one resource.' })
-    const question: Question = [resource, connectionId, asked.filter, asked.sortBy, order]
+    const question: Question = [listed, connectionId, asked.filter, asked.sortBy, order]
     const from = asked.cursor === '' ? null : readCursor(asked.cursor, question, nowMs())
-    const begin = sort ? { after: null, offset: from?.offset ?? 0 } : { after: from?.after ?? null, offset: 0 }
+    const byOffset = sort !== null || other !== undefined
+    const begin = byOffset ? { after: null, offset: from?.offset ?? 0 } : { after: from?.after ?? null, offset: 0 }
     // One more than the page tells whether there is a next one; the first page counts for all of them.
-    const [total, rows] = await Promise.all([
-      from?.total ?? repo.count(scope, connectionId, where),
-      repo.page(scope, connectionId, { ...page, ...begin, limit: limit + 1 }),
-    ])
+    const [counted, rows] = await Promise.all([from?.total ?? total(), page({ ...begin, limit: limit + 1 })])
     const resources = rows.slice(0, limit)
     const hasMore = rows.length > limit
-    const next = { after: sort ? null : (resources.at(-1)?.id ?? null), offset: sort ? begin.offset + limit : 0, total }
-    return { resources, total, startIndex: null, nextCursor: hasMore ? writeCursor(next, question, nowMs()) : null }
+    const next = { after: byOffset ? null : (resources.at(-1)?.id ?? null), offset: byOffset ? begin.offset + limit : 0, total: counted }
+    return { resources, total: counted, startIndex: null, nextCursor: hasMore ? writeCursor(next, question, nowMs()) : null }
   }
 
   // What a filter costs shows when it is tried: where the database broke it off, it is more than we process (RFC 7644 §3.12).

@@ -6,11 +6,12 @@ import { Fault } from '../../../kernel/fault.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { answerBulk } from './bulk.ts'
 import { isKnown } from './conditions.ts'
-import type { ListAsked, Lister } from './list.ts'
+import type { Listable, ListAsked, Lister } from './list.ts'
 import { scimLimits } from './limits.ts'
 import type { Present, Projection, ReadProjection, ResourceName, Shown } from './engine.ts'
 import { searchOf } from './search.ts'
 import { listReply, noSuchPath, notAllowed, refusal, refusalOf, reply, type Reply } from './reply.ts'
+import type { MixedResource } from './repo-across.ts'
 import type { GroupsRepo } from './repo-groups.ts'
 import type { StoredResource, UsersRepo } from './repo-users.ts'
 import { discovery } from './schema/discovery.ts'
@@ -96,22 +97,39 @@ export function createProtocol(parts: ProtocolParts): Protocol {
     return reply(status, shown!, located(place, kind, one))
   }
 
-  const listed = async (place: Place, kind: ResourceName, asked: ListAsked, wanted: Parameters<ReadProjection>[0]): Promise<Reply> => {
-    const projection = readProjection(wanted, kind)
-    return place.read(async (scope) => {
+  /** Of several kinds, each is shown as its own and in the list's order. */
+  const showMixed = async (scope: Scope, place: Place, found: readonly MixedResource[], wanted: Parameters<ReadProjection>[0]) => {
+    const shown = new Map<string, Record<string, unknown>>()
+    for (const kind of ['User', 'Group'] as const) {
+      const some = found.filter((one) => one.kind === kind)
+      const documents = await show(scope, place, kind, some, readProjection(wanted, kind))
+      for (const [at, { id }] of some.entries()) shown.set(id, documents[at]!)
+    }
+    return found.map(({ id }) => shown.get(id)!)
+  }
+
+  const listed = (place: Place, kind: Listable, asked: ListAsked, wanted: Parameters<ReadProjection>[0]): Promise<Reply> =>
+    place.read(async (scope) => {
       const found = await list(scope, place.connectionId, kind, asked)
-      return listReply({ ...found, resources: await show(scope, place, kind, found.resources, projection) })
+      return listReply({ ...found, resources: await showMixed(scope, place, found.resources, wanted) })
     })
+
+  const listedByQuery = (place: Place, kind: Listable, query: URLSearchParams): Promise<Reply> => {
+    const one = (name: string) => query.get(name) ?? undefined
+    const page = { startIndex: one('startIndex'), count: one('count'), cursor: one('cursor') }
+    const question = { filter: one('filter'), sortBy: one('sortBy'), sortOrder: one('sortOrder'), ...page }
+    return listed(place, kind, question, projectionIn(query))
+  }
+
+  const searched = (asked: Asked, place: Place, kind: Listable): Reply | Promise<Reply> => {
+    if (asked.method !== 'POST') return notAllowed('POST')
+    const { asked: question, projection } = searchOf(asked.body)
+    return listed(place, kind, question, projection)
   }
 
   const collection = async (asked: Asked, place: Place, kind: ResourceName): Promise<Reply> => {
     const { query } = asked
-    if (asked.method === 'GET') {
-      const one = (name: string) => query.get(name) ?? undefined
-      const page = { startIndex: one('startIndex'), count: one('count'), cursor: one('cursor') }
-      const question = { filter: one('filter'), sortBy: one('sortBy'), sortOrder: one('sortOrder'), ...page }
-      return listed(place, kind, question, projectionIn(query))
-    }
+    if (asked.method === 'GET') return listedByQuery(place, kind, query)
     if (asked.method !== 'POST') return notAllowed('GET, POST')
     const projection = readProjection(projectionIn(query), kind)
     if (kind === 'User') {
@@ -180,10 +198,9 @@ export function createProtocol(parts: ProtocolParts): Protocol {
   const route = async (asked: Asked, place: Place): Promise<Reply> => {
     const [, endpoint = '', rest, more] = asked.path.split('/')
     if (endpoint === 'Me') return refusal(501, 'A token is a directory and nobody in it: there is no Me.')
-    if (endpoint === '.search' && rest === undefined) {
-      // RFC 7644 §3.4.3 and §3.12: no directory asks for people and groups in one list, and one order over both would read all of them.
-      return asked.method === 'POST' ? refusal(501, 'Ask /Users/.search or /Groups/.search: they are searched apart.') : notAllowed('POST')
-    }
+    // RFC 7644 §3.4.2.1 and §3.4.3: people and groups in one list.
+    if (endpoint === '.search' && rest === undefined) return searched(asked, place, 'all')
+    if (asked.path === '/') return asked.method === 'GET' ? listedByQuery(place, 'all', asked.query) : notAllowed('GET')
     if (more !== undefined || rest === '') return noSuchPath()
     if (told.has(endpoint)) return tell(asked, place, endpoint, rest)
     if (endpoint === 'Bulk' && rest === undefined) {
@@ -192,11 +209,7 @@ export function createProtocol(parts: ProtocolParts): Protocol {
     const kind = Object.hasOwn(kinds, endpoint) ? kinds[endpoint]! : null
     if (kind === null) return noSuchPath()
     if (rest === undefined) return collection(asked, place, kind)
-    if (rest === '.search') {
-      if (asked.method !== 'POST') return notAllowed('POST')
-      const { asked: question, projection } = searchOf(asked.body)
-      return listed(place, kind, question, projection)
-    }
+    if (rest === '.search') return searched(asked, place, kind)
     return single(asked, place, kind, rest)
   }
 

@@ -24,8 +24,13 @@ export interface Unsettled {
   readonly membershipIds: readonly string[]
 }
 
+const longStatement = '45s'
+
 export function createUnsettledRepo(sql: ModuleSql) {
   return {
+    /** Each statement of the command may take longer than one that is about a few: the command's own bound holds for all of them. */
+    takeTime: (scope: Scope): void => sql(scope).$executeLater`select set_config('statement_timeout', ${longStatement}, true)`,
+
     /** What the rules say of people, who are held. Nothing of what they are is loaded. */
     touched: (scope: Scope, connectionId: string, userIds: readonly string[]): Promise<Touched[]> =>
       sql(scope).$queryRaw<Touched[]>`

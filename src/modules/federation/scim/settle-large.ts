@@ -29,6 +29,7 @@ export function createSettleLarge({ unsettled, identity }: LargeParts) {
   return {
     /** Cuts whoever is to be cut and puts everybody on the list. Answers how many were cut. */
     async cut(scope: Scope, connectionId: string, userIds: readonly string[], hasRules: boolean): Promise<number> {
+      unsettled.takeTime(scope)
       const touched = await unsettled.touched(scope, connectionId, userIds)
       const byMembership = new Map(
         // Without any rule, roles are not this directory's: who is active is left alone, as with a small change.

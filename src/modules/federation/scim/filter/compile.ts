@@ -10,7 +10,7 @@ import type { Attribute } from '../schema/attribute.ts'
 import { indexedAttributes } from '../schema/columns.ts'
 import { invalidFilter } from '../schema/faults.ts'
 import { memberId } from '../schema/read-group.ts'
-import { named, resolve, type Target } from '../schema/resource.ts'
+import { isOfAnother, named, resolve, type Target } from '../schema/resource.ts'
 import { compareText, compareTime, compareTruth } from './comparison.ts'
 import { joined, sql } from './fragment.ts'
 import { asksPresence, comparable, operand } from './operand.ts'
@@ -72,7 +72,8 @@ function singleLeaf(target: Target, leaf: Leaf, ground: Ground): Fragment {
   if (last.name === 'id') return idLeaf(last, leaf)
   if (last.name === 'active') {
     if (!isPresence) return compareTruth(sql`r.active`, leaf.by, operand(last, leaf.by, leaf.to!) as boolean)
-    return leaf.is === 'present' || asksPresence(last, leaf.by, leaf.to) ? sql`true` : sql`false`
+    const present = leaf.is === 'present' || asksPresence(last, leaf.by, leaf.to)
+    return present ? sql`${single(target).text} is not null` : sql`${single(target).text} is null`
   }
   return textLeaf(last, ownText(ground.resource, target) ?? single(target).text, leaf)
 }
@@ -159,6 +160,9 @@ function within(target: Target, of: Condition, ground: Ground): Fragment {
   return quick ? joined([quick, found], 'and') : found
 }
 
+/** Whether it holds for what has no value. */
+const isAbsence = (condition: Condition) => condition.is === 'compared' && condition.to === null && condition.by === 'eq'
+
 function compile(condition: Condition, ground: Ground): Fragment {
   switch (condition.is) {
     case 'all':
@@ -171,7 +175,10 @@ function compile(condition: Condition, ground: Ground): Fragment {
       return sql`(${compile(condition.of, ground)}) is not true`
     default: {
       const target = resolve(ground.resource, condition.path)
-      if (!target) throw unknown()
+      if (!target) {
+        if (!ground.isAmongOthers || !isOfAnother(ground.resource, condition.path)) throw unknown()
+        return isAbsence(condition) ? sql`true` : sql`null::boolean`
+      }
       if (condition.is === 'within') return within(target, condition.of, ground)
       return target.attribute.multiValued ? manyLeaf(target, condition, ground) : singleLeaf(target, condition, ground)
     }
@@ -179,8 +186,7 @@ function compile(condition: Condition, ground: Ground): Fragment {
 }
 
 /** @throws invalidFilter for a filter that is malformed, out of bounds, or about what does not exist or cannot be compared so. */
-export const compileFilter: CompileFilter = (filter, resource, { tenantId, connectionId }) =>
-  compile(parseFilter(filter), { tenantId, connectionId, resource })
+export const compileFilter: CompileFilter = (filter, resource, ground) => compile(parseFilter(filter), { ...ground, resource })
 
 /** A value filter of `members` over `scim.group_member m` and its `scim.user u`, for removing members by it. */
 export function compileMemberFilter(members: Attribute, condition: Condition): Fragment {

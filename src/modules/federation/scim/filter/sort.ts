@@ -1,7 +1,7 @@
 /** What `sortBy` orders by (RFC 7644 §3.4.2.3): the folded value, of several the primary one, else the first. */
 import type { CompileSort } from '../engine.ts'
 import { invalidPath } from '../schema/faults.ts'
-import { named, resolve, type Target } from '../schema/resource.ts'
+import { isOfAnother, named, resolve, type Target } from '../schema/resource.ts'
 import { sql } from './fragment.ts'
 import { ownText, single, timeColumn } from './place.ts'
 
@@ -23,8 +23,9 @@ function leafOf({ attribute, sub, extension }: Target): Target {
 }
 
 /** @throws invalidPath for an attribute that is unknown, complex without a value, never shown, or kept in another table. */
-export const compileSort: CompileSort = (sortBy, resource) => {
+export const compileSort: CompileSort = (sortBy, resource, ground) => {
   const found = resolve(resource, sortBy)
+  if (!found && ground?.isAmongOthers && isOfAnother(resource, sortBy)) return { expression: sql`null::text collate "C"`, column: null }
   if (!found) throw unsortable()
   const target = leafOf(found)
   const { attribute, sub } = target

@@ -54,13 +54,10 @@ function changeSingle(place: Place, operation: Operation, held: AttributeValue |
   return withoutStale(map, sub ? put(map, sub.name, readSingle(sub, operation)) : changeMap(attribute, map, operation))
 }
 
-/** `active` too: nobody becomes active by a value taken away. */
-const isKept = ({ name, required }: Attribute) => required || name === 'active'
-
 function check({ attribute, sub, filter }: Place, operation: Operation): void {
   for (const one of [attribute, sub]) {
     if (one?.mutability === 'readOnly') throw immutable({ detail: `${one.name} is read-only.` })
-    if (one && isKept(one) && operation.op === 'remove') throw immutable({ detail: `${one.name} is required and cannot be removed.` })
+    if (one?.required && operation.op === 'remove') throw immutable({ detail: `${one.name} is required and cannot be removed.` })
   }
   if (filter) checkFilter(attribute, filter)
 }
@@ -76,7 +73,9 @@ function changeAt(map: AttributeMap, place: Place, operation: Operation): Attrib
     return put(map, attribute.name, next)
   }
   const next = changeSingle(place, operation, held)
-  if (next === undefined && isKept(attribute)) throw invalidValue({ detail: `${attribute.name} is required.` })
+  // `active` is taken away by `remove` alone, never by the nothing that an expression of a directory came to.
+  if (next === undefined && (attribute.required || (attribute.name === 'active' && operation.op !== 'remove')))
+    throw invalidValue({ detail: `${attribute.name} is required.` })
   // A password is checked and let go.
   return isStored(attribute) ? put(map, attribute.name, next) : map
 }

@@ -306,7 +306,6 @@ describe('refusals', () => {
     ['userName removed', { op: 'remove', path: 'userName' }, 'mutability'],
     ['userName null', { op: 'replace', path: 'userName', value: null }, 'invalidValue'],
     ['userName blank', { op: 'replace', path: 'userName', value: ' ' }, 'invalidValue'],
-    ['active removed', { op: 'remove', path: 'active' }, 'mutability'],
     ['active null', { op: 'replace', path: 'active', value: null }, 'invalidValue'],
     ['active that is neither', { op: 'replace', path: 'active', value: 'maybe' }, 'invalidValue'],
     ['text that is a number', { op: 'replace', path: 'title', value: 5 }, 'invalidValue'],

@@ -45,7 +45,8 @@ export function userColumns(stored: AttributeMap): UserColumns {
     userName,
     userNameKey: checkKey('userName', foldText(userName)),
     externalId: externalIdOf(stored),
-    active: stored['active'] !== false,
+    // Not assigned is not active: nobody becomes active by a value taken away.
+    active: stored['active'] === true,
     attributes: stored,
     search,
     values: indexedValues(search),

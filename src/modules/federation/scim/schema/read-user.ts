@@ -3,8 +3,9 @@ import type { AttributeMap, ReadUser } from '../engine.ts'
 import { userColumns } from './columns.ts'
 import { readResource } from './read-resource.ts'
 
-/** A new user is active unless the directory says otherwise; one replaced stays as active as it was. */
+/** A new user is active unless the directory says otherwise; one replaced stays as active as it was, unassigned too. */
 export const readUser: ReadUser = (body, current?: AttributeMap) => {
   const { stored } = readResource('User', body)
-  return userColumns({ ...stored, active: stored['active'] ?? current?.['active'] ?? true })
+  const active = stored['active'] ?? (current ? current['active'] : true)
+  return userColumns(active === undefined ? stored : { ...stored, active })
 }

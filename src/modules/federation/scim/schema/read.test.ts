@@ -159,6 +159,7 @@ describe('active', () => {
     expect(readUser({ schemas: [user], userName: 'a' }, { userName: 'a', active: false }).active).toBe(false)
     expect(readUser({ schemas: [user], userName: 'a', active: null }, { userName: 'a', active: false }).active).toBe(false)
     expect(readUser({ schemas: [user], userName: 'a', active: true }, { userName: 'a', active: false }).active).toBe(true)
+    expect(readUser({ schemas: [user], userName: 'a' }, { userName: 'a' })).toMatchObject({ active: false, attributes: { userName: 'a' } })
   })
 })
 

@@ -106,3 +106,8 @@ export function resolve(resource: ResourceName, path: string): Target | undefine
   }
   return inList(topOf(resource), null, after(urn, path) ?? path)
 }
+
+/** Whether a kind of resource other than this one has the attribute. */
+export function isOfAnother(resource: ResourceName, path: string): boolean {
+  return Object.values(resources).some(({ name }) => name !== resource && resolve(name, path) !== undefined)
+}
