@@ -342,7 +342,7 @@ test('a login with too much power stops the start, named with the command that m
   const mended = await maristan(['migrate', '--mend-logins', '--json'], environment)
   expect([mended.code, JSON.parse(mended.stdout)]).toEqual([
     0,
-    { applied: [], mended: ['alter role "maristan_console" nobypassrls', 'revoke "pg_read_all_data" from "maristan_seller_read"'] },
+    { applied: [], mended: ['alter role maristan_console nobypassrls', 'revoke pg_read_all_data from maristan_seller_read'] },
   ])
   await start().ready()
 })
