@@ -7,7 +7,7 @@ import { schemaDiff } from '../src/platform/db/schema-engine.ts'
 import { inspectCatalogue } from '../src/proof/catalogue.ts'
 import { rules } from '../src/proof/catalogue-rules.ts'
 import { exceptions } from '../src/proof/exceptions.ts'
-import { freshDatabase, type TestDatabase } from './kit/postgres.ts'
+import { freshDatabase, withCluster, type TestDatabase } from './kit/postgres.ts'
 
 let at: TestDatabase
 beforeAll(async () => {
@@ -16,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => at.drop())
 
 /** What the gate says while `sql` holds; nothing of it is kept, because logins belong to every database of the cluster. */
-async function withPlanted(sql: string): Promise<string[]> {
-  return withClient(at.ownerUrl, async (client: pg.Client) => {
+function withPlanted(sql: string): Promise<string[]> {
+  const planted = async (client: pg.Client) => {
     await client.query('begin')
     try {
       await client.query(sql)
@@ -25,7 +25,8 @@ async function withPlanted(sql: string): Promise<string[]> {
     } finally {
       await client.query('rollback')
     }
-  })
+  }
+  return withCluster(() => withClient(at.ownerUrl, planted))
 }
 
 test('a migrated database breaks no rule', async () => {

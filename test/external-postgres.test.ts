@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { freshDatabase, loginSecret } from './kit/postgres.ts'
+import { freshDatabase, loginSecret, withCluster } from './kit/postgres.ts'
 import { freePort, graphql, maristan, signIn, startServer, temporaryDirectory, until } from './kit/server.ts'
 
 const unsealed = `select count(*)::int as unsealed from audit.event e
@@ -25,9 +25,11 @@ test('a server with DATABASE_URL serves from that Postgres, seals, anchors and b
     KMS_PROVIDER: 'local',
     MARISTAN_DEMO: '1',
   }
-  const server = startServer(environment)
-  onTestFinished(async () => void (server.hasEnded || (await server.end('SIGTERM'))))
-  await server.ready()
+  const server = await withCluster(async () => {
+    const started = startServer(environment)
+    onTestFinished(async () => void (started.hasEnded || (await started.end('SIGTERM'))))
+    return started.ready()
+  })
   const demo = server.demo()
   const [cedar] = demo.tenants
   const token = await signIn(demo, 'cedar', cedar!.members.find(({ role }) => role === 'care_coordinator')!)

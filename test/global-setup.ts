@@ -2,25 +2,11 @@
  * One throw-away Postgres a run, on a free port, in a temporary directory: never the running server's. With TEST_OWNER_URL set
  * (a superuser of some other Postgres, 15 or newer) the suite runs on that one instead.
  */
-import { chmodSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { startEmbedded } from '../src/platform/db/embedded.ts'
 import { prepareTemplate } from './kit/postgres.ts'
-
-const memory = '/dev/shm'
-const leastFree = 6 * 2 ** 30
-
-/** A fresh database is a thousand small files: where there is room they are made in memory, ten times as fast as on a disk. */
-function throwAwayPlace(): string {
-  try {
-    const { bavail, bsize } = statfsSync(memory)
-    if (bavail * bsize > leastFree && process.availableMemory() > 2 * leastFree) return memory
-  } catch {
-    // Only Linux has it.
-  }
-  return tmpdir()
-}
+import { throwAwayPlace } from './kit/throw-away.ts'
 
 export default async function setup(): Promise<() => Promise<void>> {
   const given = process.env['TEST_OWNER_URL']

@@ -7,7 +7,6 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -16,6 +15,7 @@ import { runningEmbedded } from '../src/platform/db/reach.ts'
 import { withClient } from '../src/platform/db/provision.ts'
 import { done } from './kit/command-line.ts'
 import { maristan } from './kit/server.ts'
+import { throwAwayPlace } from './kit/throw-away.ts'
 
 const root = join(import.meta.dirname, '..')
 const kills = 20
@@ -67,7 +67,7 @@ async function start(): Promise<void> {
 const postmaster = (): number => Number(readFileSync(join(dataDir, 'pg/postmaster.pid'), 'utf8').split('\n')[0])
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), 'maristan-loss-'))
+  dataDir = mkdtempSync(join(throwAwayPlace(), 'maristan-loss-'))
   chmodSync(dataDir, 0o711)
   port = await freePort()
   await start()

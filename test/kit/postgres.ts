@@ -52,3 +52,11 @@ export async function freshDatabase(): Promise<TestDatabase> {
     drop: () => withClient(ownerUrlOf('postgres'), async (client) => void (await client.query(`drop database if exists ${name} with (force)`))),
   }
 }
+
+/** Holds for one file at a time what belongs to the whole cluster: its logins. Advisory locks are a database's, so it is everybody's one. */
+export async function withCluster<T>(work: () => Promise<T>): Promise<T> {
+  return withClient(ownerUrlOf('postgres'), async (client) => {
+    await client.query("select pg_advisory_lock(hashtext('maristan cluster'))")
+    return work()
+  })
+}

@@ -3,9 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { throwAwayPlace } from './throw-away.ts'
 
 export const root = join(import.meta.dirname, '../..')
 
@@ -34,7 +34,7 @@ export interface Ended {
 
 /** A data directory below a new temporary one that the account of Postgres can pass. */
 export function temporaryDirectory(): { parent: string; dataDir: string; remove(): void } {
-  const parent = mkdtempSync(join(tmpdir(), 'maristan-server-'))
+  const parent = mkdtempSync(join(throwAwayPlace(), 'maristan-server-'))
   chmodSync(parent, 0o711)
   return { parent, dataDir: join(parent, '.data'), remove: () => rmSync(parent, { recursive: true, force: true }) }
 }

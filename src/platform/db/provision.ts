@@ -28,17 +28,25 @@ export async function provision({ ownerUrl, loginSecret, onProgress }: Provision
   const applied = await migrate({ ownerUrl, ...(onProgress ? { onProgress } : {}) })
   await installQueue(ownerUrl)
   await withClient(ownerUrl, async (client) => {
-    await client.query('begin')
-    // Logins belong to the whole cluster: two databases of one cluster provisioned at once must not collide.
-    await client.query("select pg_advisory_xact_lock(hashtext('maristan logins'))")
-    for (const login of logins) {
-      const password = pg.escapeLiteral(deriveLoginPassword(loginSecret, login))
-      await client.query(`alter role ${pg.escapeIdentifier(login)} login password ${password}`)
-    }
-    await client.query('commit')
+    for (const login of logins) await setPassword(client, login, deriveLoginPassword(loginSecret, login))
     await keepTrail(client, urlFor(workerLogin, ownerUrl, loginSecret))
   })
   return applied
+}
+
+/**
+ * Logins belong to the whole cluster, where no lock of one database holds another: who comes second while another database sets the same
+ * one is told so, and goes again.
+ */
+async function setPassword(client: pg.Client, login: string, password: string): Promise<void> {
+  for (let turns = 5; ; turns--) {
+    try {
+      await client.query(`alter role ${pg.escapeIdentifier(login)} login password ${pg.escapeLiteral(password)}`)
+      return
+    } catch (error) {
+      if (turns === 0 || !(error instanceof pg.DatabaseError) || error.message !== 'tuple concurrently updated') throw error
+    }
+  }
 }
 
 /** The months of the audit trail, and a new epoch where the trail was restored from a database that had counted further. */
