@@ -30,7 +30,7 @@ const rowsAPair = 4_800
 const rowsARound = 2_400
 const rowsATenant = 10
 const linesACommand = 5
-const pairs = 11
+const pairs = 41
 const rounds = 5
 const secret = 'a login secret of a benchmark, long enough'
 
