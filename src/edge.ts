@@ -87,6 +87,41 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
     }
   }
 
+  /** The holder of a credential; null for a browser whose session has ended. @throws UNAUTHENTICATED and the like where it is none */
+  const holderOf = async ({ tenantId, bearer, cookie }: Presented, plane: Plane, request: IncomingMessage, http: RequestContext): Promise<Caller | null> => {
+    await door.byId(tenantId)
+    const unit = database.unit(nobody(tenantId, plane, request, http), http.signal)
+    const found = await unit
+      .read(() => identity.identify(unit.scope, { bearer, cookie, plane }))
+      .catch((error: unknown) => {
+        // A browser keeps sending the cookie of a session that has ended: it must not stand in the way of the next sign-in.
+        if (cookie !== undefined && sessionEnded.is(error)) return null
+        throw error
+      })
+    if (found === null) return null
+    const base = { ...baseOf(plane, request, http), tenantId }
+    if (found.kind === 'integration') {
+      const actor: Actor = { kind: 'integration', tokenId: found.tokenId, role: found.role }
+      return { ...base, actor, permissions: new Set(found.permissions) }
+    }
+    return { ...base, ...memberAs(found) }
+  }
+
+  /** Writes into the trail of the caller's own tenant that she was turned away. */
+  const recordTurnedAway = async (caller: Caller, code: string, http: RequestContext): Promise<void> => {
+    const unit = database.unit(caller, http.signal)
+    unit.record({ action: 'access.denied', resource: 'Request', outcome: 'denied', detail: { code } })
+    await unit.flushReads()
+  }
+
+  /** The tenant that the address names, where the credential may be used there. @throws CSRF_REFUSED, WRONG_HOST, UNKNOWN_TENANT */
+  const placeOf = async (presented: Presented | null, request: IncomingMessage, http: RequestContext): Promise<string | null> => {
+    if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
+    const named = await door.named(request, http.client)
+    if (named !== null && presented !== null && named.tenantId !== presented.tenantId) throw wrongHost()
+    return named?.tenantId ?? null
+  }
+
   const edge: Edge = {
     async visit(slug, request, http) {
       const { tenantId } = await door.bySlug(slug)
@@ -105,8 +140,10 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
       const { tenantId } = await edge.visit(slug, request, http)
       if (presentedOn(plane, request) === null) return nobody(tenantId, plane, request, http)
       const caller = await edge.ask(plane, request, http)
-      if (caller.tenantId !== tenantId) throw wrongHost()
-      return caller
+      if (caller.tenantId === tenantId) return caller
+      const refusal = wrongHost()
+      if (caller.actor.kind !== 'anonymous') await recordTurnedAway(caller, refusal.code, http)
+      throw refusal
     },
 
     expect,
@@ -117,31 +154,19 @@ export function createEdge({ database, door, identity, memory }: EdgeParts): Edg
         return expected.caller
       }
       const presented = presentedOn(plane, request)
-      if (presented?.cookie !== undefined && request.method !== 'GET' && request.method !== 'HEAD') refuseForgery(request, http)
-      const named = await door.named(request, http.client)
-      const base = baseOf(plane, request, http)
-      if (presented === null) {
-        if (named === null) throw unknownTenant()
-        return nobody(named.tenantId, plane, request, http)
-      }
-      const { tenantId, bearer, cookie } = presented
-      if (named !== null && named.tenantId !== tenantId) throw wrongHost()
-      await door.byId(tenantId)
-
-      const unit = database.unit(nobody(tenantId, plane, request, http), http.signal)
-      const found = await unit
-        .read(() => identity.identify(unit.scope, { bearer, cookie, plane }))
-        .catch((error: unknown) => {
-          // A browser keeps sending the cookie of a session that has ended: it must not stand in the way of the next sign-in.
-          if (cookie !== undefined && sessionEnded.is(error)) return null
-          throw error
-        })
-      if (found === null) return nobody(tenantId, plane, request, http)
-      if (found.kind === 'integration') {
-        const actor: Actor = { kind: 'integration', tokenId: found.tokenId, role: found.role }
-        return { ...base, tenantId, actor, permissions: new Set(found.permissions) }
-      }
-      return { ...base, tenantId, ...memberAs(found) }
+      const here = await placeOf(presented, request, http).catch(async (error: unknown) => {
+        if (presented !== null && (wrongHost.is(error) || csrfRefused.is(error))) {
+          // A stranger orders no line: only who holds the credential of an open session or token has one.
+          const holder = await holderOf(presented, plane, request, http).catch(() => null)
+          if (holder !== null) await recordTurnedAway(holder, error.code, http)
+        }
+        throw error
+      })
+      const caller = presented === null ? null : await holderOf(presented, plane, request, http)
+      if (caller !== null) return caller
+      const tenantId = presented?.tenantId ?? here
+      if (tenantId === null) throw unknownTenant()
+      return nobody(tenantId, plane, request, http)
     },
 
     planeOfBearer(request) {

@@ -58,12 +58,16 @@ describe('a request that a browser was tricked into', () => {
         hostOf(cedar),
       ].map((origin) => ({ ...own, origin })),
     ]
+    const lines = () => house.at.owner("select tenant_id, detail ->> 'code' as code from audit.event where action = 'access.denied' and resource = 'Request'")
+    expect(await lines()).toEqual([])
     for (const headers of bad) {
       const answer = await fromBrowser(headers)
       expect([answer.status, codeIn(answer)], JSON.stringify(headers)).toEqual([403, 'CSRF_REFUSED'])
       const read = await ask(house, 'console', { host: hostOf(cedar), cookie, ...headers }, viewer)
       expect(read.text, JSON.stringify(headers)).not.toContain('@')
     }
+    // Whose session it was, and so whose trail tells of it, is known.
+    expect(await lines()).toEqual(Array.from({ length: 2 * bad.length }, () => ({ tenant_id: cedar.id, code: 'CSRF_REFUSED' })))
     expect(await parties()).toBe(before + good.length)
   })
 

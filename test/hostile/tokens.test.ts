@@ -242,6 +242,13 @@ test('the plane is judged before anything is looked up', async () => {
 })
 
 describe('a token of one tenant at the door of another', () => {
+  /** What a tenant's trail says of credentials that were turned away. */
+  const turnedAway = (tenant: TestTenant) =>
+    house.at.owner(
+      `select actor_kind, actor_id is not null as known, plane, outcome, detail ->> 'code' as code from audit.event
+       where tenant_id = '${tenant.id}' and action = 'access.denied' and resource = 'Request'`,
+    )
+
   test('is refused, and at its own door or at none believed', async () => {
     const own: Record<string, string>[] = [{}, { host: `${cedar.slug}.localhost` }, { 'x-maristan-tenant': cedar.slug }]
     for (const headers of own) expect((await show(token, headers)).status, JSON.stringify(headers)).toBe(200)
@@ -256,6 +263,17 @@ describe('a token of one tenant at the door of another', () => {
       headers: { authorization: `Bearer ${token}`, host: `${zaytuna.slug}.localhost` },
     })
     expect([session.status, codeIn(session)]).toEqual([401, 'WRONG_HOST'])
+    // Its holder's own tenant learns of each; the other one's trail is not a stranger's to write.
+    const line = { actor_kind: 'member', known: true, plane: 'clinician', outcome: 'denied', code: 'WRONG_HOST' }
+    expect(await turnedAway(cedar)).toEqual([line, line, line])
+    expect(await turnedAway(zaytuna)).toEqual([])
+  })
+
+  test('leaves no line where it is forged: a stranger orders none', async () => {
+    const before = await turnedAway(cedar)
+    const fake = `${token.slice(0, -4)}AAAA`
+    expect(codeIn(await show(fake, { host: `${zaytuna.slug}.localhost` }))).toBe('WRONG_HOST')
+    expect(await turnedAway(cedar)).toEqual(before)
   })
 
   test('is refused as a cookie too', async () => {
