@@ -4,4 +4,5 @@ import { join } from 'node:path'
 
 // Compiled code is kept between commands. Where it cannot be written, only that time is lost.
 enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compiled'))
-await import('./operator/program.ts')
+const { runProgram } = await import('./operator/program.ts')
+await runProgram(process.argv)

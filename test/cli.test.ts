@@ -1,4 +1,7 @@
-/** The command line as a tool drives it: one JSON document, an exit code, beside a running server and without one. */
+/**
+ * The command line as a tool drives it: one JSON document, an exit code, beside a running server and without one. One command of every kind
+ * (done, failed, misused, without a server) has a process of its own.
+ */
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -48,7 +51,7 @@ afterAll(async () => {
 
 describe('tenants', () => {
   test('are made with an administrator who can sign in, listed, shut and opened again', { timeout: 60_000 }, async () => {
-    const tenant = await done(environment, ['tenant', 'create', '--slug', 'hazel', '--name', 'عيادة البندق', '--locale', 'ar'])
+    const tenant = await done(environment, ['tenant', 'create', '--slug', 'hazel', '--name', 'عيادة البندق', '--locale', 'ar'], { alone: true })
     expect(tenant).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       slug: 'hazel',
@@ -69,7 +72,7 @@ describe('tenants', () => {
 
   test('have a slug that is taken once', async () => {
     const { slug } = await newTenant()
-    const { code, document } = await run(environment, ['tenant', 'create', '--slug', slug, '--name', 'Another'])
+    const { code, document } = await run(environment, ['tenant', 'create', '--slug', slug, '--name', 'Another'], { alone: true })
     expect([code, document]).toEqual([1, { error: { code: 'SLUG_TAKEN', message: expect.stringContaining(slug) } }])
   })
 })
@@ -123,13 +126,13 @@ describe('members', () => {
   test('with a password on standard input are active at once, until an administrator has signed in', { timeout: 60_000 }, async () => {
     const { slug, email, password } = await newTenant()
     const invite = (name: string) => ['member', 'invite', '--tenant', slug, '--email', `${name}@${slug}.example`, '--role', 'caregiver', '--password-stdin']
-    expect(await done(environment, invite('nour'), 'a long enough password\n')).toEqual({ membershipId: expect.any(String), acceptUrl: null })
+    expect(await done(environment, invite('nour'), { input: 'a long enough password\n' })).toEqual({ membershipId: expect.any(String), acceptUrl: null })
     expect(await signIn('courier', slug, `nour@${slug}.example`, 'a long enough password')).toBe('SignedIn')
-    const weak = await run(environment, invite('sami'), 'short\n')
+    const weak = await run(environment, invite('sami'), { input: 'short\n' })
     expect([weak.code, weak.document['error'].code]).toEqual([2, 'PASSWORD_REFUSED'])
 
     expect(await signIn('console', slug, email, password)).toBe('SignedIn')
-    const late = await run(environment, invite('sami'), 'a long enough password\n')
+    const late = await run(environment, invite('sami'), { input: 'a long enough password\n' })
     expect([late.code, late.document['error'].code]).toEqual([1, 'TENANT_APPROVAL_NEEDED'])
   })
 
@@ -170,7 +173,7 @@ describe('wrong usage ends with 2 and says so', () => {
   })
 
   test('a bad variable', async () => {
-    const { code, document } = await run({ ...environment, PORT: 'many' }, ['tenant', 'list'])
+    const { code, document } = await run({ ...environment, PORT: 'many' }, ['tenant', 'list'], { alone: true })
     expect([code, document['error'].message]).toEqual([2, expect.stringContaining('PORT: ')])
   })
 
@@ -185,13 +188,13 @@ test('without a server, a command starts the database for itself and stops it ag
   const { dataDir, remove } = temporaryDirectory()
   onTestFinished(remove)
   const alone = { DATA_DIR: dataDir, PORT: String(await freePort()), MARISTAN_DEMO: '0' }
-  const { applied } = await done(alone, ['migrate'])
+  const { applied } = await done(alone, ['migrate'], { alone: true })
   expect(applied.map(({ name }: { name: string }) => name)).toEqual(await migrationNames())
   expect(await done(alone, ['migrate'])).toEqual({ applied: [], mended: [] })
   await done(alone, ['tenant', 'create', '--slug', 'rowan', '--name', 'Rowan'])
   expect((await done(alone, ['tenant', 'list']))['tenants']).toMatchObject([{ slug: 'rowan', status: 'ACTIVE' }])
   rmSync(join(dataDir, 'kms.json'))
-  const sick = await run(alone, ['doctor'])
+  const sick = await run(alone, ['doctor'], { alone: true })
   expect(sick.code).toBe(1)
   expect(sick.document['findings'].filter(({ ok }: { ok: boolean }) => !ok).map(({ check }: { check: string }) => check)).toEqual(['keys'])
   expect([existsSync(join(dataDir, 'server.lock')), postmasterOf(dataDir)]).toEqual([false, null])

@@ -16,8 +16,8 @@ import { Terminal } from './terminal.ts'
 
 const everyCommand = (command: Command): Command[] => command.commands.flatMap((one) => [one, ...everyCommand(one)])
 
-/** The program, and the terminal its commands speak through. */
-export function buildProgram(): { readonly program: Command; readonly terminal: Terminal } {
+/** The program, and the terminal its commands speak through. The arguments are those of `process.argv`. */
+export function buildProgram(argv: readonly string[] = []): { readonly program: Command; readonly terminal: Terminal } {
   const program = new Command('maristan')
     .description('Run and look after a Maristan server.')
     .option('--json', 'print one JSON document')
@@ -30,7 +30,7 @@ export function buildProgram(): { readonly program: Command; readonly terminal: 
     .description('start the server (what npm start does)')
     .action(async () => void (await import('../main.ts')))
 
-  const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || process.argv.includes('--json'))
+  const terminal = new Terminal(() => program.opts<{ json?: true }>().json === true || argv.includes('--json'))
   const groups = [
     databaseCommands, doctorCommand, tenantCommands, archiveCommands, offboardCommand, keysCommands, lookupCommands, tokenCommands, samlCommands,
     scimCommands, auditCommands, benchCommand,

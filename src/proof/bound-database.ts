@@ -9,7 +9,7 @@ import { readConfirmed, type ConfirmedRead } from '../platform/db/confirm.ts'
 import { addConfirmed, type ConfirmedAdd } from '../platform/db/confirmed-add.ts'
 import { faultOf } from '../platform/db/errors.ts'
 import { PrismaClient } from '../platform/db/generated/client.ts'
-import { GroupQuery, StatementCache, type Prelude, type Statement } from '../platform/db/group-query.ts'
+import type { Prelude, Statement } from '../platform/db/group-query.ts'
 import type { Login } from '../platform/db/logins.ts'
 import { Database, loginsFor, settingsOf } from '../platform/db/database.ts'
 import { Gate } from '../platform/db/gate.ts'
@@ -35,22 +35,15 @@ class BoundLane extends ReadLane {
   }
 
   override run(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
-    const { client } = this.#ground
     return this.#ground.alone(async () => {
       const before = ['savepoint statement', this.#ground.become(this.#as)].map((text) => ({ text, values: [] }))
       try {
-        const result = await new Promise<QueryResult>((resolve, reject) => {
-          const cache = new StatementCache({ named: false, limit: 1 })
-          client.query(
-            new GroupQuery([...before, ...preludes], statement, cache, (error, done) => (error ? reject(error) : resolve(done!))) as never,
-          )
-        })
-        // Sent, and not waited for: whatever comes next on this connection comes after it.
-        client.query('release statement').catch(() => {})
-        return result
+        return await this.#ground.send([...before, ...preludes], statement)
       } catch (error) {
-        await client.query('rollback to statement; release statement')
+        this.#ground.later('rollback to statement')
         throw error
+      } finally {
+        this.#ground.later('release statement')
       }
     })
   }
@@ -100,13 +93,29 @@ export class BoundDatabase extends Database {
   }
 
   /** Runs `work` and undoes whatever it did. */
-  async trial<T>(work: () => Promise<T>): Promise<T> {
-    const name = `trial_${++this.#savepoints}`
-    await this.#ground.alone(() => this.#ground.client.query(`savepoint ${name}`))
+  trial<T>(work: () => Promise<T>): Promise<T> {
+    return this.#within(work, () => 'undo')
+  }
+
+  /** Runs `work` behind a savepoint, and then lets it stand or undoes it. */
+  async #within<T>(work: () => Promise<T>, verdict: (failed: boolean) => 'keep' | 'undo'): Promise<T> {
+    // As many names as stand at once, so that the statements are the same again and again.
+    const name = `depth_${++this.#savepoints}`
+    const leave = async (failed: boolean) => {
+      await this.#ground.alone(async () => {
+        if (verdict(failed) === 'undo') this.#ground.later(`rollback to ${name}`)
+        this.#ground.later(`release ${name}`)
+      })
+      this.#savepoints--
+    }
+    await this.#ground.alone(async () => this.#ground.later(`savepoint ${name}`))
     try {
-      return await work()
-    } finally {
-      await this.#ground.alone(() => this.#ground.client.query(`rollback to ${name}; release ${name}`))
+      const result = await work()
+      await leave(false)
+      return result
+    } catch (error) {
+      await leave(true)
+      throw error
     }
   }
 
@@ -127,17 +136,8 @@ export class BoundDatabase extends Database {
   }
 
   /** A savepoint stands for the command's transaction. */
-  async #inCommand<T>(work: () => Promise<T>): Promise<T> {
-    const name = `command_${++this.#savepoints}`
-    await this.#ground.alone(() => this.#ground.client.query(`savepoint ${name}`))
-    try {
-      const result = await work()
-      await this.#ground.alone(() => this.#ground.client.query(`release ${name}`))
-      return result
-    } catch (error) {
-      await this.#ground.alone(() => this.#ground.client.query(`rollback to ${name}; release ${name}`))
-      throw error
-    }
+  #inCommand<T>(work: () => Promise<T>): Promise<T> {
+    return this.#within(work, (failed) => (failed ? 'undo' : 'keep'))
   }
 
   async #add({ caller }: Unit, login: Login, statement: Prelude): Promise<void> {

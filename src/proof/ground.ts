@@ -3,8 +3,12 @@
  * server's logins. Rows of the throw-away tenants exist only here, so a login's own connection could not see them to attack them.
  */
 import pg from 'pg'
+import { GroupQuery, StatementCache, type Prelude, type Statement } from '../platform/db/group-query.ts'
 import { logins, type Login } from '../platform/db/logins.ts'
-import type { Settings } from '../platform/db/settings.ts'
+import { settingsPrelude, type Settings } from '../platform/db/settings.ts'
+
+/** The ground itself gave way: nothing that an attack met. */
+export class ProofBroken extends Error {}
 
 export type Outcome =
   | { readonly ok: true; readonly count: number; readonly rows: readonly Readonly<Record<string, unknown>>[] }
@@ -22,19 +26,13 @@ export function outcomeOf(error: unknown): Outcome {
 
 export const successOf = (result: pg.QueryResult): Outcome => ({ ok: true, count: result.rowCount ?? 0, rows: result.rows })
 
-/** SQL that puts the settings in force until the transaction ends. */
-export function settingsSql(settings: Settings): string {
-  const { tenantId, membershipId, role, providerOrgId } = settings
-  const pairs = { tenant_id: tenantId, membership_id: membershipId, role, provider_org_id: providerOrgId }
-  return `select ${Object.entries(pairs)
-    .map(([name, value]) => `set_config('app.${name}', ${pg.escapeLiteral(value ?? '')}, true)`)
-    .join(', ')}`
-}
-
 export class RolledBackGround implements Ground {
   readonly client: pg.Client
   /** A superuser becomes the login itself; another owner can only take its role, which policies and grants bind just the same. */
   readonly #superuser: boolean
+  /** Keeps the plans of what is asked again and again. */
+  readonly #statements = new StatementCache({ named: true, limit: 500 })
+  #before: string[] = []
   #last: Promise<unknown> = Promise.resolve()
 
   private constructor(client: pg.Client, superuser: boolean) {
@@ -73,18 +71,33 @@ export class RolledBackGround implements Ground {
     return turn
   }
 
+  /** Goes before the next statement and travels with it: nobody waits for its answer. To be called by who has the turn. */
+  later(...texts: readonly string[]): void {
+    this.#before.push(...texts)
+  }
+
+  /**
+   * Runs one statement, and before it what was left for later and the preludes, in one round trip. To be called by who has the turn.
+   * @throws ProofBroken when anything but the statement itself failed
+   */
+  send(preludes: readonly Prelude[], statement: Statement): Promise<pg.QueryResult> {
+    const before = this.#before.splice(0).map((text) => ({ text, values: [] }))
+    return new Promise((resolve, reject) => {
+      const group = new GroupQuery([...before, ...preludes], statement, this.#statements, (error, result) => {
+        if (!error) resolve(result!)
+        else reject(group.hasBegun ? error : new ProofBroken(error.message))
+      })
+      this.client.query(group as never)
+    })
+  }
+
   run(as: Login | 'owner', settings: Settings, text: string, values: readonly unknown[], keep: boolean): Promise<Outcome> {
     return this.alone(async () => {
-      await this.client.query(`savepoint attempt; ${this.become(as)}; ${settingsSql(settings)}`)
-      try {
-        const outcome = successOf(await this.client.query(text, [...values]))
-        await this.client.query(keep ? 'release attempt' : 'rollback to attempt; release attempt')
-        return outcome
-      } catch (error) {
-        const outcome = outcomeOf(error)
-        await this.client.query('rollback to attempt; release attempt')
-        return outcome
-      }
+      const preludes = ['savepoint attempt', this.become(as)].map((one) => ({ text: one, values: [] }))
+      const outcome = await this.send([...preludes, settingsPrelude(settings)], { text, values }).then(successOf, outcomeOf)
+      if (!keep || !outcome.ok) this.later('rollback to attempt')
+      this.later('release attempt')
+      return outcome
     })
   }
 

@@ -1,8 +1,8 @@
 /** The ground of a proof on committed rows: the owner plants on its own connection, every login attacks on a connection of its own. */
 import pg from 'pg'
 import { urlFor, type Login } from '../../src/platform/db/logins.ts'
-import type { Settings } from '../../src/platform/db/settings.ts'
-import { outcomeOf, settingsSql, successOf, type Ground, type Outcome } from '../../src/proof/ground.ts'
+import { settingsPrelude, type Settings } from '../../src/platform/db/settings.ts'
+import { outcomeOf, successOf, type Ground, type Outcome } from '../../src/proof/ground.ts'
 
 export class RealGround implements Ground {
   readonly #ownerUrl: string
@@ -27,7 +27,9 @@ export class RealGround implements Ground {
 
   async run(as: Login | 'owner', settings: Settings, text: string, values: readonly unknown[], keep: boolean): Promise<Outcome> {
     const client = await this.client(as)
-    await client.query(`begin; ${settingsSql(settings)}`)
+    const told = settingsPrelude(settings)
+    await client.query('begin')
+    await client.query(told.text, [...told.values])
     try {
       const outcome = successOf(await client.query(text, [...values]))
       await client.query(keep ? 'commit' : 'rollback')

@@ -71,7 +71,7 @@ export async function signIn(demo: Demo, slug: string, { email, password, plane 
 }
 
 /** The environment of a fresh checkout: nothing of this test run's but what it has compiled. */
-function environmentOf(given: Environment): NodeJS.ProcessEnv {
+export function environmentOf(given: Environment): NodeJS.ProcessEnv {
   const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
   return { PATH, HOME, NODE_COMPILE_CACHE, LOG_LEVEL: 'error', ...given }
 }

@@ -128,6 +128,11 @@ export class GroupQuery extends Query {
     this.#cache = cache
   }
 
+  /** Whether every prelude is over: an error that came then is the statement's own. */
+  get hasBegun(): boolean {
+    return this.#preludesLeft === 0
+  }
+
   submit(wire: Wire): null {
     // The group leaves as one buffer: twenty small ones cost the system several times as much.
     const { stream } = wire
