@@ -3,34 +3,18 @@
  * plane is refused before anything is looked up, and after sign-in the token alone says the tenant.
  */
 import type { IncomingMessage } from 'node:http'
+import { bearerOf, csrfRefused, planeOfGlance, presentedOn, refuseForgery, sessionCookie, type Presented } from './credentials.ts'
 import { Fault, fault, unauthenticated } from './kernel/fault.ts'
 import { purposes, type Actor, type Caller, type Plane, type Purpose } from './kernel/scope.ts'
 import { permissionsOf, type Role } from './modules/access/contract.ts'
-import {
-  cookieNameOf,
-  glanceAtBearer,
-  glanceAtCookie,
-  sessionEnded,
-  tokenWrongPlane,
-  type BearerGlance,
-  type BearerMemory,
-  type Identity,
-  type Recalled,
-} from './modules/identity/contract.ts'
+import { glanceAtBearer, sessionEnded, type BearerMemory, type Identity, type Recalled } from './modules/identity/contract.ts'
 import type { Database } from './platform/db/database.ts'
 import type { Expected } from './platform/graphql/compiled/reads.ts'
-import { cookieIn } from './platform/http/forms.ts'
 import type { RequestContext } from './platform/http/router.ts'
 import { unknownTenant, wrongHost, type TenantDoor } from './platform/http/tenant.ts'
 
-export const csrfRefused = fault(
-  'denied',
-  'CSRF_REFUSED',
-  'A request that is signed in by cookie must come from this origin and carry the header x-maristan-csrf.',
-)
 export const badPurpose = fault('invalid', 'BAD_PURPOSE', `The header x-maristan-purpose takes one of ${purposes.join(', ')}.`)
 
-export const csrfHeader = 'x-maristan-csrf'
 export const purposeHeader = 'x-maristan-purpose'
 
 export interface Edge {
@@ -209,60 +193,10 @@ function memberAs(of: Recalled['member']): Pick<Caller, 'actor' | 'permissions'>
   return { actor, permissions: permissionsOf(role as Role) }
 }
 
-/** A credential and the tenant it names; nothing of it is verified yet. */
-interface Presented {
-  readonly tenantId: string
-  readonly bearer?: string
-  readonly cookie?: string
-}
-
-/** The credential for this plane, judged without a look-up. A value that we would never have set as a cookie is no credential. */
-function presentedOn(plane: Plane, request: IncomingMessage): Presented | null {
-  const bearer = bearerOf(request)
-  if (bearer !== null) {
-    const seen = glanceAtBearer(bearer)
-    if (seen === null) throw unauthenticated()
-    if (planeOfGlance(seen) !== plane) throw tokenWrongPlane()
-    return { tenantId: seen.tenantId, bearer }
-  }
-  const cookie = sessionCookie(request, plane)
-  const seen = cookie === null ? null : glanceAtCookie(cookie)
-  if (cookie === null || seen === null) return null
-  if (seen.plane !== plane) throw tokenWrongPlane()
-  return { tenantId: seen.tenantId, cookie }
-}
-
-function planeOfGlance(seen: BearerGlance): Plane {
-  return seen.kind === 'api' ? 'integrator' : seen.plane
-}
-
-/** The bearer token (RFC 6750 §2.1), or null without an Authorization header. Another scheme is not ours to guess. */
-function bearerOf(request: IncomingMessage): string | null {
-  const header = request.headers.authorization
-  if (header === undefined) return null
-  const [, token] = /^Bearer +([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header) ?? []
-  if (token === undefined) throw unauthenticated()
-  return token
-}
-
-function sessionCookie(request: IncomingMessage, plane: Plane): string | null {
-  const name = cookieNameOf(plane)
-  return name === null ? null : cookieIn(request, name)
-}
-
 function purposeOf(request: IncomingMessage, plane: Plane): Purpose {
   const given = request.headers[purposeHeader]
   if (given === undefined) return usualPurpose[plane]
   const purpose = purposes.find((one) => one === given)
   if (!purpose) throw badPurpose()
   return purpose
-}
-
-/** A browser sends cookies along with anybody's request; only our own page can add this header and has this origin. */
-function refuseForgery(request: IncomingMessage, http: RequestContext): void {
-  const { origin } = request.headers
-  const site = request.headers['sec-fetch-site']
-  if (request.headers[csrfHeader] === undefined) throw csrfRefused()
-  if (site !== undefined && site !== 'same-origin') throw csrfRefused()
-  if (origin !== undefined && URL.parse(origin)?.hostname !== http.client.host) throw csrfRefused()
 }

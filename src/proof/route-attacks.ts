@@ -4,7 +4,8 @@
  * that no attack is built for, and that is not known to hold nothing of any tenant, is not proven.
  */
 import type { IncomingMessage } from 'node:http'
-import { createEdge, csrfHeader, type Edge } from '../edge.ts'
+import { csrfHeader } from '../credentials.ts'
+import { createEdge, type Edge } from '../edge.ts'
 import { planes, signInPlanes, type Caller, type Plane } from '../kernel/scope.ts'
 import { samlPlanes } from '../modules/federation/saml/rules.ts'
 import type { BearerMemory, Identity } from '../modules/identity/contract.ts'
