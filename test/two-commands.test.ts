@@ -204,7 +204,7 @@ describe('the first start', () => {
   })
 })
 
-test('a second start keeps every row, the keys and the demo', async () => {
+test('a second start keeps every row, the keys and the demo', { timeout: 120_000 }, async () => {
   const { dataDir, start } = await copy()
   const server = await start().ready()
   const again = server.demo()
@@ -221,7 +221,7 @@ test('a second start keeps every row, the keys and the demo', async () => {
   expect(await owner(dataDir, 'select count(*)::int as made from tenancy.tenant')).toEqual([{ made: 2 }])
 })
 
-test('a start after SIGKILL finds the orphaned Postgres and recovers', async () => {
+test('a start after SIGKILL finds the orphaned Postgres and recovers', { timeout: 120_000 }, async () => {
   const { dataDir, start } = await copy()
   const killed = await start().ready()
   const orphan = postmasterOf(dataDir)!
@@ -268,7 +268,7 @@ test('an ordinary user starts and stops the server as root does, and nothing of 
   expect(isAlive(postmaster)).toBe(false)
 })
 
-test('a start that is broken off leaves nothing running', async () => {
+test('a start that is broken off leaves nothing running', { timeout: 120_000 }, async () => {
   const { dataDir, start } = await copy()
   const server = start()
   let postmaster: number | null = null
@@ -277,7 +277,7 @@ test('a start that is broken off leaves nothing running', async () => {
   expect(isAlive(postmaster!)).toBe(false)
 })
 
-test('SIGTERM to npm stops the server that npm started', async () => {
+test('SIGTERM to npm stops the server that npm started', { timeout: 120_000 }, async () => {
   const { dataDir, environment } = await copy()
   const server = new ServerProcess(['npm', 'start', '--silent'], environment)
   try {
@@ -330,7 +330,7 @@ describe('a wrong variable stops the start and is named', () => {
   })
 })
 
-test('a login with too much power stops the start, named with the command that mends it, and the command mends it', async () => {
+test('a login with too much power stops the start, named with the command that mends it, and the command mends it', { timeout: 120_000 }, async () => {
   const { dataDir, environment, start } = await copy()
   const server = await start().ready()
   await owner(dataDir, 'alter role maristan_console bypassrls; grant pg_read_all_data to maristan_seller_read')
@@ -347,7 +347,7 @@ test('a login with too much power stops the start, named with the command that m
   await start().ready()
 })
 
-test('a lost key file stops the start where sealed rows exist; a new key is never made in its place', async () => {
+test('a lost key file stops the start where sealed rows exist; a new key is never made in its place', { timeout: 120_000 }, async () => {
   const { dataDir, start } = await copy()
   rmSync(join(dataDir, 'kms.json'))
   expect(await refusal(start(), dataDir)).toContain('a key is never made where sealed rows already exist')
