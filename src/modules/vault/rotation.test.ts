@@ -67,7 +67,7 @@ async function people(tenant: TestTenant, many: number): Promise<Sealed[]> {
   const subjectIds = Array.from({ length: many }, () => newId())
   return command(tenant.member.care_coordinator.caller, async (scope) => {
     await keys.createSubjects(scope, { subjectIds })
-    const items = subjectIds.map((subjectId) => ({ subjectId, model: 'CareRecipient', field: 'phi', rowId: subjectId, record: { subjectId } }))
+    const items = subjectIds.map((subjectId) => ({ subjectId, model: 'CareRecipient', field: 'phi', rowId: subjectId, record: { givenName: subjectId } }))
     const { sealed } = await keys.seal(scope, { items })
     return items.map(({ subjectId, model, field, rowId }, at) => ({ subjectId, model, field, rowId, sealed: sealed[at]! }))
   })
@@ -75,7 +75,7 @@ async function people(tenant: TestTenant, many: number): Promise<Sealed[]> {
 async function expectOpen(tenant: TestTenant, items: readonly Sealed[]): Promise<void> {
   const { records, refusals } = await reading(tenant.member.care_coordinator.caller, (scope) => keys.open(scope, { items: [...items] }))
   expect(refusals.filter((one) => one !== null)).toEqual([])
-  expect(records.map((record) => record!['subjectId'])).toEqual(items.map(({ subjectId }) => subjectId))
+  expect(records.map((record) => record!['givenName'])).toEqual(items.map(({ subjectId }) => subjectId))
 }
 async function finish(tenantId: string, size: number): Promise<number> {
   for (let batches = 1; ; batches++) {
