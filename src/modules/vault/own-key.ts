@@ -30,7 +30,7 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
   const remember = async (scope: Scope, row: TenantKey, trouble: KeyTrouble | null): Promise<void> => {
     const opened = lastOpen.get(row.tenantId)
     await repo.changeTenantKey(scope, row.version, {
-      darkSince: trouble === null ? null : new Date(clock.nowMs()),
+      darkSince: trouble === null ? null : (row.darkSince ?? new Date(clock.nowMs())),
       openedAt: opened === undefined ? row.openedAt : new Date(opened),
       trouble,
     })
@@ -54,6 +54,8 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
       const context = contextOf(scope.tenantId)
       const trial = await kms.generate(context, full)
       trial.key.fill(0)
+      // A data key that a rotation makes meanwhile would stay wrapped with the former key.
+      await repo.lockTenantKeys(scope)
       const rows = (await repo.tenantKeys(scope)).filter((row) => row.wrapped !== null)
       if (rows.length === 0) throw keysUnavailable({ reason: 'This tenant has no key yet.' })
       for (const { version, wrapped, kekId } of rows) {
@@ -80,8 +82,10 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
       )
       if (trouble === null) lastOpen.set(row.tenantId, clock.nowMs())
       // A KMS that is only busy gives the key again soon: what is in memory may live out its minutes.
-      else if (trouble === 'REFUSED' || trouble === 'DISABLED') ring.forget(row.tenantId)
-      if ((trouble === null) !== (row.darkSince === null)) await open().command((scope) => remember(scope, row, trouble))
+      const isDefinite = trouble === 'REFUSED' || trouble === 'DISABLED'
+      if (isDefinite) ring.forget(row.tenantId)
+      // News: it is dark, or no more; or why is known for certain only now.
+      if ((trouble === null) !== (row.darkSince === null) || (isDefinite && trouble !== row.trouble)) await open().command((scope) => remember(scope, row, trouble))
     },
 
     async status(scope: Scope): Promise<KeyStatus> {

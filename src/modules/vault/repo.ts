@@ -24,6 +24,11 @@ export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
     tenantKeys: (scope: Scope): Promise<TenantKey[]> =>
       db(scope).tenantKey.findMany({ where: { tenantId: scope.tenantId }, orderBy: { version: 'asc' } }),
 
+    /** Held for this command: whoever makes another data key, or moves those there are to another key encryption key, takes turns. */
+    async lockTenantKeys(scope: Scope): Promise<void> {
+      await sql(scope).$queryRaw`select version from vault.tenant_key where tenant_id = ${scope.tenantId}::uuid order by version for update`
+    },
+
     async addTenantKey(scope: Scope, data: Pick<TenantKey, 'version' | 'wrapped' | 'kekId'> & { readonly ownKek?: boolean }): Promise<void> {
       await db(scope).tenantKey.create({ data: { ...data, tenantId: scope.tenantId }, select: { version: true } })
     },

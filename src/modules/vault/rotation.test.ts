@@ -204,6 +204,26 @@ test('a key turns by itself when it has wrapped half of what it may, and the nex
   await expectOpen(tenant, all)
 })
 
+test('of two that begin at once one makes the next key, and the other goes on with it', async () => {
+  const tenant = await house.tenant()
+  const made = Promise.withResolvers<void>()
+  const commit = Promise.withResolvers<void>()
+  const one = command(system(tenant.id), async (scope) => {
+    const state = await rotation.start(scope)
+    made.resolve()
+    await commit.promise
+    return state
+  })
+  await made.promise
+  const two = command(system(tenant.id), (scope) => rotation.start(scope))
+  const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+  await expect.poll(async () => (await house.at.owner(waiting)).length, { timeout: 8_000 }).toBe(1)
+  commit.resolve()
+  const begun = { state: 'RUNNING', fromVersion: 1, toVersion: 2, done: 0 }
+  expect(await Promise.all([one, two])).toEqual([begun, begun])
+  expect((await versions(tenant.id)).map(({ state }) => state)).toEqual(['RETIRED', 'ACTIVE'])
+})
+
 test('nobody but the operator and the system turns a key', async () => {
   const tenant = await house.tenant()
   for (const role of ['tenant_admin', 'care_coordinator'] as const) {

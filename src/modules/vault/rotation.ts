@@ -74,7 +74,13 @@ export function createRotation({ repo, kms, ring, settleMs: settling = settleMs 
   return {
     /** Makes the next data key, unless a rotation is under way already: then that one goes on. @throws KEYS_UNAVAILABLE */
     async start(scope: Scope): Promise<RotationState> {
-      const running = await repo.lockRun(scope)
+      let running = await repo.lockRun(scope)
+      if (!running) {
+        await repo.lockTenantKeys(scope)
+        // Begun by another process while this one waited.
+        const latest = await repo.latestRun(scope)
+        if (latest?.state === 'RUNNING') running = latest
+      }
       if (running) {
         note(scope, 'tenant_key.rotation_resumed', { version: running.toVersion })
         return shown(running, 'RUNNING')
