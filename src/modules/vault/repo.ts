@@ -24,9 +24,9 @@ export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
     tenantKeys: (scope: Scope): Promise<TenantKey[]> =>
       db(scope).tenantKey.findMany({ where: { tenantId: scope.tenantId }, orderBy: { version: 'asc' } }),
 
-    /** Held for this command: whoever makes another data key, or moves those there are to another key encryption key, takes turns. */
+    /** Whoever makes another data key, or moves those there are to another key encryption key, takes turns; whoever makes people waits for neither. */
     async lockTenantKeys(scope: Scope): Promise<void> {
-      await sql(scope).$queryRaw`select version from vault.tenant_key where tenant_id = ${scope.tenantId}::uuid order by version for update`
+      await sql(scope).$queryRaw`select version from vault.tenant_key where tenant_id = ${scope.tenantId}::uuid order by version for no key update`
     },
 
     async addTenantKey(scope: Scope, data: Pick<TenantKey, 'version' | 'wrapped' | 'kekId'> & { readonly ownKek?: boolean }): Promise<void> {

@@ -218,10 +218,13 @@ test('of two that begin at once one makes the next key, and the other goes on wi
   const two = command(system(tenant.id), (scope) => rotation.start(scope))
   const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
   await expect.poll(async () => (await house.at.owner(waiting)).length, { timeout: 8_000 }).toBe(1)
+  // Whoever makes people meanwhile waits for neither.
+  const between = await people(tenant, 1)
   commit.resolve()
   const begun = { state: 'RUNNING', fromVersion: 1, toVersion: 2, done: 0 }
   expect(await Promise.all([one, two])).toEqual([begun, begun])
-  expect((await versions(tenant.id)).map(({ state }) => state)).toEqual(['RETIRED', 'ACTIVE'])
+  expect((await versions(tenant.id)).map(({ state, subjects }) => [state, subjects])).toEqual([['RETIRED', 1], ['ACTIVE', 0]])
+  await expectOpen(tenant, between)
 })
 
 test('nobody but the operator and the system turns a key', async () => {
