@@ -5,7 +5,7 @@
 import { need } from '../../platform/authorise.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { keysUnavailable, type Kms, type KeyTrouble } from '../../platform/crypto/kms.ts'
+import { keysUnavailable, type Kms, type KeyTrouble, type WrappedKey } from '../../platform/crypto/kms.ts'
 import { maxTtlMs } from '../../platform/crypto/key-cache.ts'
 import type { TenantKey } from '../../platform/db/generated/client.ts'
 import type { Unit } from '../../platform/db/unit.ts'
@@ -58,8 +58,10 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
       await repo.lockTenantKeys(scope)
       const rows = (await repo.tenantKeys(scope)).filter((row) => row.wrapped !== null)
       if (rows.length === 0) throw keysUnavailable({ reason: 'This tenant has no key yet.' })
-      for (const { version, wrapped, kekId } of rows) {
-        const moved = await kms.rewrap(wrapped!, kekId, context, full)
+      const moves: { readonly version: number; readonly moved: WrappedKey }[] = []
+      for (const { version, wrapped, kekId } of rows) moves.push({ version, moved: await kms.rewrap(wrapped!, kekId, context, full) })
+      // The KMS has answered: from the first change on, writers wait for the end of this command.
+      for (const { version, moved } of moves) {
         const well = { darkSince: null, trouble: null, openedAt: new Date(clock.nowMs()) }
         await repo.changeTenantKey(scope, version, { wrapped: moved.wrapped, kekId: moved.keyId, ownKek, ...well })
       }

@@ -14,7 +14,7 @@ import type { Vault } from './contract.ts'
 import type { vault as vaultModule } from './index.ts'
 import { createKeyRing } from './key-ring.ts'
 import { createRepo } from './repo.ts'
-import { createRotation, type Rotation } from './rotation.ts'
+import { createRotation, type Rotation, type RotationParts } from './rotation.ts'
 import { rotateWhenDue } from './rotate-when-due.ts'
 import { wornSeals } from './wear.ts'
 import { platformFor, type Services } from '../../platform/module.ts'
@@ -25,6 +25,7 @@ let database: Database
 let keys: Vault
 /** As the building has it, but for the wait at its end. */
 let rotation: Rotation
+let parts: RotationParts
 const children: ChildProcess[] = []
 
 beforeAll(async () => {
@@ -34,7 +35,8 @@ beforeAll(async () => {
   const kms = await openLocalKms({ file: join(house.dataDir, 'kms.json'), mayCreate: false })
   const module = house.composed.modules.find(({ name }) => name === 'vault')!
   const { db, sql } = platformFor(module as unknown as typeof vaultModule, {} as Services)
-  rotation = createRotation({ repo: createRepo(db, sql), kms, ring: createKeyRing({ kms, cache: createKeyCache() }), settleMs: 1_000 })
+  parts = { repo: createRepo(db, sql), kms, ring: createKeyRing({ kms, cache: createKeyCache() }), settleMs: 1_000 }
+  rotation = createRotation(parts)
 }, 60_000)
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
@@ -204,23 +206,21 @@ test('a key turns by itself when it has wrapped half of what it may, and the nex
   await expectOpen(tenant, all)
 })
 
-test('of two that begin at once one makes the next key, and the other goes on with it', async () => {
+test('of two that begin at once one makes the next key, the other goes on with it, and writers wait for neither nor for the KMS', async () => {
   const tenant = await house.tenant()
-  const made = Promise.withResolvers<void>()
-  const commit = Promise.withResolvers<void>()
-  const one = command(system(tenant.id), async (scope) => {
-    const state = await rotation.start(scope)
-    made.resolve()
-    await commit.promise
-    return state
-  })
-  await made.promise
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<void>()
+  const generate: RotationParts['kms']['generate'] = async (...input) => {
+    asked.resolve()
+    await answer.promise
+    return parts.kms.generate(...input)
+  }
+  const one = command(system(tenant.id), (scope) => createRotation({ ...parts, kms: { ...parts.kms, generate } }).start(scope))
+  await asked.promise
   const two = command(system(tenant.id), (scope) => rotation.start(scope))
   const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
   await expect.poll(async () => (await house.at.owner(waiting)).length, { timeout: 8_000 }).toBe(1)
-  // Whoever makes people meanwhile waits for neither.
-  const between = await people(tenant, 1)
-  commit.resolve()
+  const between = await people(tenant, 1).finally(answer.resolve)
   const begun = { state: 'RUNNING', fromVersion: 1, toVersion: 2, done: 0 }
   expect(await Promise.all([one, two])).toEqual([begun, begun])
   expect((await versions(tenant.id)).map(({ state, subjects }) => [state, subjects])).toEqual([['RETIRED', 1], ['ACTIVE', 0]])
