@@ -177,8 +177,7 @@ test('a data key that a rotation makes while the tenant brings its own key is wr
   await made.promise
   const bringing = house.database.unit(tenant.member.tenant_admin.caller).command((scope) => vault().useOwnKey(scope, { keyId: own }), workerLogin)
   const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-  await expect.poll(async () => (await house.at.owner(waiting)).length, { timeout: 8_000 }).toBe(1)
-  commit.resolve()
+  await expect.poll(async () => (await house.at.owner(waiting)).length, { timeout: 8_000 }).toBe(1).finally(commit.resolve)
   await Promise.all([turning, bringing])
   expect(await house.at.owner('select version, kek_id, own_kek from vault.tenant_key where tenant_id = $1 order by 1', [tenant.id])).toEqual([
     { version: 1, kek_id: own, own_kek: true },
@@ -194,7 +193,12 @@ test('a KMS that is away closes health data alone: people sign in, and what is n
     // As after five minutes: no key is in memory any more, the platform's own neither.
     ;(house.composed.made['vault'] as unknown as { cache: { evict(prefix: string): void } }).cache.evict('')
     expect(await nameIn(cold)).toBe('KEYS_UNAVAILABLE')
+    const written = () => house.at.owner(
+      `select (select count(*)::int from care.recipient where tenant_id = $1) as recipients, (select count(*)::int from vault.subject_key where tenant_id = $1) as keys,
+         (select count(*)::int from outbox.event where tenant_id = $1 and name = 'care.recipient.created') as events`, [cold.id],
+    )
     expect(await createIn(cold)).toBe('KEYS_UNAVAILABLE')
+    expect(await written()).toEqual([{ recipients: 1, keys: 1, events: 1 }])
     const admin = await house.signIn(cold, 'tenant_admin')
     const { data, errors } = await house.ask<{ tenantSettings: { legalName: string } }>({ plane: 'console', bearer: admin }, '{ tenantSettings { legalName } }')
     expect([data?.tenantSettings.legalName, errors]).toEqual([`Tenant ${cold.slug}`, []])
