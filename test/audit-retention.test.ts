@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '../src/kernel/id.ts'
 import { systemCaller } from '../src/platform/jobs/system.ts'
-import type { Signer } from '../src/platform/ledger/checkpoint.ts'
+import { createLog } from '../src/platform/http/log.ts'
+import { checkpointPaceMs, createCheckpoints, type Signer } from '../src/platform/ledger/checkpoint.ts'
 import { retireMonths, type RetiredBody, type RetireOptions } from '../src/platform/ledger/retire.ts'
 import { directorySink } from '../src/platform/ledger/sink.ts'
 import { readKeys, verify } from '../verifier/maristan-audit-verify.mjs'
@@ -182,23 +183,67 @@ test('without the signed end, or with one that is forged, for other lines or too
   expect(await judge(last, late('never'))).toBe('checkpoint')
 })
 
-test('readiness fails over HTTP once a line has waited five seconds for its place, and stands again when it has it', async () => {
+test('readiness fails over HTTP once a line has waited five seconds for its place, not before, and stands again when it has it', async () => {
   // The house of a test never ends its start; what else fails is told beside that.
   const failing = async () => {
     const answer = await fetch(`${house.url}/readyz`)
     const { failing: names } = (await answer.json()) as { failing: string[] }
     return { status: answer.status, names: names.filter((name) => name !== 'starting') }
   }
+  /** As if the line had been written so long ago, by the database's clock. */
+  const waited = (seconds: number) =>
+    bend(house.at.ownerUrl, async (client) => {
+      await client.query(
+        `update audit.event e set at = clock_timestamp() - make_interval(secs => $1)
+         where not exists (select from audit.link l where l.tenant_id = e.tenant_id and l.event_id = e.id)`,
+        [seconds],
+      )
+    })
   await ledger.sealer.sealAll()
   expect((await failing()).names).toEqual([])
   await leave()
-  await bend(house.at.ownerUrl, async (client) => {
-    await client.query(
-      `update audit.event e set at = at - interval '6 seconds'
-       where not exists (select from audit.link l where l.tenant_id = e.tenant_id and l.event_id = e.id)`,
-    )
-  })
+  await waited(1)
+  expect((await failing()).names).toEqual([])
+  await waited(5)
   expect(await failing()).toEqual({ status: 503, names: ['audit'] })
   await ledger.sealer.sealAll()
   expect((await failing()).names).toEqual([])
+})
+
+test('a round of checkpoints comes soon after the start and every minute from then on, also after one that failed', async () => {
+  expect(checkpointPaceMs).toEqual({ first: 5_000, every: 60_000 })
+  const rounds: string[] = []
+  let full = false
+  const kept = directorySink(join(ledger.directory, 'by-the-minute'))
+  const sink = {
+    ...kept,
+    async put(name: string, text: string) {
+      rounds.push(full ? 'no room' : 'kept')
+      if (full) throw new Error('no room')
+      await kept.put(name, text)
+    },
+  }
+  const at = { databaseUrl: house.at.ownerUrl, loginSecret: loginSecret(), log: createLog({ level: 'silent' }) }
+  const checkpoints = createCheckpoints({ ...at, sink, signer: () => signer, paceMs: { first: 1, every: 2 } })
+  /** A line that no checkpoint stands for, until one does. */
+  const anchored = async (isFull: boolean, most: number) => {
+    full = isFull
+    const before = rounds.length
+    await leave()
+    await ledger.sealer.sealAll()
+    await expect.poll(() => rounds.length - before, { timeout: 8_000, interval: 5 }).toBeGreaterThanOrEqual(most)
+  }
+  await leave()
+  await ledger.sealer.sealAll()
+  expect(rounds).toEqual([])
+  checkpoints.start()
+  try {
+    await anchored(false, 1)
+    await anchored(true, 3)
+    await anchored(false, 1)
+    expect(new Set(rounds)).toEqual(new Set(['kept', 'no room']))
+    expect(rounds.at(-1)).toBe('kept')
+  } finally {
+    await checkpoints.stop()
+  }
 })

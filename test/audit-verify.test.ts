@@ -8,6 +8,7 @@ import { newId } from '../src/kernel/id.ts'
 import { systemCaller } from '../src/platform/jobs/system.ts'
 import { freshHouse, type TestHouse } from './kit/house.ts'
 import { bend, openLedger, recompute, type Ledger } from './kit/ledger.ts'
+import { describe as describeReport, digestOf } from '../verifier/maristan-audit-verify.mjs'
 
 const tenantId = newId()
 const recipient = newId()
@@ -210,6 +211,28 @@ describe('what nobody bent', () => {
     expect(sealedLines).toBe(23)
   })
 
+  test('is said in words, whole or bent, with the tail that nobody has signed', async () => {
+    const batches = await ledger.export(tenantId)
+    const whole = await ledger.verify(batches)
+    expect(describeReport(whole).split('\n')).toEqual([
+      'WHOLE',
+      `tenant ${tenantId}: 23 lines from 1, head 23 ${whole.head.hash}`,
+      `2 signed checkpoints; anchored up to line 20, signed at ${whole.anchored!.at}`,
+      'unanchored tail: 3 lines from 21, and 0 not yet sealed',
+    ])
+    const bent = describeReport(await ledger.verify([batches.join('').replace('"outcome":"done"', '"outcome":"gone"')]))
+    expect(bent).toMatch(/^BENT at line 1: edited\. Line 1 is not what was sealed\. Event [0-9a-f-]{36}\.\n/)
+  })
+
+  test('tells of a line whose words were taken out behind its digest, which would else look like one that nobody asked for', async () => {
+    const lines = (await ledger.export(tenantId)).join('').trimEnd().split('\n')
+    const { event, ...rest } = JSON.parse(lines[7]!) as { event: object }
+    const report = await ledger.verify([lines.with(7, JSON.stringify({ ...rest, digest: digestOf(event)!.toString('hex') })).join('\n')])
+    expect(report).toMatchObject({ ok: true, rows: 23, withheld: 1, notes: [expect.stringMatching(/^1 of the lines are shown by their digest alone/)] })
+    expect(describeReport(report)).toContain('1 of the lines')
+    expect(await ledger.verify(await ledger.export(tenantId))).toMatchObject({ withheld: 0, notes: [] })
+  })
+
   test('is whole in batches too: together, and each as a part', async () => {
     const batches = await ledger.export(tenantId, 7)
     expect(batches).toHaveLength(4)
@@ -222,7 +245,7 @@ describe('what nobody bent', () => {
 
   test('is whole where only one recipient’s lines are shown, and shows no other', async () => {
     const batches = await ledger.export(tenantId, 1_000, { subjectId: recipient })
-    expect(await ledger.verify(batches)).toMatchObject({ ok: true, rows: 23 })
+    expect(await ledger.verify(batches)).toMatchObject({ ok: true, rows: 23, withheld: 15 })
     const shown = batches.join('').split('\n').filter((line) => line.includes('"event":'))
     expect(shown).toHaveLength(8)
     for (const line of shown) expect(line).toContain(`"subject_id":"${recipient}"`)

@@ -135,6 +135,15 @@ test('check 77: no row of any table of any schema holds any of it, in any writin
   ]))
 })
 
+test('every line of the trail that tells of protected fields says for which purpose', async () => {
+  const lines = await house.at.owner<{ action: string; purposes: (string | null)[] }>(
+    `select action, array_agg(distinct purpose) as purposes from audit.event
+     where tenant_id = $1 and (action like 'phi.%' or action like 'break_glass.%') group by 1 order by 1`, [cedar.id],
+  )
+  expect(lines.map(({ action }) => action)).toEqual(['break_glass.opened', 'break_glass.read', 'break_glass.refused', 'phi.found', 'phi.read'])
+  for (const { action, purposes } of lines) expect(purposes, action).toEqual(['TREATMENT'])
+})
+
 test('check 72: no nonce was used twice by anything that is sealed or wrapped, in any table', async () => {
   const nonces: string[] = []
   for (const [table, text] of await dumpOf(house.at.ownerUrl)) {

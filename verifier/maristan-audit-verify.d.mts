@@ -4,6 +4,8 @@ export interface Report {
   readonly ok: boolean
   readonly tenant: string | null
   readonly rows: number
+  /** Lines that are shown by their digest alone: somebody else's, or somebody left out what they say. */
+  readonly withheld: number
   readonly checkpoints: number
   readonly from: number
   readonly head: { readonly seq: number; readonly hash: string | null }

@@ -153,6 +153,8 @@ export async function verify({ lines, checkpoints, keys, from: begins = 'start',
   let from = 0
   let rows = 0
   let unsealed = 0
+  /** Lines of which only the digest is shown. */
+  let withheld = 0
   let last = null
   let ended = null
   let mine = []
@@ -254,6 +256,7 @@ export async function verify({ lines, checkpoints, keys, from: begins = 'start',
     seq = expected
     hash = made
     if (whole) last = line.event
+    else withheld++
     compare(eventId)
   }
 
@@ -298,11 +301,13 @@ export async function verify({ lines, checkpoints, keys, from: begins = 'start',
       bad(seq + 1, 'truncated', `Line ${seq + 1} is missing: at ${newest.at} there were ${newest.seq} lines.`)
     }
   }
+  if (withheld > 0) notes.push(`${withheld} of the lines are shown by their digest alone: each has its place, and what it says is not in this export.`)
   const through = anchored?.seq ?? Math.max(0, from - 1)
   return {
     ok: firstBad === null,
     tenant,
     rows,
+    withheld,
     checkpoints: mine.length,
     from,
     head: { seq, hash: hash?.toString('hex') ?? null },

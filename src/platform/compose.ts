@@ -1,6 +1,7 @@
 /** Puts modules together: contracts and graphs in the order of `needs`, then the schemas of all planes. Knows no module. */
 import { permissionGap, type AnyModule, type Built, type Services, disclosuresOf, inOrder, platformFor } from './module.ts'
 import type { Database } from './db/database.ts'
+import { envelopesOf } from './envelopes.ts'
 import { assertDeclared } from './outbox/declared.ts'
 import { createBuilder } from './graphql/builder.ts'
 import { buildSchemas, type Schemas } from './graphql/planes.ts'
@@ -37,16 +38,16 @@ export interface ComposeOptions {
 const pick = (from: Readonly<Record<string, unknown>>, names: readonly string[]): never =>
   Object.fromEntries(names.map((name) => [name, from[name]])) as never
 
-/** @throws when modules need each other in a circle. */
+/** @throws when modules need each other in a circle, or sealed fields that do not belong together share an envelope. */
 export function compose({ modules, services, database, planesOf }: ComposeOptions): Composed {
   const ordered = inOrder(modules)
   assertDeclared(ordered)
-  const disclosures = disclosuresOf(ordered)
+  const declared = { disclosures: disclosuresOf(ordered), envelopes: envelopesOf(ordered) }
   const made: Record<string, Built> = {}
   const contracts: Record<string, unknown> = {}
   const routes: Route[] = []
   for (const module of ordered) {
-    const platform = platformFor(module, services, disclosures)
+    const platform = platformFor(module, services, declared)
     const needs = pick(contracts, module.needs)
     const built = module.build(platform, needs)
     made[module.name] = built
@@ -57,7 +58,7 @@ export function compose({ modules, services, database, planesOf }: ComposeOption
     const graphs: Record<string, unknown> = {}
     const builder = createBuilder({ planesOf })
     for (const { name, needs, graph } of ordered) graphs[name] = graph?.(builder, pick(graphs, needs), made[name]!)
-    const schemas = buildSchemas(builder)
+    const schemas = buildSchemas(builder, declared.envelopes)
     const gap = permissionGap(ordered, schemas.guarded)
     if (gap.length > 0) throw new Error(gap.join(' '))
     return schemas

@@ -10,6 +10,7 @@ import type { Methods } from './contract.ts'
 import type { Kms } from './crypto/kms.ts'
 import { authLogin, workerLogin, type Login } from './db/logins.ts'
 import { unitOf, type ModelName, type Only, type RawSql, type Unit } from './db/unit.ts'
+import type { Envelope, Envelopes } from './envelopes.ts'
 import type { Builder } from './graphql/builder.ts'
 import type { Log } from './http/log.ts'
 import type { Route } from './http/router.ts'
@@ -57,6 +58,8 @@ export interface Platform<Models extends ModelName> extends Services {
   readonly sql: ModuleSql
   /** What all modules of the building declared to be a disclosure, by action. */
   readonly disclosures: ReadonlyMap<string, DisclosureKind>
+  /** What all modules of the building declared to be sealed together. */
+  readonly envelopes: Envelopes
 }
 
 /** What a module's `build` makes: its contract, and whatever its own graph and routes share (its repo). */
@@ -109,6 +112,8 @@ export interface Module<
   readonly jobs: readonly ScheduledJob<Made>[]
   /** Its actions that count in a recipient's accounting of disclosures. */
   readonly disclosures: readonly Disclosure[]
+  /** Which fields of its models are sealed, and which of them together. */
+  readonly envelopes: readonly Envelope<Models>[]
   /** True when its repo needs SQL that the client cannot say. */
   readonly rawSql: boolean
   /** The methods that may travel over a wire; only extractable modules have them. */
@@ -127,7 +132,7 @@ export interface Module<
   routes?(platform: Platform<Models>, made: Made, needs: Pick<Contracts, Needs>): readonly Route[]
 }
 
-type Optional = 'permissions' | 'events' | 'handles' | 'jobs' | 'disclosures' | 'rawSql' | 'wire'
+type Optional = 'permissions' | 'events' | 'handles' | 'jobs' | 'disclosures' | 'envelopes' | 'rawSql' | 'wire'
 
 /** Declares a module. What is left out is empty. */
 export function defineModule<
@@ -139,7 +144,7 @@ export function defineModule<
 >(
   manifest: Omit<Module<Name, Needs, Models, Made, Graph>, Optional> & Partial<Pick<Module<Name, Needs, Models, Made, Graph>, Optional>>,
 ): Module<Name, Needs, Models, Made, Graph> {
-  return { permissions: [], events: [], handles: [], jobs: [], disclosures: [], rawSql: false, wire: null, ...manifest }
+  return { permissions: [], events: [], handles: [], jobs: [], disclosures: [], envelopes: [], rawSql: false, wire: null, ...manifest }
 }
 
 /** Any module, its types erased: what the composition root walks over. */
@@ -149,11 +154,12 @@ export type AnyModule = Module<string, keyof Contracts, ModelName, Built, unknow
 export function platformFor<Models extends ModelName>(
   module: { readonly name: string; readonly owns: readonly Models[]; readonly rawSql: boolean },
   services: Services,
-  disclosures: ReadonlyMap<string, DisclosureKind> = new Map(),
+  { disclosures = new Map(), envelopes = new Map() }: Partial<Pick<Platform<Models>, 'disclosures' | 'envelopes'>> = {},
 ): Platform<Models> {
   return {
     ...services,
     disclosures,
+    envelopes,
     db: (scope) => unitOf(scope).only(module.owns),
     sql: (scope) => {
       if (!module.rawSql) throw new Error(`Module ${module.name} did not declare rawSql.`)

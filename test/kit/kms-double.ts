@@ -10,7 +10,7 @@ import { newId } from '../../src/kernel/id.ts'
 
 /**
  * `well`; `hang`: no answer; `cut`: the connection breaks; `throttle`, `broken` (500); `deny`; `disable`; `corrupt`: half an answer;
- * `wrong-plaintext`: 32 other bytes; `wrong-key`: answers with another key's id.
+ * `wrong-plaintext`: 32 other bytes; `wrong-key`: uses another key, and says so.
  */
 export type Mood = 'well' | 'hang' | 'cut' | 'throttle' | 'broken' | 'deny' | 'disable' | 'corrupt' | 'wrong-plaintext' | 'wrong-key'
 
@@ -162,7 +162,7 @@ export class KmsDouble {
       case 'GenerateDataKey': {
         if (input.KeySpec !== 'AES_256') throw new KmsError('ValidationException')
         const plaintext = randomBytes(32)
-        const CiphertextBlob = this.#encrypt(arn, plaintext, input.EncryptionContext)
+        const CiphertextBlob = this.#encrypt(named, plaintext, input.EncryptionContext)
         return { CiphertextBlob, Plaintext: (mood === 'wrong-plaintext' ? randomBytes(32) : plaintext).toString('base64'), KeyId: named }
       }
       case 'Decrypt': {
@@ -171,7 +171,8 @@ export class KmsDouble {
         return { Plaintext, KeyId: named, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' }
       }
       case 'ReEncrypt': {
-        const [from, to] = [input.SourceKeyId ?? '', input.DestinationKeyId ?? '']
+        const from = input.SourceKeyId ?? ''
+        const to = mood === 'wrong-key' ? named : (input.DestinationKeyId ?? '')
         const plaintext = this.#decrypt(from, input.CiphertextBlob, input.SourceEncryptionContext)
         const given = mood === 'wrong-plaintext' ? randomBytes(32) : plaintext
         return { CiphertextBlob: this.#encrypt(to, given, input.DestinationEncryptionContext), SourceKeyId: from, KeyId: to }

@@ -110,8 +110,10 @@ export async function layGround(): Promise<Ground> {
       const safe = vault.build(platform(vault), {} as never)
       const outside = () => database.unit(nobodyAt(noTenant, null))
       await vault.boot!(safe, outside)
+      // A copy, for a test that has the vault fail.
+      const secrets = { ...safe.contract }
       const { db, sql } = platformFor(manifest as never, services)
-      const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault: safe.contract, clock })
+      const keys = createKeys({ repo: createKeyRepo({ db, sql }), vault: secrets, clock })
       await keys.boot(outside)
       const attempts = createAttempts({
         repo: createThrottleRepo({ sql }),
@@ -133,7 +135,7 @@ export async function layGround(): Promise<Ground> {
         database,
         services,
         identity: contract,
-        vault: safe.contract,
+        vault: secrets,
         keys,
         letters,
         waits,

@@ -38,24 +38,29 @@ afterAll(async () => {
   await at.drop()
 })
 
-const changes = ["update audit.event set outcome = 'done'", 'delete from audit.event', 'truncate audit.event']
+/** The trail, its chain, its anchors, what was signed for, and the key that signs: each with a column to change. */
+const tables = { event: 'outcome', link: 'row_hash', checkpoint: 'signature', retired: 'row_hash', checkpoint_key: 'public_key' } as const
+const changes = Object.entries(tables).flatMap(([table, column]) => [
+  `update audit.${table} set ${column} = ${column}`, `delete from audit.${table}`, `truncate audit.${table}`,
+])
 
-test('nobody changes, deletes or truncates a line: no login, and not the owner', async () => {
+test('nobody changes, deletes or truncates a line, a link or an anchor: no login, and not the owner', async () => {
   const unit = database.unit(caller)
   await unit.read(async () => unit.record({ action: 'test.read', resource: 'Tenant', outcome: 'done' }))
   const [before] = await at.owner<{ n: string }>('select count(*) as n from audit.event')
   expect(Number(before!.n)).toBeGreaterThan(0)
   for (const url of [at.ownerUrl, ...logins.map((login) => urlFor(login, at.ownerUrl, loginSecret()))]) {
-    for (const sql of changes) {
-      const attempt = withClient(url, async (client) => {
-        await client.query("select set_config('app.tenant_id', $1, false)", [tenantId])
-        await client.query(sql)
-      })
-      // 42501: no grant, or the table's own refusal; 25006: a login that only reads.
-      await expect(attempt, `${new URL(url).username}: ${sql}`).rejects.toMatchObject({ code: expect.stringMatching(/^(42501|25006)$/) })
-    }
+    await withClient(url, async (client) => {
+      await client.query("select set_config('app.tenant_id', $1, false)", [tenantId])
+      for (const sql of changes) {
+        // 42501: no grant, or the table's own refusal; 25006: a login that only reads.
+        await expect(client.query(sql), `${new URL(url).username}: ${sql}`).rejects.toMatchObject({ code: expect.stringMatching(/^(42501|25006)$/) })
+      }
+    })
   }
   expect(await at.owner('select count(*) as n from audit.event')).toEqual([before])
+  // Not because nothing can be written there: those who may add, add.
+  expect(await at.owner('select audit.seal_pass() > 0 as sealed')).toEqual([{ sealed: true }])
 })
 
 test('check 76: a change whose line cannot be written does not happen, and a read whose line cannot be written answers nothing', async () => {

@@ -1,11 +1,12 @@
 /** Care: the people who are cared for and those around them. It plans no care and sells nothing. */
+import { sealedAlike } from '../../platform/envelopes.ts'
 import { defineModule } from '../../platform/module.ts'
 import { createCircleRepo } from './circle/repo.ts'
 import { createIndexWriter } from './lookup/index-writer.ts'
 import { createLookupRepo } from './lookup/repo.ts'
 import { disclosureClosed, disclosureOpened } from './contract-disclosure.ts'
 import { createDisclosureRepo } from './disclosure/repo.ts'
-import { consentChanged, edgeEnded, edgeLinked, recipientCreated } from './contract.ts'
+import { consentChanged, edgeEnded, edgeLinked, phiFields, recipientCreated } from './contract.ts'
 import { careGraph } from './graph.ts'
 import { createReach } from './reach.ts'
 import { createRepo } from './repo.ts'
@@ -30,6 +31,10 @@ export const care = defineModule({
   ],
   events: [recipientCreated, edgeLinked, edgeEnded, consentChanged, disclosureOpened, disclosureClosed],
   disclosures: [{ action: 'phi.read', kind: 'READ' }, { action: 'phi.found', kind: 'READ' }, { action: 'disclosure.opened', kind: 'SHARED' }],
+  envelopes: [
+    { model: 'CareRecipient', column: 'phi', fields: sealedAlike(phiFields, { permission: 'phi:read', erasedWith: 'id' }) },
+    { model: 'CareParty', column: 'phi', fields: sealedAlike(['name', 'phone'], { permission: 'phi:read', erasedWith: 'id' }) },
+  ],
   // The network is a recursive query, and validity goes by the database's clock.
   rawSql: true,
   build: ({ db, sql, clock }, { vault }) => {

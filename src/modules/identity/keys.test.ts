@@ -1,5 +1,6 @@
 /** Signing keys over a real database: made once however many processes begin, shared, rotated, and never shown. */
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { keysUnavailable } from '../vault/contract.ts'
 import { layGround, signedIn, password, type Ground, type Process } from '../../../test/kit/sign-in.ts'
 
 let ground: Ground
@@ -62,4 +63,21 @@ test('a process that no job ever reminded still finds a key to sign with', async
   const one = await ground.process()
   ground.clock.advance(30 * dayMs)
   expect(await identify(one, await bearerOf(one))).toMatchObject({ role: 'clinician' })
+})
+
+test('a KMS that is away keeps nobody from signing in: the key that is held signs until it retires, and not a day longer', async () => {
+  const one = await ground.process()
+  const kid = kidOf(await bearerOf(one))
+  ground.clock.advance(31 * 60_000)
+  const opening = vi.spyOn(one.vault, 'openSecrets').mockRejectedValue(keysUnavailable({ reason: 'The KMS is away.' }))
+  const bearer = await bearerOf(one)
+  expect([kidOf(bearer), opening.mock.calls.length]).toEqual([kid, 1])
+  expect(await identify(one, bearer)).toMatchObject({ role: 'clinician' })
+  opening.mockRejectedValue(new Error('something else'))
+  await expect(bearerOf(one)).rejects.toThrow('something else')
+  opening.mockRejectedValue(keysUnavailable({ reason: 'The KMS is away.' }))
+  ground.clock.advance(30 * dayMs)
+  await expect(bearerOf(one)).rejects.toEqual(code('KEYS_UNAVAILABLE'))
+  opening.mockRestore()
+  expect(kidOf(await bearerOf(one))).not.toBe(kid)
 })

@@ -7,7 +7,7 @@ import type { JWK } from 'jose'
 import type { Clock } from '../../kernel/clock.ts'
 import { planes, signInPlanes, type Plane, type Scope } from '../../kernel/scope.ts'
 import type { Unit } from '../../platform/db/unit.ts'
-import type { Vault } from '../vault/contract.ts'
+import { keysUnavailable, type Vault } from '../vault/contract.ts'
 import { inAuthCommand } from './repo.ts'
 import type { KeyRepo, PublicKeyRow, StoredKey } from './repo-keys.ts'
 import { jwks, newSigningKey, rotation, type SigningKey } from './tokens/signing-key.ts'
@@ -159,9 +159,15 @@ export function createKeys({ repo, vault, clock }: { repo: KeyRepo; vault: Secre
 
     async signingKey(plane) {
       const find = () => rotation(signers, clock.nowMs(), plane).signWith
-      const ready = isOld(signersAtMs, signersForMs) ? null : find()
-      if (ready) return ready
-      await rotate()
+      const held = find()
+      if (held && !isOld(signersAtMs, signersForMs)) return held
+      try {
+        await rotate()
+      } catch (error) {
+        // A KMS that is away keeps nobody from signing in: the key that is held signs until it retires, and no process can make another.
+        if (held && keysUnavailable.is(error)) return held
+        throw error
+      }
       const key = find()
       if (!key) throw new Error(`No key signs for ${plane}.`)
       return key

@@ -10,7 +10,8 @@ import { openLocalKms } from '../../platform/crypto/kms-local.ts'
 import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
 import { Database } from '../../platform/db/database.ts'
 import { withClient } from '../../platform/db/provision.ts'
-import type { Services } from '../../platform/module.ts'
+import { sealedAlike } from '../../platform/envelopes.ts'
+import { defineModule, type AnyModule, type Services } from '../../platform/module.ts'
 import { planesOf, type Permission } from '../access/contract.ts'
 import { tenancy } from '../tenancy/index.ts'
 import type { Vault } from './contract.ts'
@@ -23,6 +24,22 @@ let database: Database
 let keys: Vault
 let kmsIsDown = false
 
+/** Whose records these are. */
+const records = defineModule({
+  name: 'records',
+  summary: 'Owns what is sealed here.',
+  needs: [],
+  owns: ['CareRecipient', 'CareParty'],
+  envelopes: [
+    {
+      model: 'CareRecipient',
+      column: 'phi',
+      fields: sealedAlike(['a', 'givenName', 'canary', 'address', 'subjectId'], { permission: 'phi:read', erasedWith: 'subjectId' }),
+    },
+  ],
+  build: () => ({ contract: {} }),
+})
+
 /** The vault as one process has it: its own caches, and the KMS of a key file. */
 async function processWith(file: string) {
   const local = await openLocalKms({ file: join(directory, file), mayCreate: true })
@@ -31,7 +48,7 @@ async function processWith(file: string) {
     unwrap: (...input) => (kmsIsDown ? Promise.reject(keysUnavailable({ reason: 'The KMS is down.' })) : local.unwrap(...input)),
   }
   const composed = compose({
-    modules: [tenancy, vault],
+    modules: [tenancy, vault, records] as unknown as AnyModule[],
     services: { kms } as Services,
     database,
     planesOf: (permission) => planesOf(permission as Permission),
@@ -241,6 +258,16 @@ test('what is not an id, a record or a bounded batch is refused before any key i
     const attempt = commanding(coordinator(tenantId), (scope) => keys.seal(scope, input as never))
     await expect(attempt).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   }
+})
+
+test('nothing is sealed in a place, or under a name, that nobody declared: what shares an envelope is decided before', async () => {
+  const tenantId = await tenantWithKey()
+  const place = placeOf(await subjectIn(tenantId))
+  const seal = (item: object) =>
+    commanding(coordinator(tenantId), (scope) => keys.seal(scope, { items: [{ ...place, record: { a: 1 }, ...item }] }))
+  await expect(seal({ record: { a: 1, diagnosis: 'x' } })).rejects.toThrow('The field diagnosis is not declared for the envelope CareRecipient.phi.')
+  await expect(seal({ field: 'notes' })).rejects.toThrow('No module declares the envelope CareRecipient.notes.')
+  await expect(seal({})).resolves.toBeDefined()
 })
 
 test('two processes that start at once end with one platform key, and open each other\'s secrets', async () => {

@@ -19,14 +19,14 @@ export const vault = defineModule({
   events: [keyRotated],
   // Rotation replaces a batch of wraps in one statement, and goes by the database's clock.
   rawSql: true,
-  build: ({ db, sql, kms, clock }) => {
+  build: ({ db, sql, kms, clock, envelopes }) => {
     const repo = createRepo(db, sql)
     const cache = createKeyCache()
     const ring = createKeyRing({ kms, cache })
     const platform = createPlatformKeys({ repo, kms, cache })
     const rotation = createRotation({ repo, kms, ring })
     const ownKeys = createOwnKeys({ repo, kms, ring, clock })
-    const contract = createVault({ repo, kms, ring, platform, rotation, ownKeys })
+    const contract = createVault({ repo, kms, ring, platform, rotation, ownKeys, envelopes })
     return { contract, platform, rotation, ownKeys, cache, kms }
   },
   boot: ({ platform }, open) => platform.boot(open),

@@ -112,3 +112,17 @@ test('a wrap moved to another version of the data key opens nothing', async () =
   expect(await opens(subjects[0]!)).toBe(true)
   expect(await opens({ ...subjects[0]!, tenantKey: { ...row, version: 2 } })).toBe(false)
 })
+
+test('keys that move are overwritten behind the move, also when one of them does not open', async () => {
+  const { row, subjects } = await tenantWith(3)
+  const keys = subjects.map(({ subjectId, wrapped }) => ({ subjectId, wrapped: wrapped! }))
+  const to = { ...row, version: 2 }
+  expect(await ring.moveKeys(row, to, keys)).toHaveLength(3)
+  const wiped = vi.spyOn(Buffer.prototype, 'fill')
+  const bent = keys.with(2, { ...keys[2]!, subjectId: newId() })
+  await expect(ring.moveKeys(row, to, bent)).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' })
+  const keyBuffers = wiped.mock.contexts.filter((buffer) => (buffer as Buffer).length === 32)
+  wiped.mockRestore()
+  // The two that opened, and the one that did not.
+  expect(keyBuffers).toHaveLength(3)
+})

@@ -70,10 +70,11 @@ export function createKeyRing({ kms, cache }: { kms: Kms; cache: KeyCache }): Ke
 
     async moveKeys(from, to, keys) {
       const { tenantId } = from
-      const plain = await useTenantKey(from, (key) =>
-        keys.map(({ subjectId, wrapped }) => unwrapKey(key, { tenantId, subjectId, version: from.version }, wrapped)),
-      )
+      const plain: Buffer[] = []
       try {
+        await useTenantKey(from, (key) => {
+          for (const { subjectId, wrapped } of keys) plain.push(unwrapKey(key, { tenantId, subjectId, version: from.version }, wrapped))
+        })
         return await useTenantKey(to, (key) =>
           keys.map(({ subjectId }, at) => wrapKey(key, { tenantId, subjectId, version: to.version }, plain[at]!)),
         )

@@ -4,8 +4,10 @@ import { freshHouse, type TestHouse, type TestTenant } from '../../../test/kit/h
 import { KmsDouble } from '../../../test/kit/kms-double.ts'
 import { newId } from '../../kernel/id.ts'
 import { systemCaller } from '../../platform/jobs/system.ts'
+import { workerLogin } from '../../platform/module.ts'
 import type { KeyStatus, Vault } from './contract.ts'
 import type { OwnKeys } from './own-key.ts'
+import type { Rotation } from './rotation.ts'
 
 let double: KmsDouble
 let house: TestHouse
@@ -28,6 +30,7 @@ afterAll(async () => {
 })
 
 const made = () => house.composed.made['vault'] as unknown as { contract: Vault; ownKeys: OwnKeys }
+const vault = () => made().contract
 const open = (tenant: TestTenant) => () => house.database.unit(systemCaller(tenant.id, 'vault.watch-own-keys', newId()))
 const watch = (tenant: TestTenant) => made().ownKeys.watch(open(tenant))
 const statusOf = (tenant: TestTenant): Promise<KeyStatus> => {
@@ -119,6 +122,13 @@ test('check 69: with its own key disabled only that tenant is dark, never opened
   await watch(mine)
   expect((await statusOf(mine)).timeToDark).toMatchObject({ boundMs: 300_000, trouble: null, darkSince: null })
 
+  // Busy is no more than that: it is said, and what is in memory lives out its minutes.
+  double.set('throttle', own)
+  await watch(mine)
+  const { darkSince } = (await statusOf(mine)).timeToDark
+  expect((await statusOf(mine)).timeToDark).toMatchObject({ trouble: 'THROTTLED', darkSince: expect.any(String) })
+  expect(await nameIn(mine)).toBe('Salma')
+
   double.set('disable', own)
   await watch(mine)
   const asked = double.calls.length
@@ -130,7 +140,7 @@ test('check 69: with its own key disabled only that tenant is dark, never opened
   expect([await nameIn(theirs), await createIn(theirs)]).toEqual(['Salma', 'CareRecipient'])
 
   const { timeToDark } = await statusOf(mine)
-  expect(timeToDark).toMatchObject({ trouble: 'DISABLED', darkSince: expect.any(String), lastOpenAt: expect.any(String) })
+  expect(timeToDark).toMatchObject({ trouble: 'DISABLED', darkSince, lastOpenAt: expect.any(String) })
   expect(Date.parse(timeToDark.darkEverywhereBy!) - Date.parse(timeToDark.darkSince!)).toBe(timeToDark.boundMs)
   expect(timeToDark.measuredMs).toBe(Date.parse(timeToDark.darkSince!) - Date.parse(timeToDark.lastOpenAt!))
 
@@ -148,22 +158,52 @@ test('check 69: with its own key disabled only that tenant is dark, never opened
     'tenant_key.created',
     'tenant_key.kek_changed',
     'tenant_key.dark',
+    'tenant_key.dark',
     'tenant_key.kek_changed',
+  ])
+})
+
+test('a data key that a rotation makes while the tenant brings its own key is wrapped with that one too', async () => {
+  const tenant = await house.tenant()
+  const own = double.createKey()
+  const { rotation } = house.composed.made['vault'] as unknown as { rotation: Rotation }
+  const made = Promise.withResolvers<void>()
+  const commit = Promise.withResolvers<void>()
+  const turning = open(tenant)().command(async (scope) => {
+    await rotation.start(scope)
+    made.resolve()
+    await commit.promise
+  })
+  await made.promise
+  const bringing = house.database.unit(tenant.member.tenant_admin.caller).command((scope) => vault().useOwnKey(scope, { keyId: own }), workerLogin)
+  const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+  await expect.poll(async () => (await house.at.owner(waiting)).length, { timeout: 8_000 }).toBe(1).finally(commit.resolve)
+  await Promise.all([turning, bringing])
+  expect(await house.at.owner('select version, kek_id, own_kek from vault.tenant_key where tenant_id = $1 order by 1', [tenant.id])).toEqual([
+    { version: 1, kek_id: own, own_kek: true },
+    { version: 2, kek_id: own, own_kek: true },
   ])
 })
 
 test('a KMS that is away closes health data alone: people sign in, and what is no health data is read and written', async () => {
   const cold = await house.tenant()
   expect(await createIn(cold)).toBe('CareRecipient')
-  const admin = await house.signIn(cold, 'tenant_admin')
   double.set('cut')
   try {
-    // Another tenant than those whose keys are in memory: nothing is kept of it.
-    ;(house.composed.made['vault'] as unknown as { cache: { evict(prefix: string): void } }).cache.evict('tenant/')
+    // As after five minutes: no key is in memory any more, the platform's own neither.
+    ;(house.composed.made['vault'] as unknown as { cache: { evict(prefix: string): void } }).cache.evict('')
     expect(await nameIn(cold)).toBe('KEYS_UNAVAILABLE')
+    const written = () => house.at.owner(
+      `select (select count(*)::int from care.recipient where tenant_id = $1) as recipients, (select count(*)::int from vault.subject_key where tenant_id = $1) as keys,
+         (select count(*)::int from outbox.event where tenant_id = $1 and name = 'care.recipient.created') as events`, [cold.id],
+    )
+    expect(await createIn(cold)).toBe('KEYS_UNAVAILABLE')
+    expect(await written()).toEqual([{ recipients: 1, keys: 1, events: 1 }])
+    const admin = await house.signIn(cold, 'tenant_admin')
     const { data, errors } = await house.ask<{ tenantSettings: { legalName: string } }>({ plane: 'console', bearer: admin }, '{ tenantSettings { legalName } }')
     expect([data?.tenantSettings.legalName, errors]).toEqual([`Tenant ${cold.slug}`, []])
   } finally {
     double.set('well')
   }
+  await expect.poll(() => nameIn(cold), { timeout: 9_000 }).toBe('Salma')
 })

@@ -5,7 +5,7 @@
 import { need } from '../../platform/authorise.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { keysUnavailable, type Kms, type KeyTrouble } from '../../platform/crypto/kms.ts'
+import { keysUnavailable, type Kms, type KeyTrouble, type WrappedKey } from '../../platform/crypto/kms.ts'
 import { maxTtlMs } from '../../platform/crypto/key-cache.ts'
 import type { TenantKey } from '../../platform/db/generated/client.ts'
 import type { Unit } from '../../platform/db/unit.ts'
@@ -30,7 +30,7 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
   const remember = async (scope: Scope, row: TenantKey, trouble: KeyTrouble | null): Promise<void> => {
     const opened = lastOpen.get(row.tenantId)
     await repo.changeTenantKey(scope, row.version, {
-      darkSince: trouble === null ? null : new Date(clock.nowMs()),
+      darkSince: trouble === null ? null : (row.darkSince ?? new Date(clock.nowMs())),
       openedAt: opened === undefined ? row.openedAt : new Date(opened),
       trouble,
     })
@@ -54,10 +54,14 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
       const context = contextOf(scope.tenantId)
       const trial = await kms.generate(context, full)
       trial.key.fill(0)
+      // A data key that a rotation makes meanwhile would stay wrapped with the former key.
+      await repo.lockTenantKeys(scope)
       const rows = (await repo.tenantKeys(scope)).filter((row) => row.wrapped !== null)
       if (rows.length === 0) throw keysUnavailable({ reason: 'This tenant has no key yet.' })
-      for (const { version, wrapped, kekId } of rows) {
-        const moved = await kms.rewrap(wrapped!, kekId, context, full)
+      const moves: { readonly version: number; readonly moved: WrappedKey }[] = []
+      for (const { version, wrapped, kekId } of rows) moves.push({ version, moved: await kms.rewrap(wrapped!, kekId, context, full) })
+      // The KMS has answered: from the first change on, writers wait for the end of this command.
+      for (const { version, moved } of moves) {
         const well = { darkSince: null, trouble: null, openedAt: new Date(clock.nowMs()) }
         await repo.changeTenantKey(scope, version, { wrapped: moved.wrapped, kekId: moved.keyId, ownKek, ...well })
       }
@@ -80,8 +84,10 @@ export function createOwnKeys({ repo, kms, ring, clock }: OwnKeyParts) {
       )
       if (trouble === null) lastOpen.set(row.tenantId, clock.nowMs())
       // A KMS that is only busy gives the key again soon: what is in memory may live out its minutes.
-      else if (trouble === 'REFUSED' || trouble === 'DISABLED') ring.forget(row.tenantId)
-      if ((trouble === null) !== (row.darkSince === null)) await open().command((scope) => remember(scope, row, trouble))
+      const isDefinite = trouble === 'REFUSED' || trouble === 'DISABLED'
+      if (isDefinite) ring.forget(row.tenantId)
+      // News: it is dark, or no more; or why is known for certain only now.
+      if ((trouble === null) !== (row.darkSince === null) || (isDefinite && trouble !== row.trouble)) await open().command((scope) => remember(scope, row, trouble))
     },
 
     async status(scope: Scope): Promise<KeyStatus> {

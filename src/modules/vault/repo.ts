@@ -24,6 +24,14 @@ export function createRepo(db: ModuleDb<VaultModels>, sql: ModuleSql) {
     tenantKeys: (scope: Scope): Promise<TenantKey[]> =>
       db(scope).tenantKey.findMany({ where: { tenantId: scope.tenantId }, orderBy: { version: 'asc' } }),
 
+    /**
+     * Whoever makes another data key, or moves those there are to another key encryption key, takes turns until the end of the command. A lock of
+     * no row: it keeps nobody from making people, and gives the transaction no number, so the audit trail is sealed while the KMS is asked.
+     */
+    async lockTenantKeys(scope: Scope): Promise<void> {
+      await sql(scope).$queryRaw`select 1 as held from pg_advisory_xact_lock(hashtext('maristan data keys'), hashtext(${scope.tenantId}::text))`
+    },
+
     async addTenantKey(scope: Scope, data: Pick<TenantKey, 'version' | 'wrapped' | 'kekId'> & { readonly ownKek?: boolean }): Promise<void> {
       await db(scope).tenantKey.create({ data: { ...data, tenantId: scope.tenantId }, select: { version: true } })
     },

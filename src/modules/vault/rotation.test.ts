@@ -14,7 +14,7 @@ import type { Vault } from './contract.ts'
 import type { vault as vaultModule } from './index.ts'
 import { createKeyRing } from './key-ring.ts'
 import { createRepo } from './repo.ts'
-import { createRotation, type Rotation } from './rotation.ts'
+import { createRotation, type Rotation, type RotationParts } from './rotation.ts'
 import { rotateWhenDue } from './rotate-when-due.ts'
 import { wornSeals } from './wear.ts'
 import { platformFor, type Services } from '../../platform/module.ts'
@@ -23,8 +23,10 @@ let house: TestHouse
 /** With connections enough that two hundred writers are never told to come again. */
 let database: Database
 let keys: Vault
-/** As the building has it, but for the wait at its end. */
+/** As the building has it, but for the wait at its end: a second, or, where nobody writes meanwhile, none. */
 let rotation: Rotation
+let quick: Rotation
+let parts: RotationParts
 const children: ChildProcess[] = []
 
 beforeAll(async () => {
@@ -34,7 +36,9 @@ beforeAll(async () => {
   const kms = await openLocalKms({ file: join(house.dataDir, 'kms.json'), mayCreate: false })
   const module = house.composed.modules.find(({ name }) => name === 'vault')!
   const { db, sql } = platformFor(module as unknown as typeof vaultModule, {} as Services)
-  rotation = createRotation({ repo: createRepo(db, sql), kms, ring: createKeyRing({ kms, cache: createKeyCache() }), settleMs: 1_000 })
+  parts = { repo: createRepo(db, sql), kms, ring: createKeyRing({ kms, cache: createKeyCache() }), settleMs: 1_000 }
+  rotation = createRotation(parts)
+  quick = createRotation({ ...parts, settleMs: 0 })
 }, 60_000)
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
@@ -67,7 +71,7 @@ async function people(tenant: TestTenant, many: number): Promise<Sealed[]> {
   const subjectIds = Array.from({ length: many }, () => newId())
   return command(tenant.member.care_coordinator.caller, async (scope) => {
     await keys.createSubjects(scope, { subjectIds })
-    const items = subjectIds.map((subjectId) => ({ subjectId, model: 'CareRecipient', field: 'phi', rowId: subjectId, record: { subjectId } }))
+    const items = subjectIds.map((subjectId) => ({ subjectId, model: 'CareRecipient', field: 'phi', rowId: subjectId, record: { givenName: subjectId } }))
     const { sealed } = await keys.seal(scope, { items })
     return items.map(({ subjectId, model, field, rowId }, at) => ({ subjectId, model, field, rowId, sealed: sealed[at]! }))
   })
@@ -75,14 +79,13 @@ async function people(tenant: TestTenant, many: number): Promise<Sealed[]> {
 async function expectOpen(tenant: TestTenant, items: readonly Sealed[]): Promise<void> {
   const { records, refusals } = await reading(tenant.member.care_coordinator.caller, (scope) => keys.open(scope, { items: [...items] }))
   expect(refusals.filter((one) => one !== null)).toEqual([])
-  expect(records.map((record) => record!['subjectId'])).toEqual(items.map(({ subjectId }) => subjectId))
+  expect(records.map((record) => record!['givenName'])).toEqual(items.map(({ subjectId }) => subjectId))
 }
-async function finish(tenantId: string, size: number): Promise<number> {
-  for (let batches = 1; ; batches++) {
-    const { state } = await command(system(tenantId), (scope) => rotation.batch(scope, size))
-    if (state === 'DONE') return batches
-  }
+async function finish(tenantId: string, size: number, by = quick): Promise<void> {
+  for (;;) if ((await command(system(tenantId), (scope) => by.batch(scope, size))).state === 'DONE') return
 }
+/** Transactions with a number hold up the sealing of the audit trail, for everybody. */
+const numbered = () => house.at.owner('select pid from pg_stat_activity where datname = current_database() and backend_xid is not null')
 const versions = (tenantId: string) =>
   house.at.owner<{ version: number; state: string; gone: boolean; subjects: number }>(
     `select version, state, wrapped is null as gone,
@@ -108,6 +111,22 @@ test('a rotation ends with the old key destroyed, every record open, and no row 
   expect(run).toEqual([{ state: 'DONE', done: 25, from_version: 1, to_version: 2 }])
   const events = await house.at.owner("select payload from outbox.event where tenant_id = $1 and name = 'vault.key.rotated'", [tenant.id])
   expect(events).toEqual([{ payload: { version: 2 } }])
+})
+
+test('the old key waits twenty seconds for the last of those who wrote with it, and is destroyed then', async () => {
+  const tenant = await house.tenant()
+  await people(tenant, 1)
+  const { settleMs: _, ...building } = parts
+  const byDefault = createRotation(building)
+  const batch = async (after: number) => {
+    await house.at.owner("update vault.reencryption_run set created_at = clock_timestamp() - make_interval(secs => $1) where tenant_id = $2 and state = 'RUNNING'", [after, tenant.id])
+    return (await command(system(tenant.id), (scope) => byDefault.batch(scope, 10))).state
+  }
+  await command(system(tenant.id), (scope) => byDefault.start(scope))
+  expect([await batch(0), await batch(0), await batch(15)]).toEqual(['RUNNING', 'SETTLING', 'SETTLING'])
+  expect((await versions(tenant.id)).map(({ state, subjects }) => [state, subjects])).toEqual([['RETIRED', 0], ['ACTIVE', 1]])
+  expect(await batch(20)).toBe('DONE')
+  expect((await versions(tenant.id)).map(({ state }) => state)).toEqual(['DESTROYED', 'ACTIVE'])
 })
 
 test('the database refuses to destroy a key that something refers to, and to bring a destroyed one back', async () => {
@@ -141,7 +160,7 @@ test('check 71: under 200 writers no read and no write fails, and at the end the
   }
   const reads = read()
   await command(system(tenant.id), (scope) => rotation.start(scope))
-  await finish(tenant.id, 40)
+  await finish(tenant.id, 40, rotation)
   busy = false
   await Promise.all([writing, reads])
   expect(all).toHaveLength(320)
@@ -181,10 +200,10 @@ test('a key turns by itself when it is ninety days old, and not before', async (
   const tenant = await house.tenant()
   const all = await people(tenant, 2)
   const open = () => house.database.unit(system(tenant.id))
-  await rotateWhenDue(rotation, open)
+  await rotateWhenDue(quick, open)
   expect(await versions(tenant.id)).toHaveLength(1)
   await house.at.owner("update vault.tenant_key set created_at = now() - interval '90 days' where tenant_id = $1", [tenant.id])
-  await rotateWhenDue(rotation, open)
+  await rotateWhenDue(quick, open)
   expect((await versions(tenant.id)).map(({ state }) => state)).toEqual(['DESTROYED', 'ACTIVE'])
   await expectOpen(tenant, all)
 })
@@ -195,12 +214,66 @@ test('a key turns by itself when it has wrapped half of what it may, and the nex
   const wear = (seals: number) => house.at.owner('update vault.tenant_key set seals = $1 where tenant_id = $2 and version = 1', [seals, tenant.id])
   const open = () => house.database.unit(system(tenant.id))
   await wear(wornSeals - 1)
-  await rotateWhenDue(rotation, open)
+  await rotateWhenDue(quick, open)
   expect(await versions(tenant.id)).toHaveLength(1)
   await wear(wornSeals)
-  await rotateWhenDue(rotation, open)
+  await rotateWhenDue(quick, open)
   expect((await versions(tenant.id)).map(({ state }) => state)).toEqual(['DESTROYED', 'ACTIVE'])
   expect(await house.at.owner('select seals from vault.tenant_key where tenant_id = $1 and version = 2', [tenant.id])).toEqual([{ seals: 3 }])
+  await expectOpen(tenant, all)
+})
+
+test('of two that begin at once one makes the next key, the other goes on with it, and writers wait for neither nor for the KMS', async () => {
+  const tenant = await house.tenant()
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<void>()
+  const generate: RotationParts['kms']['generate'] = async (...input) => {
+    asked.resolve()
+    await answer.promise
+    return parts.kms.generate(...input)
+  }
+  const one = command(system(tenant.id), (scope) => createRotation({ ...parts, kms: { ...parts.kms, generate } }).start(scope))
+  await asked.promise
+  const two = command(system(tenant.id), (scope) => rotation.start(scope))
+  const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+  let between: Sealed[] = []
+  try {
+    await expect.poll(async () => (await house.at.owner(waiting)).length, { timeout: 8_000 }).toBe(1)
+    expect(await numbered()).toEqual([])
+    between = await people(tenant, 1)
+  } finally {
+    answer.resolve()
+  }
+  const begun = { state: 'RUNNING', fromVersion: 1, toVersion: 2, done: 0 }
+  expect(await Promise.all([one, two])).toEqual([begun, begun])
+  expect((await versions(tenant.id)).map(({ state, subjects }) => [state, subjects])).toEqual([['RETIRED', 1], ['ACTIVE', 0]])
+  await expectOpen(tenant, between)
+})
+
+test('while a batch waits for the KMS it holds nothing: the trail is sealed, and another process goes on', async () => {
+  const tenant = await house.tenant()
+  const all = await people(tenant, 2)
+  await command(system(tenant.id), (scope) => rotation.start(scope))
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<void>()
+  const kms: RotationParts['kms'] = {
+    ...parts.kms,
+    async unwrap(...input) {
+      asked.resolve()
+      await answer.promise
+      return parts.kms.unwrap(...input)
+    },
+  }
+  const cold = createRotation({ ...parts, kms, ring: createKeyRing({ kms, cache: createKeyCache() }) })
+  const slow = command(system(tenant.id), (scope) => cold.batch(scope, 10))
+  try {
+    await asked.promise
+    expect(await numbered()).toEqual([])
+    await finish(tenant.id, 10)
+  } finally {
+    answer.resolve()
+  }
+  expect(await slow).toMatchObject({ state: 'DONE', toVersion: 2 })
   await expectOpen(tenant, all)
 })
 

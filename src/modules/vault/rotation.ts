@@ -74,7 +74,13 @@ export function createRotation({ repo, kms, ring, settleMs: settling = settleMs 
   return {
     /** Makes the next data key, unless a rotation is under way already: then that one goes on. @throws KEYS_UNAVAILABLE */
     async start(scope: Scope): Promise<RotationState> {
-      const running = await repo.lockRun(scope)
+      let running = await repo.lockRun(scope)
+      if (!running) {
+        await repo.lockTenantKeys(scope)
+        // Begun by another process while this one waited.
+        const latest = await repo.latestRun(scope)
+        if (latest?.state === 'RUNNING') running = latest
+      }
       if (running) {
         note(scope, 'tenant_key.rotation_resumed', { version: running.toVersion })
         return shown(running, 'RUNNING')
@@ -93,6 +99,8 @@ export function createRotation({ repo, kms, ring, settleMs: settling = settleMs 
 
     /** One batch. DONE when there is nothing to rotate; SETTLING while the old key waits for the last of those who used it. */
     async batch(scope: Scope, size: number): Promise<RotationState> {
+      // Asked of the KMS before anything is locked: a slow answer holds up neither the sealing of the trail nor another process.
+      for (const row of await repo.tenantKeys(scope)) if (row.wrapped !== null) await ring.useTenantKey(row, () => undefined)
       const run = await repo.lockRun(scope)
       const keys = new Map((await repo.tenantKeys(scope)).map((row) => [row.version, row]))
       if (!run) {

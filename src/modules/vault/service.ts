@@ -8,6 +8,7 @@ import { keysUnavailable, type Kms } from '../../platform/crypto/kms.ts'
 import { openRecord, sealedValueUnreadable, sealRecord } from '../../platform/crypto/seal.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { TenantKey } from '../../platform/db/generated/client.ts'
+import { refuseUndeclared, type Envelopes } from '../../platform/envelopes.ts'
 import { blindTokens } from './blind.ts'
 import { generationBuilding, subjectErased, subjectKeyExists, tenantKeyExists, vaultMethods, type Vault } from './contract.ts'
 import { contextOf, lookupPlace, type KeyRing, type SubjectKeyRow } from './key-ring.ts'
@@ -29,6 +30,7 @@ export interface VaultParts {
   readonly platform: PlatformKeys
   readonly rotation: Rotation
   readonly ownKeys: OwnKeys
+  readonly envelopes: Envelopes
 }
 
 const isOperatorOrSystem = ({ actor }: Scope): boolean => actor.kind === 'operator' || actor.kind === 'system'
@@ -37,7 +39,7 @@ function onlyOperatorOrSystem(scope: Scope): void {
   if (!isOperatorOrSystem(scope)) throw forbidden({ permission: 'operator' })
 }
 
-export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: VaultParts): Vault {
+export function createVault({ repo, kms, ring, platform, rotation, ownKeys, envelopes }: VaultParts): Vault {
   const keysOf = async (scope: Scope, items: readonly { readonly subjectId: string }[]): Promise<(subjectId: string) => SubjectKeyRow> => {
     const subjectIds = [...new Set(items.map((item) => item.subjectId))]
     const rows = subjectIds.length === 0 ? [] : await repo.subjectKeys(scope, subjectIds)
@@ -98,6 +100,7 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys }: Va
     },
 
     async seal(scope, { items }) {
+      for (const item of items) refuseUndeclared(envelopes, item)
       const keyOf = await keysOf(scope, items)
       const sealed: string[] = []
       for (const { subjectId, record, ...place } of items) {

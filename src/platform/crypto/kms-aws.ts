@@ -77,6 +77,9 @@ function unpacked(wrapped: string): { blob: Buffer; proof: Buffer } {
   return { blob: Buffer.from(blob, 'base64url'), proof: Buffer.from(proof, 'base64url') }
 }
 
+/** Whether a KMS that was asked to use one key used that one: a key that is named in full has no other name. */
+const isAsked = (asked: string, answered: string): boolean => !asked.includes(':key/') || asked === answered
+
 function faultFor(error: unknown): Error {
   if (keysUnavailable.is(error)) return error
   const name = error instanceof Error ? error.name : ''
@@ -150,10 +153,10 @@ export async function openAwsKms(options: AwsKmsOptions): Promise<Kms> {
         const command = new aws.GenerateDataKeyCommand({ KeyId: keyId, KeySpec: 'AES_256', EncryptionContext: context })
         return client.send(command, { abortSignal })
       })
-      if (!made.CiphertextBlob || !made.KeyId || made.Plaintext?.length !== keyBytes) throw unavailable('DIFFERENT')
-      const key = Buffer.from(made.Plaintext)
-      made.Plaintext.fill(0)
+      const key = Buffer.from(made.Plaintext ?? [])
+      made.Plaintext?.fill(0)
       try {
+        if (!made.CiphertextBlob || !made.KeyId || !isAsked(keyId, made.KeyId) || key.length !== keyBytes) throw unavailable('DIFFERENT')
         const wrapped = packed(made.CiphertextBlob, proofOf(key, context))
         ;(await unwrap(wrapped, made.KeyId, context)).fill(0)
         return { key, wrapped, keyId: made.KeyId }
@@ -175,7 +178,7 @@ export async function openAwsKms(options: AwsKmsOptions): Promise<Kms> {
         })
         return client.send(command, { abortSignal })
       })
-      if (!moved.CiphertextBlob || !moved.KeyId) throw unavailable('DIFFERENT')
+      if (!moved.CiphertextBlob || !moved.KeyId || !isAsked(toKeyId, moved.KeyId)) throw unavailable('DIFFERENT')
       const again = packed(moved.CiphertextBlob, proof)
       ;(await unwrap(again, moved.KeyId, context)).fill(0)
       return { wrapped: again, keyId: moved.KeyId }

@@ -1,8 +1,10 @@
 /** From one builder to one schema a plane: what a plane may not do does not exist there. */
 import { GraphQLSchema, lexicographicSortSchema, printSchema, validateSchema } from 'graphql'
 import { planes, type Plane } from '../../kernel/scope.ts'
+import type { Envelopes } from '../envelopes.ts'
 import { guardingPermissions, unmarkedFields } from './access.ts'
 import type { Builder } from './builder.ts'
+import { mismarkedSeals } from './sealed-marks.ts'
 
 export interface Schemas {
   readonly plane: Readonly<Record<Plane, GraphQLSchema>>
@@ -10,11 +12,13 @@ export interface Schemas {
   readonly guarded: ReadonlySet<string>
 }
 
-/** Builds every plane's schema. @throws when a field has no access mark, or a plane's schema is not valid. */
-export function buildSchemas(builder: Builder): Schemas {
+/** Builds every plane's schema. @throws when a field has no access mark, or another than what it opens asks for, or a plane's schema is not valid. */
+export function buildSchemas(builder: Builder, envelopes: Envelopes): Schemas {
   const whole = builder.toSchema({})
   const unmarked = unmarkedFields(whole)
   if (unmarked.length > 0) throw new Error(`Fields without an access mark: ${unmarked.join(', ')}.`)
+  const mismarked = mismarkedSeals(whole, envelopes)
+  if (mismarked.length > 0) throw new Error(mismarked.join(' '))
   const plane = Object.fromEntries(planes.map((name) => [name, prune(builder.toSchema({ subGraph: name }))]))
   return { plane: plane as Record<Plane, GraphQLSchema>, guarded: guardingPermissions(whole) }
 }

@@ -51,6 +51,8 @@ export interface CheckpointsOptions {
   readonly sink: Sink
   readonly log: Log
   readonly metrics?: LedgerMetrics
+  /** Default: {@link checkpointPaceMs}. */
+  readonly paceMs?: typeof checkpointPaceMs
 }
 
 export interface Checkpoints {
@@ -62,8 +64,8 @@ export interface Checkpoints {
   stop(): Promise<void>
 }
 
-const everyMs = 60_000
-const firstMs = 5_000
+/** From the start to the first round, and from the end of one round to the next. */
+export const checkpointPaceMs: { readonly first: number; readonly every: number } = { first: 5_000, every: 60_000 }
 const drainMs = 12_000
 /** Links of one checkpoint that are marked one by one; of more, every second, third ... is. */
 const mostMarks = 4_096
@@ -90,7 +92,7 @@ export const publicKeyText = ({ keyId, publicKey }: Pick<Signer, 'keyId' | 'publ
   `${JSON.stringify({ kty: 'OKP', crv: 'Ed25519', kid: keyId, x: publicKey })}\n`
 
 export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
-  const { sink, log, metrics } = options
+  const { sink, log, metrics, paceMs = checkpointPaceMs } = options
   let timer: NodeJS.Timeout | null = null
   let running: Promise<number> | null = null
 
@@ -155,12 +157,12 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   }
 
   const later = (ms: number): void => {
-    timer = setTimeout(() => void turn().then(() => (timer === null ? undefined : later(everyMs))), ms)
+    timer = setTimeout(() => void turn().then(() => (timer === null ? undefined : later(paceMs.every))), ms)
     timer.unref()
   }
 
   return {
-    start: () => later(firstMs),
+    start: () => later(paceMs.first),
     anchor,
     async stop() {
       if (timer === null) return

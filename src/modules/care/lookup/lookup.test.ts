@@ -216,6 +216,9 @@ describe('a recipient who is erased', () => {
     expect(data).toEqual({ a: { givenName: null, birthYear: null, state: 'ARCHIVED' }, b: { givenName: 'Neighbour' } })
     expect(codes).toEqual(['SUBJECT_ERASED'])
     expect([await found(coordinator, { mrn: 'E-1' }), await found(coordinator, { mrn: 'E-2' })]).toEqual([[], [idOf(two)]])
+    // Not only past finding: of her no token is left, which would tell that somebody has her number.
+    const tokens = 'select party_id as party, count(*)::int as many from care.blind_index where party_id = any($1::uuid[]) group by 1'
+    expect(await house.at.owner(tokens, [[one.partyId, two.partyId]])).toEqual([{ party: two.partyId, many: 2 }])
     const certificate = await house.at.owner('select id, subject_id, key_ids, backups_until from vault.erasure_certificate where subject_id = $1', [one.id])
     expect(certificate).toEqual([{ id: certified.certificateId, subject_id: one.id, key_ids: certified.keyIds, backups_until: new Date(until) }])
     const again = operate(tenantId, (scope) => lookup.eraseRecipient(scope, { id: one.id, backupsUntil: null }))

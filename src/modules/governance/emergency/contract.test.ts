@@ -14,6 +14,7 @@ import { systemCaller } from '../../../platform/jobs/system.ts'
 import type { Care } from '../../care/contract.ts'
 import type { Vault } from '../../vault/contract.ts'
 import { operatorCaller } from '../../../operator/operator-scope.ts'
+import { reviewEscalated } from '../hitl/contract.ts'
 import { accessOpened } from './contract.ts'
 import { emergency as manifest } from './index.ts'
 
@@ -34,9 +35,9 @@ beforeAll(async () => {
 afterAll(() => house.close())
 
 const as = <T>(who: Caller, work: (scope: Scope) => Promise<T>): Promise<T> => house.database.unit({ ...who, requestId: newId() }).command(work)
-const recipient = async (givenName = 'Salma'): Promise<string> => {
+const recipient = async (givenName = 'Salma', more: { membershipId?: string } = {}): Promise<string> => {
   const care = house.composed.made['care']!.contract as Care
-  return (await as(tenant.member.care_coordinator.caller, (scope) => care.createRecipient(scope, { givenName, mrn: 'MRN-9' }))).id
+  return (await as(tenant.member.care_coordinator.caller, (scope) => care.createRecipient(scope, { givenName, mrn: 'MRN-9', ...more }))).id
 }
 const opening = `mutation ($input: OpenBreakGlassInput!) { done: openBreakGlass(input: $input) { __typename
   ... on BreakGlassGrant { id isLive reviewItemId } ... on Fault { code } } }`
@@ -114,6 +115,41 @@ describe('a record outside a clinician’s network', () => {
     expect(await open(id, '000000', { plane: 'clinician', bearer, tenant: bare.slug })).toMatchObject({ code: 'TOTP_NOT_ENROLLED' })
   })
 
+  it('opens for sixty minutes at most and for a reason that is a sentence; a code that came with anything else is not used up', async () => {
+    const id = await recipient()
+    const code = await clinicianCode()
+    const wanted = { recipientId: encodeGlobalId('CareRecipient', id), reason: 'Found unconscious', minutes: 60, code }
+    for (const wrong of [{ minutes: 61 }, { minutes: 0 }, { minutes: -5 }, { reason: 'because' }, { reason: '           ' }]) {
+      const { data } = await house.ask<Done>(asClinician(), opening, { input: { ...wanted, ...wrong } })
+      expect(data!.done, JSON.stringify(wrong)).toEqual({ __typename: 'InvalidFault', code: 'INVALID_INPUT' })
+    }
+    expect((await house.ask<Done>(asClinician(), opening, { input: wanted })).data!.done).toMatchObject({ isLive: true })
+  })
+
+  it('tells her family who read it, that it was an emergency, and for which purpose', async () => {
+    const id = await recipient('Huda', { membershipId: tenant.member.family.membershipId })
+    await open(id, await clinicianCode())
+    await read(id)
+    const { id: grantId } = await open(id, await officerCode(), asOfficer() as never)
+    await house.ask(asOfficer(), 'query ($id: ID!) { emergencyRecord(grantId: $id) { givenName } }', { id: grantId })
+    const family = { plane: 'consumer' as const, bearer: await house.signIn(tenant, 'family'), tenant: tenant.slug }
+    const account = `query ($id: ID!) { accountingOfDisclosures(recipientId: $id, disclosuresOnly: true, first: 50) {
+      edges { node { action disclosure actorId purpose outcome } } } }`
+    type Account = { accountingOfDisclosures: { edges: { node: Record<string, string> }[] } }
+    const { data, errors } = await house.ask<Account>(family, account, { id: encodeGlobalId('CareRecipient', id) })
+    expect(errors).toEqual([])
+    const [theirs, officers] = [tenant.member.clinician, tenant.member.compliance_officer].map(({ membershipId }) => membershipId)
+    const told = data!.accountingOfDisclosures.edges.map(({ node }) => [node['action'], node['disclosure'], raw(node['actorId']!), node['purpose']])
+    // The newest first.
+    expect(told).toEqual([
+      ['phi.read', 'READ', officers, 'OPERATIONS'],
+      ['break_glass.read', 'EMERGENCY', officers, 'OPERATIONS'],
+      ['break_glass.opened', 'EMERGENCY', officers, 'OPERATIONS'],
+      ['phi.read', 'READ', theirs, 'TREATMENT'],
+      ['break_glass.opened', 'EMERGENCY', theirs, 'TREATMENT'],
+    ])
+  })
+
   it('cannot be opened to oneself by whatever SQL a plane’s own login sends', async () => {
     const id = await recipient()
     const insert = `insert into emergency.break_glass_grant (tenant_id, id, recipient_id, membership_id, phi, expires_at, review_item_id)
@@ -161,6 +197,33 @@ describe('a compliance officer', () => {
     const own = await open(id, await officerCode(), asOfficer() as never)
     expect((await house.ask<Done>(asOfficer(), claim, { id: own['reviewItemId'] })).data!.done).toEqual({ code: 'OWN_REQUEST' })
     expect((await house.ask<Done>(asClinician(), claim, { id: own['reviewItemId'] })).data!.done).toEqual({ code: 'OFFICERS_ONLY' })
+  })
+
+  it('is written to again when nobody takes the review up, which never lapses; about another kind of review she is not', async () => {
+    const id = await recipient()
+    const { reviewItemId } = await open(id, await clinicianCode())
+    const [item] = await house.at.owner<{ expires_at: Date | null; hours: number }>(
+      'select expires_at, extract(epoch from sla_at - created_at)::float8 / 3600 as hours from hitl.review_item where id = $1', [raw(reviewItemId!)],
+    )
+    expect([item!.expires_at, Math.round(item!.hours)]).toEqual([null, 24])
+    const spool = join(house.dataDir, 'mail')
+    const before = new Set(readdirSync(spool))
+    const handler = manifest.handles.find(({ event }) => event === reviewEscalated.name)!
+    const escalated = (itemId: string) =>
+      as(systemCaller(tenant.id, 'outbox', newId()), async (scope) => {
+        scope.unit.record({ action: 'job.run', resource: 'Job', outcome: 'done' })
+        await handler.handle(house.composed.made['emergency'] as never, scope, { payload: { itemId } } as DeliveredEvent)
+      })
+    await escalated(newId())
+    expect(readdirSync(spool)).toHaveLength(before.size)
+    await escalated(raw(reviewItemId!))
+    const letters = readdirSync(spool).filter((name) => !before.has(name)).map((name) => readFileSync(join(spool, name), 'utf8'))
+    expect(letters.map((letter) => /^To: (.*)$/m.exec(letter)![1])).toEqual([tenant.member.compliance_officer.email])
+    expect(letters[0]).toMatch(/^Subject: .*(still waits|متأخرة|=\?)/m)
+    const told = await house.at.owner<{ detail: object }>(
+      "select detail from audit.event where action = 'break_glass.notified' and tenant_id = $1 and detail ->> 'isOverdue' = 'true'", [tenant.id],
+    )
+    expect(told).toEqual([{ detail: { officers: 1, isOverdue: true } }])
   })
 })
 

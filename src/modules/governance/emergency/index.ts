@@ -1,4 +1,5 @@
 /** Emergency: a record outside one's reach, opened at once and answered for afterwards. It lets nobody change anything. */
+import { sealedAlike } from '../../../platform/envelopes.ts'
 import { defineModule } from '../../../platform/module.ts'
 import { reviewEscalated } from '../hitl/contract.ts'
 import { accessEnded, accessOpened } from './contract.ts'
@@ -15,6 +16,7 @@ export const emergency = defineModule({
   permissions: ['phi:break_glass'],
   events: [accessOpened, accessEnded],
   disclosures: [{ action: 'break_glass.opened', kind: 'EMERGENCY' }, { action: 'break_glass.read', kind: 'EMERGENCY' }],
+  envelopes: [{ model: 'BreakGlassGrant', column: 'phi', fields: sealedAlike(['reason'], { permission: 'phi:break_glass', erasedWith: 'recipientId' }) }],
   // What exists and what is live says the database, by its functions and its clock.
   rawSql: true,
   build: ({ db, sql, clock, mail }, { vault, identity, care, hitl }) => {

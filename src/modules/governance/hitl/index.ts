@@ -1,4 +1,5 @@
 /** Hitl: the one queue of everything that a person has to judge. It judges nothing itself and carries nothing out. */
+import { sealedAlike } from '../../../platform/envelopes.ts'
 import { defineModule } from '../../../platform/module.ts'
 import { hitlMethods, reviewDecided, reviewEscalated, reviewOpened } from './contract.ts'
 import { hitlGraph } from './graph.ts'
@@ -12,6 +13,7 @@ export const hitl = defineModule({
   owns: ['ReviewItem', 'ReviewDecision'],
   permissions: ['review:read', 'review:decide'],
   events: [reviewOpened, reviewDecided, reviewEscalated],
+  envelopes: [{ model: 'ReviewDecision', column: 'phi', fields: sealedAlike(['comment', 'edits'], { permission: 'review:read', erasedWith: 'item.recipientId' }) }],
   wire: hitlMethods,
   build: ({ db, clock }, { vault }) => {
     const repo = createRepo(db)
