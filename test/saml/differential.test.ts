@@ -196,7 +196,6 @@ describe('samlify', () => {
         entityId: hospital.entityId,
         singleSignOn: [{ binding: 'post', url: 'https://idp.hospital.example/sso' }],
         singleLogout: [{ binding: 'redirect', url: 'https://idp.hospital.example/slo' }],
-        wantAuthnRequestsSigned: true,
       },
     })
   })

@@ -59,6 +59,9 @@ export function createConnections(parts: Parts, standing: Standing) {
     }
   }
 
+  /** A document with an end is read whole every day: "not modified" says nothing of an end that has passed meanwhile. */
+  const tagOf = ({ validUntil }: IdpMetadata, etag: string | null): string | null => (validUntil === null ? etag : null)
+
   const fetched = async (url: string, vouched: boolean): Promise<{ xml: Uint8Array; etag: string | null }> => {
     const answer = await egress.get(url, { ...metadataBounds, vouched })
     if (answer.status !== 200) throw metadataRefused({ reason: 'STATUS', sentence: `its address answered ${answer.status}.` })
@@ -83,7 +86,7 @@ export function createConnections(parts: Parts, standing: Standing) {
   return {
     existing,
     read,
-    fetched,
+    tagOf,
     apply,
     note,
 
@@ -113,7 +116,7 @@ export function createConnections(parts: Parts, standing: Standing) {
       }
       const { xml, etag } = from.url === undefined ? { xml: Buffer.from(from.xml!), etag: null } : await fetched(from.url, false)
       const metadata = read(xml)
-      await apply(scope, connection, metadata, 'configure', { metadataUrl: from.url ?? null, metadataVouched: false, metadataEtag: etag })
+      await apply(scope, connection, metadata, 'configure', { metadataUrl: from.url ?? null, metadataVouched: false, metadataEtag: tagOf(metadata, etag) })
       note(scope, 'metadata_read', id, { certificates: metadata.certificates.length })
       return existing(scope, id)
     },

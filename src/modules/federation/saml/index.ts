@@ -86,7 +86,7 @@ export const saml = defineModule({
     }),
   graph: (builder, _refs, { contract }) => samlGraph(builder, contract),
   jobs: [
-    { name: 'refresh', cron: '41 2 * * *', inEveryTenant: true, run: ({ refresh }, scope) => refresh.run(scope) },
+    { name: 'refresh', cron: '41 2 * * *', inEveryTenant: true, runInSteps: ({ refresh }, open) => refresh.run(open) },
     { name: 'tidy', cron: '53 * * * *', inEveryTenant: true, login: authLogin, run: ({ tidy }, scope) => tidy(scope) },
   ],
   permissions: ['sso:manage'],
