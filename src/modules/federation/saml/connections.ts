@@ -1,18 +1,18 @@
 /**
  * What may be done to a connection, whoever does it: `by` says with which authority. Its callers have decided that somebody may do this at
- * all; it refuses what that somebody may not (privileged roles through a setup link, enforcement too soon).
+ * all; it refuses what that somebody may not (privileged roles, or another provider beneath them, through a setup link; enforcement too soon).
  */
 import { Fault, invalidInput, notFound, staleVersion } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
 import { randomToken } from '../../../platform/crypto/hash.ts'
-import { domainNotProven, enforcementTooSoon, entityTaken, metadataRefused, roleNeedsAdmin } from './contract.ts'
+import { domainNotProven, enforcementTooSoon, entityTaken, metadataRefused, providerNeedsAdmin, roleNeedsAdmin } from './contract.ts'
 import { reasonSentence } from './reasons.ts'
 import type { IdpMetadata, MetadataCertificate } from './guard/verdict.ts'
 import { hashOf, type Parts } from './parts.ts'
 import type { Connection, ConnectionChange } from './repo.ts'
-import { metadataBounds, privilegedRoles, type MappableRole } from './rules.ts'
+import { isSettled, metadataBounds, privilegedRoles, type MappableRole } from './rules.ts'
 import type { Standing } from './standing.ts'
 
 type Settings = Partial<Pick<ConnectionChange, 'name' | 'vendor' | 'allowUnsolicited' | 'jitAllowed' | 'jitRole' | 'emailAttribute' | 'idAttribute'>> & { directoryId?: string | null }
@@ -98,7 +98,8 @@ export function createConnections(parts: Parts, standing: Standing) {
 
     async change(scope: Scope, id: string, version: number | null, settings: Settings, by: Authority): Promise<Connection> {
       const connection = await existing(scope, id)
-      const { directoryId } = settings
+      const { directoryId, idAttribute } = settings
+      if (by === 'SETUP' && idAttribute !== undefined && idAttribute !== connection.idAttribute && isSettled(connection)) throw providerNeedsAdmin()
       const isMoved = directoryId !== undefined && directoryId !== connection.directoryId
       const authority = directoryId === undefined ? {} : { directoryAuthorisedBy: await namerOf(scope, connection, directoryId, by) }
       if (isMoved && connection.isEnforced) await passwords(scope, connection, false)
@@ -109,8 +110,9 @@ export function createConnections(parts: Parts, standing: Standing) {
       return changed
     },
 
-    async configure(scope: Scope, id: string, from: { xml?: string | undefined; url?: string | undefined }): Promise<Connection> {
+    async configure(scope: Scope, id: string, from: { xml?: string | undefined; url?: string | undefined }, by: Authority): Promise<Connection> {
       const connection = await existing(scope, id)
+      if (by === 'SETUP' && isSettled(connection)) throw providerNeedsAdmin()
       if ((from.xml === undefined) === (from.url === undefined)) {
         throw invalidInput({ issues: [{ path: 'xml', message: 'give the metadata as text or by address, one of them' }] })
       }
@@ -174,7 +176,11 @@ export function createConnections(parts: Parts, standing: Standing) {
 
     async move(scope: Scope, id: string, event: 'activate' | 'disable'): Promise<Connection> {
       const connection = await existing(scope, id)
-      if (event === 'disable') await passwords(scope, connection, false)
+      if (event === 'disable') {
+        await passwords(scope, connection, false)
+        // What an administrator has switched off, nobody switches on again by a link of before.
+        await traffic.revokeSetups(scope, id, now())
+      }
       await standing.move(scope, connection, event, event === 'disable' ? { isEnforced: false } : {})
       await standing.rotate(scope, id)
       return existing(scope, id)
