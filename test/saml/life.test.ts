@@ -340,6 +340,13 @@ describe('at three in the morning', () => {
     idp.signsWith = next
   })
 
+  test('our first keys are made once, however many ask for them at the same moment', async () => {
+    const clinic = await house.tenant()
+    const pages = await Promise.all(Array.from({ length: 6 }, async () => (await fetch(`${house.url}/saml/${clinic.slug}/metadata`)).text()))
+    expect([new Set(pages).size, certificatesIn(pages[0]!, 'signing').length, certificatesIn(pages[0]!, 'encryption').length]).toEqual([1, 1, 1])
+    expect(await house.at.owner('select use from saml.key where tenant_id = $1 order by use', [clinic.id])).toEqual([{ use: 'ENCRYPTION' }, { use: 'SIGNING' }])
+  })
+
   test('our own certificates, for signing and for encryption, roll under load with both in the metadata, and not one login fails', { timeout: 90_000 }, async () => {
     const ours = async () => (await fetch(`${house.url}/saml/${tenant.slug}/metadata`)).text()
     const counts = (text: string) => (['signing', 'encryption'] as const).map((use) => certificatesIn(text, use).length)

@@ -68,11 +68,12 @@ export const saml = defineModule({
     'SamlRecovery',
   ],
   events: [connectionMoved, certificateExpiring],
-  build: ({ db, clock, config, mail, log }, { tenancy, vault, identity }) =>
+  rawSql: true,
+  build: ({ db, sql, clock, config, mail, log }, { tenancy, vault, identity }) =>
     buildSaml({
       repo: createRepo(db),
       traffic: createTrafficRepo(db),
-      keyRepo: createKeyRepo(db),
+      keyRepo: createKeyRepo(db, sql),
       guard: samlGuard,
       identity,
       tenancy,
