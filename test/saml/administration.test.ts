@@ -11,6 +11,7 @@ import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { Terminal } from '../../src/operator/terminal.ts'
 import { authLogin } from '../../src/platform/module.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
+import type { EgressOptions } from '../../src/platform/http/egress.ts'
 import type { TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { Browser, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
@@ -182,6 +183,30 @@ describe('a setup link', () => {
     return { opened: await act({ action: 'open', link: new URL(link).searchParams.get('link')! }), act }
   }
   const domain = { action: 'domain', domain: 'a.example' }
+
+  test('takes metadata by its address, which is read as anybody’s may be, and keeps the address for the days to come', async () => {
+    const { egress } = house.composed.made['saml'] as ReturnType<typeof buildSaml>
+    const id = await newConnection()
+    const { act } = await open(await linkTo(id))
+    const url = 'https://idp.by-address.example/metadata'
+    const asked: object[] = []
+    const { get } = egress
+    onTestFinished(() => void Object.assign(egress, { get }))
+    const answering = (status: number) =>
+      Object.assign(egress, {
+        get: async (address: string, { vouched, maxBytes, timeoutMs }: EgressOptions) => {
+          asked.push({ address, vouched, isBounded: maxBytes <= 1024 * 1024 && timeoutMs <= 10_000 })
+          return { status, body: Buffer.from(idp.metadata.replace(idp.provider.entityId, 'https://idp.by-address.example')), etag: '"1"' }
+        },
+      })
+    answering(404)
+    expect(await act({ action: 'metadata', url })).toContain('its address answered 404')
+    answering(200)
+    expect(await act({ action: 'metadata', url })).toBe(303)
+    expect(asked).toEqual([1, 2].map(() => ({ address: url, vouched: false, isBounded: true })))
+    const kept = await house.at.owner('select entity_id, metadata_url, metadata_vouched, metadata_etag from saml.connection where id = $1', [id])
+    expect(kept).toEqual([{ entity_id: 'https://idp.by-address.example', metadata_url: url, metadata_vouched: false, metadata_etag: '"1"' }])
+  })
 
   test('is taken back by the next one, opened or not, and when the connection is switched off', async () => {
     const id = await newConnection()
