@@ -244,6 +244,14 @@ describe('a setup link', () => {
   })
 })
 
+test('a tenant has a hundred connections, and no more than are asked whose a domain is', async () => {
+  const clinic = await house.tenant()
+  const create = () => house.database.unit(operatorCaller(clinic.id)).command((scope) => house.saml.create(scope, { name: 'One more' }), authLogin)
+  await house.at.owner(`insert into saml.connection (tenant_id, id, name, state) select $1, gen_random_uuid(), 'Planted', 'DRAFT' from generate_series(1, 99)`, [clinic.id])
+  expect(await create()).toMatchObject({ state: 'DRAFT' })
+  await expect(create()).rejects.toThrow(expect.objectContaining({ code: 'CONNECTIONS_FULL' }))
+})
+
 describe('a directory that is named', () => {
   const urn = 'oid'
   let connectionId: string

@@ -7,11 +7,11 @@ import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
 import { randomToken } from '../../../platform/crypto/hash.ts'
-import { domainNotProven, enforcementTooSoon, entityTaken, metadataRefused, providerNeedsAdmin, roleNeedsAdmin } from './contract.ts'
+import { connectionsFull, domainNotProven, enforcementTooSoon, entityTaken, metadataRefused, providerNeedsAdmin, roleNeedsAdmin } from './contract.ts'
 import { reasonSentence } from './reasons.ts'
 import type { IdpMetadata, MetadataCertificate } from './guard/verdict.ts'
 import { hashOf, type Parts } from './parts.ts'
-import type { Connection, ConnectionChange } from './repo.ts'
+import { mostConnections, type Connection, type ConnectionChange } from './repo.ts'
 import { isSettled, metadataBounds, privilegedRoles, type MappableRole } from './rules.ts'
 import type { Standing } from './standing.ts'
 
@@ -91,6 +91,8 @@ export function createConnections(parts: Parts, standing: Standing) {
     note,
 
     async create(scope: Scope, given: { name: string; vendor: string }): Promise<Connection> {
+      // One that is not among those that are asked would not be heard.
+      if ((await repo.all(scope)).length >= mostConnections) throw connectionsFull()
       const { id } = await repo.add(scope, { id: newId(), ...given })
       note(scope, 'connection_created', id, { vendor: given.vendor })
       return existing(scope, id)
