@@ -64,7 +64,7 @@ test('an assertion that two processes receive at the same moment opens one sessi
     return (await at.owner<{ n: number }>(live, [nameId]))[0]!.n
   }
 
-  for (const nameId of ['one@hospital.example', 'two@hospital.example', 'three@hospital.example', 'four@hospital.example']) {
+  for (const nameId of ['one@hospital.example', 'two@hospital.example']) {
     const once = answer(nameId)
     const posted = await Promise.all([...fronts, ...fronts, ...fronts].map((front) => post(front, once)))
     const [taken, ...more] = posted.filter(({ page }) => page.status === 303)

@@ -264,18 +264,17 @@ describe('at three in the morning', () => {
   })
 
   test('an address that nobody vouched for is of the public internet every day anew', async () => {
-    const clinic = await house.tenant()
-    const provider = await startIdp()
-    const id = await house.connect(clinic, provider, { metadataUrl: `${provider.url}/metadata` })
-    const read = async () => {
-      await refresh(clinic)
-      return (await house.at.owner('select metadata_problem from saml.connection where id = $1', [id]))[0]!['metadata_problem']
+    const given = (url: string, vouched: boolean) =>
+      house.at.owner('update saml.connection set metadata_vouched = $2, metadata_url = $3 where id = $1', [connectionId, vouched, url])
+    const problem = async () => {
+      await refresh()
+      return (await rowOf())['metadata_problem']
     }
-    expect(await read()).toBeNull()
     // As IT gave it: the name may have been a public one that day.
-    await house.at.owner('update saml.connection set metadata_vouched = false, metadata_url = $2 where id = $1', [id, `https://127.0.0.1:${new URL(provider.url).port}/metadata`])
-    expect(await read()).toMatch(/cannot be fetched: it is a private address/)
-    await provider.close()
+    await given(`https://127.0.0.1:${new URL(idp.url).port}/metadata`, false)
+    expect(await problem()).toMatch(/cannot be fetched: it is a private address/)
+    await given(`${idp.url}/metadata`, true)
+    expect(await problem()).toBeNull()
   })
 
   test('an address that hangs holds up its own connection and no other', async () => {
