@@ -74,28 +74,54 @@ export interface TestHouse {
   close(): Promise<void>
 }
 
-export async function freshHouse(
-  environment: Readonly<Record<string, string>> = {},
+/** A server of this process over a database that is there, with the keys of a data directory. */
+export interface OpenHouse {
+  readonly database: Database
+  readonly composed: Composed
+  readonly url: string
+  close(): Promise<void>
+}
+
+/**
+ * Opens one. Beside a server of another process, with that one's environment, both are one service behind one address.
+ * @param port where it listens, whatever address its environment names; any free one unless told.
+ */
+export async function openHouse(
+  environment: Readonly<Record<string, string>> & { DATA_DIR: string; DATABASE_URL: string },
+  port = 0,
   log: Log = createLog({ level: 'silent' }),
-): Promise<TestHouse> {
-  const at = await freshDatabase()
-  const dataDir = mkdtempSync(join(tmpdir(), 'maristan-house-'))
+): Promise<OpenHouse> {
+  const ownerUrl = environment.DATABASE_URL
   const config = readConfig({
-    DATA_DIR: dataDir,
-    DATABASE_URL: at.ownerUrl,
-    DATABASE_OWNER_URL: at.ownerUrl,
+    DATABASE_OWNER_URL: ownerUrl,
     DATABASE_LOGIN_SECRET: loginSecret(),
     KMS_PROVIDER: 'local',
     LOG_LEVEL: 'silent',
     ...environment,
   })
-  const database = new Database({ url: at.ownerUrl, loginSecret: loginSecret(), preparedStatements: true, writeConnections: 4 })
-  const foundation = { database, databaseUrl: at.ownerUrl, loginSecret: loginSecret(), ownerUrl: at.ownerUrl, stop: () => database.close() }
+  const database = new Database({ url: ownerUrl, loginSecret: loginSecret(), preparedStatements: true, writeConnections: 4 })
+  const foundation = { database, databaseUrl: ownerUrl, loginSecret: loginSecret(), ownerUrl, stop: () => database.close() }
   const composed = await composeHouse(config, foundation, log)
   await composed.boot()
   const { server } = createHouse(config, foundation, composed, log, unhurried)
-  const { port } = await server.listen({ port: Number(environment['PORT'] ?? 0), host: '127.0.0.1' })
-  const url = `http://127.0.0.1:${port}`
+  const { port: taken } = await server.listen({ port, host: '127.0.0.1' })
+  return {
+    database,
+    composed,
+    url: `http://127.0.0.1:${taken}`,
+    async close() {
+      await server.close()
+      composed.release()
+      await database.close()
+    },
+  }
+}
+
+export async function freshHouse(environment: Readonly<Record<string, string>> = {}, log?: Log): Promise<TestHouse> {
+  const at = await freshDatabase()
+  const dataDir = mkdtempSync(join(tmpdir(), 'maristan-house-'))
+  const open = await openHouse({ DATA_DIR: dataDir, DATABASE_URL: at.ownerUrl, ...environment }, Number(environment['PORT'] ?? 0), log)
+  const { database, composed, url } = open
   const contract = {
     identity: composed.made['identity']!.contract as Identity,
     tenancy: composed.made['tenancy']!.contract as Tenancy,
@@ -157,9 +183,7 @@ export async function freshHouse(
     },
 
     async close() {
-      await server.close()
-      composed.release()
-      await database.close()
+      await open.close()
       await at.drop()
       rmSync(dataDir, { recursive: true, force: true })
     },

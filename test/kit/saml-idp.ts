@@ -2,7 +2,7 @@
  * A hospital's identity provider over real HTTP: it takes signed requests, verifies them with our published certificate, and answers with a
  * form to post. And a browser that keeps cookies as browsers do: an answer posted from another site carries none that is Lax.
  */
-import { createPublicKey, randomUUID, verify, X509Certificate } from 'node:crypto'
+import { createHash, createPublicKey, randomUUID, verify, X509Certificate } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -81,7 +81,7 @@ export interface IdpDouble {
   /** Whether it encrypts, to the first certificate for that in our metadata. */
   encrypts: boolean
   /** How many requests it has verified. */
-  readonly seen: { id: string; forceAuthn: boolean; relayState: string | null }[]
+  readonly seen: { id: string; forceAuthn: boolean; mayCreate: boolean; relayState: string | null }[]
   readonly logouts: string[]
   close(): Promise<void>
 }
@@ -144,7 +144,11 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', idp.url)
-    if (url.pathname === '/metadata') return void response.end(idp.metadata)
+    if (url.pathname === '/metadata') {
+      const tag = `"${createHash('sha256').update(idp.metadata).digest('hex')}"`
+      if (request.headers['if-none-match'] === tag) return void response.writeHead(304).end()
+      return void response.setHeader('etag', tag).end(idp.metadata)
+    }
     const form = request.method === 'POST' ? new URLSearchParams(await text(request)) : url.searchParams
     const xml = request.method === 'POST' ? await readPosted(form.get('SAMLRequest') ?? form.get('SAMLResponse') ?? '', ours) : await verified(url)
     if (url.pathname === '/slo') {
@@ -153,7 +157,7 @@ export async function startIdp(entityId = `https://idp-${randomUUID().slice(0, 8
     }
     const inResponseTo = attribute(xml, 'ID')!
     const relayState = form.get('RelayState')
-    seen.push({ id: inResponseTo, forceAuthn: attribute(xml, 'ForceAuthn') === 'true', relayState })
+    seen.push({ id: inResponseTo, forceAuthn: attribute(xml, 'ForceAuthn') === 'true', mayCreate: attribute(xml, 'AllowCreate') === 'true', relayState })
     const acsUrl = attribute(xml, 'AssertionConsumerServiceURL')!
     const audience = /<saml:Issuer[^>]*>([^<]+)</.exec(xml)![1]!
     const encryptTo = idp.encrypts ? certificatesIn(await ours(audience), 'encryption')[0] : undefined

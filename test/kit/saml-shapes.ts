@@ -92,9 +92,17 @@ export const valid: readonly Valid[] = [
   ['base64 in lines', () => signedAssertion(), { samlResponse: post(signedAssertion()).replace(/.{76}/g, '$&\r\n') }],
   ['unsolicited, where the connection allows it', () => signedAssertion(unasked), { inResponseTo: null, allowUnsolicited: true }],
   ['at the very edge of the clock', () => signedAssertion(), { now: new Date(now.getTime() + 359_999) }],
+  ['of a provider whose clock is a minute ahead', () => signedAt({ [at(-2)]: at(60), [at(-10)]: at(60), [at(-30)]: at(60) })],
+  ['ten minutes on its way, by a clock a minute behind', () => signedAt({ [at(-2)]: at(-660) })],
   ['a name and a group in Arabic', () => signedAssertion({ attributes: attributeOf('ممرضات') })],
   ['lines of Windows', () => signElement(responseXml().replaceAll('><', '>\r\n<'), '_assertion', hospital)],
 ]
+
+/** The assertion signed with other instants in it and around it. */
+function signedAt(instants: Readonly<Record<string, string>>): string {
+  const moved = Object.entries(instants).reduce((xml, [from, to]) => xml.replaceAll(`"${from}"`, () => `"${to}"`), responseXml())
+  return signElement(moved, '_assertion', hospital)
+}
 
 function attributeOf(value: string): string {
   return `<saml:AttributeStatement>${groupsOf(value)}</saml:AttributeStatement>`

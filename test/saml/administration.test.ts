@@ -11,6 +11,7 @@ import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { Terminal } from '../../src/operator/terminal.ts'
 import { authLogin } from '../../src/platform/module.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
+import type { EgressOptions } from '../../src/platform/http/egress.ts'
 import type { TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { Browser, startIdp, type IdpDouble } from '../kit/saml-idp.ts'
@@ -146,6 +147,111 @@ describe('a test sign-in', () => {
   })
 })
 
+describe('an answer that waits for its browser', () => {
+  /** Back from the provider, with the address at which the browser takes its answer up. */
+  const waiting = async (url: string) => {
+    const browser = new Browser()
+    const posted = await browser.press(await browser.follow(url))
+    expect(posted.status).toBe(303)
+    return () => browser.open(posted.location!)
+  }
+
+  test('is worth nothing once its connection is switched off, or has another provider', async () => {
+    const clinic = await house.tenant()
+    const id = await house.connect(clinic, idp, { jitRole: 'caregiver' })
+    idp.person = { nameId: 'waits@hospital.example' }
+    expect((await (await waiting(house.loginUrl(clinic)))()).status).toBe(303)
+    for (const change of [`state = 'DISABLED'`, `state = 'ACTIVE', entity_id = 'https://idp.other.example'`]) {
+      await house.at.owner(`update saml.connection set state = 'ACTIVE', entity_id = $2 where id = $1`, [id, idp.provider.entityId])
+      const takeUp = await waiting(house.loginUrl(clinic))
+      await house.at.owner(`update saml.connection set ${change} where id = $1`, [id])
+      const page = await takeUp()
+      expect([change, page.status, await house.reasonOn(clinic, page)]).toEqual([change, 403, 'UNKNOWN_PROVIDER'])
+    }
+  })
+})
+
+describe('a setup link', () => {
+  const linkTo = async (id: string) => ((await change('createSsoSetupLink(connectionId: $id) { ... on SsoSecret { value } }', { id: gid(id) })) as { value: string }).value
+  /** Opens a link in a browser of its own, and says how each thing that it does then ends. */
+  const open = async (link: string) => {
+    const browser = new Browser()
+    const act = async (form: Record<string, string>) => {
+      const { status, body } = await browser.open(`${house.url}/saml/${tenant.slug}/setup`, { method: 'POST', form })
+      return status === 422 ? /role="alert">(.*?)<\/p>/s.exec(body)![1]! : status
+    }
+    return { opened: await act({ action: 'open', link: new URL(link).searchParams.get('link')! }), act }
+  }
+  const domain = { action: 'domain', domain: 'a.example' }
+
+  test('takes metadata by its address, which is read as anybody’s may be, and keeps the address for the days to come', async () => {
+    const { egress } = house.composed.made['saml'] as ReturnType<typeof buildSaml>
+    const id = await newConnection()
+    const { act } = await open(await linkTo(id))
+    const url = 'https://idp.by-address.example/metadata'
+    const asked: object[] = []
+    const { get } = egress
+    onTestFinished(() => void Object.assign(egress, { get }))
+    const answering = (status: number) =>
+      Object.assign(egress, {
+        get: async (address: string, { vouched, maxBytes, timeoutMs }: EgressOptions) => {
+          asked.push({ address, vouched, isBounded: maxBytes <= 1024 * 1024 && timeoutMs <= 10_000 })
+          return { status, body: Buffer.from(idp.metadata.replace(idp.provider.entityId, 'https://idp.by-address.example')), etag: '"1"' }
+        },
+      })
+    answering(404)
+    expect(await act({ action: 'metadata', url })).toContain('its address answered 404')
+    answering(200)
+    expect(await act({ action: 'metadata', url })).toBe(303)
+    expect(asked).toEqual([1, 2].map(() => ({ address: url, vouched: false, isBounded: true })))
+    const kept = await house.at.owner('select entity_id, metadata_url, metadata_vouched, metadata_etag from saml.connection where id = $1', [id])
+    expect(kept).toEqual([{ entity_id: 'https://idp.by-address.example', metadata_url: url, metadata_vouched: false, metadata_etag: '"1"' }])
+  })
+
+  test('is taken back by the next one, opened or not, and when the connection is switched off', async () => {
+    const id = await newConnection()
+    const first = await open(await linkTo(id))
+    expect([first.opened, await first.act(domain)]).toEqual([303, 303])
+    const unopened = await linkTo(id)
+    const third = await open(await linkTo(id))
+    expect([await first.act(domain), (await open(unopened)).opened, third.opened, await third.act(domain)]).toEqual([403, 403, 303, 303])
+    expect(await change('disableSsoConnection(connectionId: $id) { ... on SsoConnection { state } ... on Fault { code } }', { id: gid(id) })).toEqual({ state: 'DISABLED' })
+    expect(await third.act(domain)).toBe(403)
+    expect(await stateOf(id)).toBe('DISABLED')
+  })
+
+  test('puts no other provider, and no other id, beneath a rule that makes administrators, nor beneath people who sign in', async () => {
+    const id = await newConnection()
+    const { act } = await open(await linkTo(id))
+    const other = (name: string) => idp.metadata.replace(idp.provider.entityId, `https://idp.${name}.example/${id}`)
+    const give = (name: string) => act({ action: 'metadata', file: other(name) })
+    const mapping = (attribute: string) => act({ action: 'mapping', id: attribute })
+    const refused = expect.stringContaining('is for an administrator to give')
+    expect([await give('first'), await mapping('oid')]).toEqual([303, 303])
+    await house.at.owner(
+      `insert into saml.rule (tenant_id, connection_id, position, attribute, value, role, authorised_by) values ($1, $2, 0, 'groups', 'it', 'tenant_admin', $3)`,
+      [tenant.id, id, tenant.member.tenant_admin.membershipId],
+    )
+    expect([await give('second'), await mapping('name')]).toEqual([refused, refused])
+    await house.at.owner('delete from saml.rule where connection_id = $1', [id])
+    expect(await give('third')).toBe(303)
+    await house.at.owner(`update saml.connection set activated_at = now(), state = 'DISABLED' where id = $1`, [id])
+    expect([await give('fourth'), await mapping('name'), await mapping('oid')]).toEqual([refused, refused, 303])
+    expect(await house.at.owner('select entity_id, id_attribute from saml.connection where id = $1', [id])).toEqual([{ entity_id: `https://idp.third.example/${id}`, id_attribute: 'oid' }])
+    // An administrator may.
+    const configure = 'configureSsoConnection(connectionId: $id, metadata: $xml) { ... on SsoConnection { state } ... on Fault { code } }'
+    expect(await change(configure, { id: gid(id), xml: other('fifth') }, '($id: ID!, $xml: String!)')).toEqual({ state: 'CONFIGURED' })
+  })
+})
+
+test('a tenant has a hundred connections, and no more than are asked whose a domain is', async () => {
+  const clinic = await house.tenant()
+  const create = () => house.database.unit(operatorCaller(clinic.id)).command((scope) => house.saml.create(scope, { name: 'One more' }), authLogin)
+  await house.at.owner(`insert into saml.connection (tenant_id, id, name, state) select $1, gen_random_uuid(), 'Planted', 'DRAFT' from generate_series(1, 99)`, [clinic.id])
+  expect(await create()).toMatchObject({ state: 'DRAFT' })
+  await expect(create()).rejects.toThrow(expect.objectContaining({ code: 'CONNECTIONS_FULL' }))
+})
+
 describe('a directory that is named', () => {
   const urn = 'oid'
   let connectionId: string
@@ -222,6 +328,21 @@ describe('a directory that is named', () => {
     expect(await enter('second@hospital.example', 'object-of-another')).toBe('NO_MEMBERSHIP')
     const links = await house.at.owner('select source::text from identity.directory_link where tenant_id = $1 and external_id = $2', [tenant.id, 'object-of-another'])
     expect(links).toEqual([])
+  })
+
+  test('knows by that id who steps up, whatever name the provider sends this time', async () => {
+    const as = (nameId: string, object: string) => {
+      idp.person = { nameId, format: 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient', attributes: { [urn]: [object] } }
+    }
+    as('_passing-1', 'object-noor')
+    const { browser } = await house.signInAt(tenant, `?connection=${connectionId}`)
+    const stepUp = async () => (await house.signInAt(tenant, '?step-up=1&plane=clinician', browser)).page
+    as('_passing-2', 'object-noor')
+    expect((await stepUp()).status).toBe(303)
+    // The name that she came by, and somebody else behind it.
+    as('_passing-1', 'object-head')
+    const page = await stepUp()
+    expect([page.status, await house.reasonOn(tenant, page)]).toEqual([403, 'OTHER_PERSON'])
   })
 
   test('lets in at once whom it has made, with no step of anybody between, and shuts her out by its next word', async () => {

@@ -1,16 +1,22 @@
 /** The life of a connection: who is let in as what, roll-over, refresh, enforcement, sign-out from the other end. */
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { newId } from '../../src/kernel/id.ts'
 import type { Care } from '../../src/modules/care/contract.ts'
 import type { buildSaml } from '../../src/modules/federation/saml/index.ts'
 import { logoutRequest } from '../../src/modules/federation/saml/messages.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
+import { systemCaller } from '../../src/platform/jobs/system.ts'
 import { authLogin } from '../../src/platform/module.ts'
 import { password, type TestTenant } from '../kit/house.ts'
 import { samlHouse, type SamlHouse } from '../kit/saml-house.ts'
 import { Browser, certificatesIn, metadataOf, startIdp, type IdpDouble, type Page } from '../kit/saml-idp.ts'
 import { keysOf, makeProvider } from '../kit/saml-provider.ts'
+import { until } from '../kit/server.ts'
 
 let house: SamlHouse
 let tenant: TestTenant
@@ -54,14 +60,10 @@ async function change(mutation: string, variables: Record<string, unknown> = {},
 const connection = `{ ... on SsoConnection { state isEnforced } ... on Fault { code } }`
 const rules = (given: readonly unknown[]) => change(`setSsoRules(connectionId: $id, rules: $rules) ${connection}`, { rules: given })
 
-/** Runs the daily job in this tenant. */
-async function refresh(): Promise<void> {
+/** Runs the daily job in one tenant, as whoever runs jobs. */
+async function refresh(of = tenant): Promise<void> {
   const made = house.composed.made['saml'] as ReturnType<typeof buildSaml>
-  const unit = house.database.unit({ ...operatorCaller(tenant.id), actor: { kind: 'system', job: 'saml.refresh' } })
-  await unit.command(async (scope) => {
-    unit.record({ action: 'job.ran', resource: 'Job', outcome: 'done' })
-    await made.refresh.run(scope)
-  })
+  await made.refresh.run(() => house.database.unit(systemCaller(of.id, 'saml.refresh', newId())))
 }
 const rowOf = async () => (await house.at.owner(`select state, metadata_problem, is_enforced from saml.connection where id = $1`, [connectionId]))[0]!
 
@@ -241,6 +243,61 @@ describe('at three in the morning', () => {
     expect((await rowOf())['metadata_problem']).toBeNull()
   })
 
+  test('metadata that has run out is not taken for good because its address says that nothing has changed', async () => {
+    const good = idp.metadata
+    const tagged = async () => (await house.at.owner('select metadata_etag is not null as tagged from saml.connection where id = $1', [connectionId]))[0]!['tagged']
+    await refresh()
+    expect([await tagged(), (await rowOf())['metadata_problem']]).toEqual([true, null])
+    const day = 86_400_000
+    idp.metadata = good.replace(' entityID=', ` validUntil="${new Date(Date.now() + day).toISOString()}" entityID=`)
+    await refresh()
+    expect([await tagged(), (await rowOf())['metadata_problem']]).toEqual([false, null])
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * day })
+    await refresh().finally(() => vi.useRealTimers())
+    expect((await rowOf())['metadata_problem']).toContain('no longer valid')
+    // What was read last stays in force, and the next good document clears it.
+    idp.person = { nameId: 'night@hospital.example' }
+    expect((await house.session((await house.signInAt(tenant)).browser))['via']).toBe('saml')
+    idp.metadata = good
+    await refresh()
+    expect([await tagged(), (await rowOf())['metadata_problem']]).toEqual([true, null])
+  })
+
+  test('an address that nobody vouched for is of the public internet every day anew', async () => {
+    const given = (url: string, vouched: boolean) =>
+      house.at.owner('update saml.connection set metadata_vouched = $2, metadata_url = $3 where id = $1', [connectionId, vouched, url])
+    const problem = async () => {
+      await refresh()
+      return (await rowOf())['metadata_problem']
+    }
+    // As IT gave it: the name may have been a public one that day.
+    await given(`https://127.0.0.1:${new URL(idp.url).port}/metadata`, false)
+    expect(await problem()).toMatch(/cannot be fetched: it is a private address/)
+    await given(`${idp.url}/metadata`, true)
+    expect(await problem()).toBeNull()
+  })
+
+  test('an address that hangs holds up its own connection and no other', async () => {
+    const hanging: ServerResponse[] = []
+    const server = createServer((_, response) => void hanging.push(response)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const clinic = await house.tenant()
+    const other = await startIdp()
+    const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metadata`
+    const first = await house.connect(clinic, { metadata: other.metadata.replace(other.provider.entityId, 'https://idp.hangs.example') }, { metadataUrl: at })
+    await house.connect(clinic, other, { metadataUrl: `${other.url}/metadata` })
+    other.metadata = metadataOf(other.provider.entityId, other.url, [other.provider.certificate, next.certificate])
+    const running = refresh(clinic)
+    await until('the other one is read', async () => {
+      const rows = await house.at.owner('select from saml.certificate where tenant_id = $1 and pem = $2', [clinic.id, next.certificate])
+      return hanging.length === 1 && rows.length === 1
+    })
+    hanging[0]!.writeHead(503).end()
+    await running
+    expect(await house.at.owner('select metadata_problem from saml.connection where id = $1', [first])).toEqual([{ metadata_problem: 'its address answered 503' }])
+    await Promise.all([other.close(), new Promise((resolve) => server.close(resolve))])
+  })
+
   /** People sign in one after the other, four at a time, while `during` happens. What became of each, and when it began and ended. */
   async function underLoad(during: (some: (more: number) => Promise<void>, moment: (what: () => Promise<unknown>) => Promise<void>) => Promise<void>) {
     let stop = false
@@ -295,6 +352,13 @@ describe('at three in the morning', () => {
     const { page } = await house.signInAt(tenant)
     expect(await house.reasonOn(tenant, page)).toMatch(/^SIGN/)
     idp.signsWith = next
+  })
+
+  test('our first keys are made once, however many ask for them at the same moment', async () => {
+    const clinic = await house.tenant()
+    const pages = await Promise.all(Array.from({ length: 6 }, async () => (await fetch(`${house.url}/saml/${clinic.slug}/metadata`)).text()))
+    expect([new Set(pages).size, certificatesIn(pages[0]!, 'signing').length, certificatesIn(pages[0]!, 'encryption').length]).toEqual([1, 1, 1])
+    expect(await house.at.owner('select use from saml.key where tenant_id = $1 order by use', [clinic.id])).toEqual([{ use: 'ENCRYPTION' }, { use: 'SIGNING' }])
   })
 
   test('our own certificates, for signing and for encryption, roll under load with both in the metadata, and not one login fails', { timeout: 90_000 }, async () => {

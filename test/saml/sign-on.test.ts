@@ -39,9 +39,10 @@ async function anotherIdp(): Promise<IdpDouble> {
 }
 
 describe('a newcomer of a connection that takes them', () => {
-  test('comes in on the plane of the role, by a cookie, under the name the provider uses', async () => {
+  test('comes in on the plane of the role, by a cookie, under the name the provider uses or makes for her', async () => {
     idp.person = { nameId: 'noor@hospital.example' }
     const { browser, page } = await house.signInAt(tenant, '?return=/rounds')
+    expect(idp.seen.at(-1)?.mayCreate).toBe(true)
     expect([page.status, page.location]).toEqual([303, `${house.url}/rounds`])
     expect(browser.has('d_sid')).toBe(true)
     expect(await house.session(browser)).toEqual({

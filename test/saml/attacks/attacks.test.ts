@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { buildGuard } from '../../../src/modules/federation/saml/guard/build.ts'
 import { samlGuard } from '../../../src/modules/federation/saml/guard/guard.ts'
 import { Laws } from '../../../src/modules/federation/saml/guard/laws.ts'
+import { reasons } from '../../../src/modules/federation/saml/guard/reasons.ts'
 import { verdictOf, type Attack } from './attack.ts'
 import { corpus } from './corpus.ts'
 
@@ -15,6 +16,11 @@ test('the corpus holds at least sixty attacks, each by a name of its own', () =>
   const names = Object.values(corpus).flatMap((attacks) => attacks.map(({ name }) => name))
   expect(new Set(names).size).toBe(names.length)
   expect(names.length).toBeGreaterThanOrEqual(60)
+})
+
+test('every reason that the guard has is met by an attack', () => {
+  const met = new Set<string>(Object.values(corpus).flatMap((attacks) => attacks.map(({ reason }) => reason)))
+  expect(Object.keys(reasons).filter((code) => !met.has(code))).toEqual([])
 })
 
 describe.each(Object.entries(corpus))('%s', (_, attacks) => {

@@ -108,8 +108,8 @@ export const logout: readonly Attack[] = [
   request('a logout of another issuer', 'ISSUER', 'accepted', () => signed(hospital.entityId, stranger.entityId)),
   request('a logout of SAML 1.1', 'VERSION', 'accepted', () => signed('Version="2.0"', 'Version="1.1"')),
   request('a logout that is over', 'EXPIRED', 'accepted', () => signed(at(300), at(-61))),
-  request('a logout of an hour ago', 'ISSUED_LONG_AGO', 'accepted', () => signed(at(-2), at(-3600))),
-  request('a logout two minutes ahead', 'ISSUED_IN_FUTURE', 'accepted', () => signed(at(-2), at(120))),
+  request('a logout of eleven minutes and a second ago', 'ISSUED_LONG_AGO', 'accepted', () => signed(at(-2), at(-661))),
+  request('a logout 61 seconds ahead', 'ISSUED_IN_FUTURE', 'accepted', () => signed(at(-2), at(61))),
   request('a logout of nobody', 'NAME_ID', 'accepted', () => signed(`>${person}<`, '><')),
   request('a logout answer where a request is due', 'WRONG_ROOT', still('WRONG_ROOT', 'there is no request to read'), () =>
     byPost(posted(logoutResponseXml, '_answer')),

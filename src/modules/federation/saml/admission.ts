@@ -87,27 +87,34 @@ type Decision =
   | { readonly kind: 'NEWCOMER'; readonly role: MappableRole; readonly email: string }
   | { readonly reason: HouseReason }
 
+/** Inside a command: the link by which a subject is known here, the connection's own before its directory's. */
+export async function linkOf(scope: Scope, { connection, subject, identity }: Omit<Arrival, 'others' | 'plane'>): ReturnType<Identity['findLink']> {
+  const { id: connectionId, directoryId } = connection
+  const { externalId } = subject
+  const own = await identity.findLink(scope, { connectionId, externalId })
+  return own ?? (directoryId === null ? null : identity.findLink(scope, { connectionId: directoryId, externalId }))
+}
+
 /** Inside a command: who this is here and what becomes of her. It changes nothing. */
 async function decide(scope: Scope, { connection, others, subject, plane, identity }: Arrival): Promise<Decision> {
-  const { id: connectionId, directoryId } = connection
-  const { externalId, role, email } = subject
+  const { role, email } = subject
   const mayEnter = (found: Role) => plane === null || planeOf(found) === plane
 
-  const own = await identity.findLink(scope, { connectionId, externalId })
-  const link = own ?? (directoryId === null ? null : await identity.findLink(scope, { connectionId: directoryId, externalId }))
+  const link = await linkOf(scope, { connection, subject, identity })
   if (link) {
+    const isOwn = link.connectionId === connection.id
     const { membershipId } = link
     if (link.status !== 'ACTIVE') return { reason: 'MEMBER_INACTIVE' }
     // Whoever sets a connection up could else name a directory and be its administrator.
-    if (own === null && privilegedRoles.includes(link.role) && connection.directoryAuthorisedBy === null) return { reason: 'DIRECTORY_UNCONFIRMED' }
-    const isOurs = own?.source === 'SAML' && own.origin === 'PROVISIONED'
+    if (!isOwn && privilegedRoles.includes(link.role) && connection.directoryAuthorisedBy === null) return { reason: 'DIRECTORY_UNCONFIRMED' }
+    const isOurs = isOwn && link.source === 'SAML' && link.origin === 'PROVISIONED'
     if (!isOurs) return mayEnter(link.role) ? { kind: 'KNOWN', membershipId, role: link.role, becomes: null } : { reason: 'WRONG_PLANE' }
     if (role === null) return { reason: 'NO_ROLE' }
     if (!mayEnter(role)) return { reason: 'WRONG_PLANE' }
     return { kind: 'KNOWN', membershipId, role, becomes: link.role === role ? null : role }
   }
   // Where a directory is named, people are its to bring: of a newcomer taken here it would not know whom to cut.
-  if (!connection.jitAllowed || directoryId !== null) return { reason: 'NO_MEMBERSHIP' }
+  if (!connection.jitAllowed || connection.directoryId !== null) return { reason: 'NO_MEMBERSHIP' }
   if (email === null) return { reason: 'NO_EMAIL' }
   if (!maySpeakFor(candidateOf(connection), others.map(candidateOf), email)) return { reason: 'DOMAIN_OF_OTHERS' }
   if (role === null) return { reason: 'NO_ROLE' }

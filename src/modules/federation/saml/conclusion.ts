@@ -1,7 +1,7 @@
 /** What comes of a verified answer in the hands of the browser that asked: a session, a finished test, a step-up; or a refusal with its reason. */
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
-import { admit, foresee, shownOf, subjectOf, type Subject } from './admission.ts'
+import { admit, foresee, linkOf, shownOf, subjectOf, type Subject } from './admission.ts'
 import { skewMs } from './guard/clock.ts'
 import type { VerifiedAssertion } from './guard/verdict.ts'
 import { addressesOf, bindingName, cookieOf, type Parts } from './parts.ts'
@@ -46,7 +46,8 @@ export function createConclusion(parts: Parts, standing: Standing) {
     const { requestId, connectionId } = outcome
     const refused = (reason: AttemptReason, subject: Subject | null) =>
       noteRefusal(inside, { connectionId, purpose, reason, requestId, shown: shownOf(assertion, subject) })
-    if (!connection || !mayReceive(connection, purpose)) return refused('UNKNOWN_PROVIDER', null)
+    // Switched off, or of another provider, while the answer waited for its browser.
+    if (!connection || !mayReceive(connection, purpose) || connection.entityId !== assertion.issuer) return refused('UNKNOWN_PROVIDER', null)
     const subject = subjectOf(connection, assertion)
     if ('reason' in subject) return refused(subject.reason, null)
     const shown = shownOf(assertion, subject)
@@ -68,7 +69,8 @@ export function createConclusion(parts: Parts, standing: Standing) {
     const forget = request === null ? [] : [await forgetBinding(inside, request.id)]
     if (purpose === 'STEP_UP') {
       const session = request?.sessionId ? await traffic.findSession(inside, request.sessionId) : null
-      const isSame = session?.connectionId === connectionId && session.nameId === assertion.nameId && session.endedAt === null
+      const link = await linkOf(inside, arrival)
+      const isSame = session?.connectionId === connectionId && session.membershipId === link?.membershipId && session.endedAt === null
       // Anew means after we asked: an older authentication is what ForceAuthn refuses.
       const isFresh = request !== null && assertion.authnInstant.getTime() >= request.createdAt.getTime() - skewMs
       if (!session || !isSame || !isFresh) return refused('OTHER_PERSON', subject)

@@ -1,18 +1,18 @@
 /**
  * What may be done to a connection, whoever does it: `by` says with which authority. Its callers have decided that somebody may do this at
- * all; it refuses what that somebody may not (privileged roles through a setup link, enforcement too soon).
+ * all; it refuses what that somebody may not (privileged roles, or another provider beneath them, through a setup link; enforcement too soon).
  */
 import { Fault, invalidInput, notFound, staleVersion } from '../../../kernel/fault.ts'
 import { newId } from '../../../kernel/id.ts'
 import type { Scope } from '../../../kernel/scope.ts'
 import { isUniqueViolation } from '../../../platform/db/errors.ts'
 import { randomToken } from '../../../platform/crypto/hash.ts'
-import { domainNotProven, enforcementTooSoon, entityTaken, metadataRefused, roleNeedsAdmin } from './contract.ts'
+import { connectionsFull, domainNotProven, enforcementTooSoon, entityTaken, metadataRefused, providerNeedsAdmin, roleNeedsAdmin } from './contract.ts'
 import { reasonSentence } from './reasons.ts'
 import type { IdpMetadata, MetadataCertificate } from './guard/verdict.ts'
 import { hashOf, type Parts } from './parts.ts'
-import type { Connection, ConnectionChange } from './repo.ts'
-import { metadataBounds, privilegedRoles, type MappableRole } from './rules.ts'
+import { mostConnections, type Connection, type ConnectionChange } from './repo.ts'
+import { isSettled, metadataBounds, privilegedRoles, type MappableRole } from './rules.ts'
 import type { Standing } from './standing.ts'
 
 type Settings = Partial<Pick<ConnectionChange, 'name' | 'vendor' | 'allowUnsolicited' | 'jitAllowed' | 'jitRole' | 'emailAttribute' | 'idAttribute'>> & { directoryId?: string | null }
@@ -59,6 +59,9 @@ export function createConnections(parts: Parts, standing: Standing) {
     }
   }
 
+  /** A document with an end is read whole every day: "not modified" says nothing of an end that has passed meanwhile. */
+  const tagOf = ({ validUntil }: IdpMetadata, etag: string | null): string | null => (validUntil === null ? etag : null)
+
   const fetched = async (url: string, vouched: boolean): Promise<{ xml: Uint8Array; etag: string | null }> => {
     const answer = await egress.get(url, { ...metadataBounds, vouched })
     if (answer.status !== 200) throw metadataRefused({ reason: 'STATUS', sentence: `its address answered ${answer.status}.` })
@@ -83,11 +86,13 @@ export function createConnections(parts: Parts, standing: Standing) {
   return {
     existing,
     read,
-    fetched,
+    tagOf,
     apply,
     note,
 
     async create(scope: Scope, given: { name: string; vendor: string }): Promise<Connection> {
+      // One that is not among those that are asked would not be heard.
+      if ((await repo.all(scope)).length >= mostConnections) throw connectionsFull()
       const { id } = await repo.add(scope, { id: newId(), ...given })
       note(scope, 'connection_created', id, { vendor: given.vendor })
       return existing(scope, id)
@@ -95,7 +100,8 @@ export function createConnections(parts: Parts, standing: Standing) {
 
     async change(scope: Scope, id: string, version: number | null, settings: Settings, by: Authority): Promise<Connection> {
       const connection = await existing(scope, id)
-      const { directoryId } = settings
+      const { directoryId, idAttribute } = settings
+      if (by === 'SETUP' && idAttribute !== undefined && idAttribute !== connection.idAttribute && isSettled(connection)) throw providerNeedsAdmin()
       const isMoved = directoryId !== undefined && directoryId !== connection.directoryId
       const authority = directoryId === undefined ? {} : { directoryAuthorisedBy: await namerOf(scope, connection, directoryId, by) }
       if (isMoved && connection.isEnforced) await passwords(scope, connection, false)
@@ -106,14 +112,15 @@ export function createConnections(parts: Parts, standing: Standing) {
       return changed
     },
 
-    async configure(scope: Scope, id: string, from: { xml?: string | undefined; url?: string | undefined }): Promise<Connection> {
+    async configure(scope: Scope, id: string, from: { xml?: string | undefined; url?: string | undefined }, by: Authority): Promise<Connection> {
       const connection = await existing(scope, id)
+      if (by === 'SETUP' && isSettled(connection)) throw providerNeedsAdmin()
       if ((from.xml === undefined) === (from.url === undefined)) {
         throw invalidInput({ issues: [{ path: 'xml', message: 'give the metadata as text or by address, one of them' }] })
       }
       const { xml, etag } = from.url === undefined ? { xml: Buffer.from(from.xml!), etag: null } : await fetched(from.url, false)
       const metadata = read(xml)
-      await apply(scope, connection, metadata, 'configure', { metadataUrl: from.url ?? null, metadataVouched: false, metadataEtag: etag })
+      await apply(scope, connection, metadata, 'configure', { metadataUrl: from.url ?? null, metadataVouched: false, metadataEtag: tagOf(metadata, etag) })
       note(scope, 'metadata_read', id, { certificates: metadata.certificates.length })
       return existing(scope, id)
     },
@@ -171,7 +178,11 @@ export function createConnections(parts: Parts, standing: Standing) {
 
     async move(scope: Scope, id: string, event: 'activate' | 'disable'): Promise<Connection> {
       const connection = await existing(scope, id)
-      if (event === 'disable') await passwords(scope, connection, false)
+      if (event === 'disable') {
+        await passwords(scope, connection, false)
+        // What an administrator has switched off, nobody switches on again by a link of before.
+        await traffic.revokeSetups(scope, id, now())
+      }
       await standing.move(scope, connection, event, event === 'disable' ? { isEnforced: false } : {})
       await standing.rotate(scope, id)
       return existing(scope, id)

@@ -108,7 +108,7 @@ export const administrationMethods = {
   linkMember: { input: byId.extend({ membershipId: uuid, externalId: line(1_000) }), output: z.object({ membershipId: z.string() }) },
   /** A link to one test sign-in, shown once, for whoever shall try it; good for that connection, once, within a day. */
   createTestLink: { input: byId, output: z.object({ url: z.string() }) },
-  /** A link for IT, shown once. It opens once, within `hours`. */
+  /** A link for IT, shown once. It opens once, within `hours`, and takes back what earlier links of the connection opened. */
   createSetupLink: { input: byId.extend({ hours: z.int().min(1).max(24 * 14).default(72) }), output: z.object({ url: z.string() }) },
   /** Publishes successors of our own certificates now. Commits by itself. */
   rollKeys: { input: z.object({}), output: z.object({}) },

@@ -34,6 +34,12 @@ export const roleNeedsAdmin = fault(
   'ROLE_NEEDS_ADMIN',
   'Only a signed-in administrator with a second factor maps people to this role.',
 )
+export const providerNeedsAdmin = fault(
+  'denied',
+  'PROVIDER_NEEDS_ADMIN',
+  'People sign in through this connection already, or a rule makes administrators of some: another provider, or another immutable id, is for an administrator to give in the console.',
+)
+export const connectionsFull = fault('conflict', 'CONNECTIONS_FULL', 'This tenant has as many connections as it may have: one hundred.')
 export const domainNotProven = fault<{ record: string }>(
   'conflict',
   'DOMAIN_NOT_PROVEN',

@@ -1,5 +1,4 @@
 /** SAML: people of a hospital sign in through its own identity provider. It believes nothing that the guard has not verified. */
-import { resolveTxt } from 'node:dns/promises'
 import { setSchemaValidator } from 'samlify'
 import { createEgress } from '../../../platform/http/egress.ts'
 import { checked } from '../../../platform/contract.ts'
@@ -22,15 +21,10 @@ import { createLogoutService } from './service-logout.ts'
 import { createSignOnService } from './service-sign-on.ts'
 import { createSetupPages } from './setup/pages.ts'
 import { createStanding } from './standing.ts'
+import { txtRecords } from './txt-records.ts'
 
 // samlify refuses to read without a validator. It only writes here; whoever had it read would meet the guard's grammar.
 setSchemaValidator({ validate: (xml: string) => samlGuard.validate(xml) })
-
-/** The texts of a name's TXT records. A name without any has none; a resolver that fails proves nothing either. */
-export async function txtRecords(name: string): Promise<readonly string[]> {
-  const records = await resolveTxt(name).catch(() => [])
-  return records.slice(0, 50).map((parts) => parts.join('').slice(0, 1_000))
-}
 
 /** What the module is built of. `resolver` may be another one in tests: it is asked at each look. */
 export function buildSaml(parts: Omit<Parts, 'keys'> & { readonly keyRepo: Parameters<typeof createKeys>[0]['repo'] }) {
@@ -68,17 +62,18 @@ export const saml = defineModule({
     'SamlRecovery',
   ],
   events: [connectionMoved, certificateExpiring],
-  build: ({ db, clock, config, mail, log }, { tenancy, vault, identity }) =>
+  rawSql: true,
+  build: ({ db, sql, clock, config, mail, log }, { tenancy, vault, identity }) =>
     buildSaml({
       repo: createRepo(db),
       traffic: createTrafficRepo(db),
-      keyRepo: createKeyRepo(db),
+      keyRepo: createKeyRepo(db, sql),
       guard: samlGuard,
       identity,
       tenancy,
       vault,
       egress: createEgress(),
-      txtOf: txtRecords,
+      txtOf: (name) => txtRecords(name),
       clock,
       config,
       mail,
@@ -86,7 +81,7 @@ export const saml = defineModule({
     }),
   graph: (builder, _refs, { contract }) => samlGraph(builder, contract),
   jobs: [
-    { name: 'refresh', cron: '41 2 * * *', inEveryTenant: true, run: ({ refresh }, scope) => refresh.run(scope) },
+    { name: 'refresh', cron: '41 2 * * *', inEveryTenant: true, runInSteps: ({ refresh }, open) => refresh.run(open) },
     { name: 'tidy', cron: '53 * * * *', inEveryTenant: true, login: authLogin, run: ({ tidy }, scope) => tidy(scope) },
   ],
   permissions: ['sso:manage'],

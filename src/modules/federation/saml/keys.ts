@@ -18,6 +18,7 @@ const dayMs = 86_400_000
 export const keyLife = { certificateMs: 3 * 365 * dayMs, renewMs: 60 * dayMs, overlapMs: 30 * dayMs } as const
 
 type Use = 'SIGNING' | 'ENCRYPTION'
+const uses: readonly Use[] = ['SIGNING', 'ENCRYPTION']
 
 export interface TenantKeys extends OwnKeys {
   /** Newest first. */
@@ -38,36 +39,47 @@ export function createKeys(parts: { repo: KeyRepo; vault: Pick<Vault, 'sealSecre
   // Short, so that every process signs with the same key soon; a successor waits far longer before it is used.
   const known = new LRUCache<string, TenantKeys>({ max: 1_000, ttl: 60_000 })
 
-  const make = async (scope: Scope, use: Use, activeFrom: Date, forerunners: readonly SamlKey[]): Promise<void> => {
+  /** Inside a command that holds the tenant's keys. */
+  const make = async (inside: Scope, use: Use, activeFrom: Date, forerunners: readonly SamlKey[]): Promise<void> => {
     const now = new Date(clock.nowMs())
     const notAfter = new Date(now.getTime() + keyLife.certificateMs)
     const { privateKey, certificatePem } = await makeCertificate(`Maristan SAML ${use.toLowerCase()}`, now, notAfter)
     const id = newId()
     const value = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-    const { sealed } = await vault.sealSecrets(scope, { items: [{ ...place(id), value }] })
-    await inAuthCommand(scope, async (inside) => {
-      const retireAt = new Date(notAfter.getTime())
-      await repo.add(inside, { id, use, certificate: certificatePem, privateKey: sealed[0]!, activeFrom, notAfter, retireAt })
-      // A forerunner stays published once more as long as both were: whoever reads our metadata seldom still encrypts to it.
-      const old = forerunners.filter((one) => one.use === use).map((one) => one.id)
-      await repo.retire(inside, old, new Date(activeFrom.getTime() + keyLife.overlapMs))
-      inside.unit.record({ action: 'saml.key_published', resource: 'SamlKey', resourceId: id, outcome: 'done', detail: { use } })
-    })
+    const { sealed } = await vault.sealSecrets(inside, { items: [{ ...place(id), value }] })
+    await repo.add(inside, { id, use, certificate: certificatePem, privateKey: sealed[0]!, activeFrom, notAfter, retireAt: notAfter })
+    // A forerunner stays published once more as long as both were: whoever reads our metadata seldom still encrypts to it.
+    await repo.retire(inside, forerunners.map((one) => one.id), new Date(activeFrom.getTime() + keyLife.overlapMs))
+    inside.unit.record({ action: 'saml.key_published', resource: 'SamlKey', resourceId: id, outcome: 'done', detail: { use } })
   }
 
-  /** @param read how the rows are read: a member's plane may not. */
-  const ensure = async (scope: Scope, read = repo.published): Promise<readonly SamlKey[]> => {
+  /** When the next key of a use is to begin; null as long as there is one for a while. */
+  const nextFrom = (rows: readonly SamlKey[], use: Use): Date | null => {
     const now = clock.nowMs()
-    const rows = await read(scope, new Date(now))
-    let isMade = false
-    for (const use of ['SIGNING', 'ENCRYPTION'] as const) {
-      const mine = rows.filter((row) => row.use === use)
-      const newest = mine[0]
-      if (newest && newest.notAfter.getTime() - now > keyLife.renewMs) continue
-      await make(scope, use, new Date(newest ? now + keyLife.overlapMs : now), mine)
-      isMade = true
-    }
-    return isMade ? read(scope, new Date(now)) : rows
+    const newest = rows.find((row) => row.use === use)
+    if (newest && newest.notAfter.getTime() - now > keyLife.renewMs) return null
+    return new Date(newest ? now + keyLife.overlapMs : now)
+  }
+
+  /**
+   * Makes what `from` asks for, of the keys as they are once nobody else makes any: two who come first at the same moment make one key, and
+   * no provider reads metadata that lacks the one we sign with.
+   */
+  const makeDue = (scope: Scope, action: string, from: (rows: readonly SamlKey[], use: Use) => Date | null): Promise<readonly SamlKey[]> =>
+    inAuthCommand(scope, async (inside) => {
+      const now = new Date(clock.nowMs())
+      const rows = await repo.hold(inside, now)
+      inside.unit.record({ action, resource: 'SamlKey', outcome: 'done' })
+      for (const use of uses) {
+        const activeFrom = from(rows, use)
+        if (activeFrom !== null) await make(inside, use, activeFrom, rows.filter((row) => row.use === use))
+      }
+      return repo.published(inside, now)
+    })
+
+  const ensure = async (scope: Scope): Promise<readonly SamlKey[]> => {
+    const rows = await repo.published(scope, new Date(clock.nowMs()))
+    return uses.every((use) => nextFrom(rows, use) === null) ? rows : makeDue(scope, 'saml.keys_due', nextFrom)
   }
 
   const opened = async (scope: Scope, rows: readonly SamlKey[]): Promise<TenantKeys> => {
@@ -101,18 +113,12 @@ export function createKeys(parts: { repo: KeyRepo; vault: Pick<Vault, 'sealSecre
 
     async roll(scope) {
       const now = clock.nowMs()
-      const rows = await ensure(scope, (asking, at) =>
-        inAuthCommand(asking, (inside) => {
-          inside.unit.record({ action: 'saml.keys_rolled', resource: 'SamlKey', outcome: 'done' })
-          return repo.published(inside, at)
-        }),
-      )
-      for (const use of ['SIGNING', 'ENCRYPTION'] as const) {
+      // One successor at a time: rolled twice, the first stays the next.
+      const isComing = (row: SamlKey) => row.activeFrom.getTime() > now
+      await makeDue(scope, 'saml.keys_rolled', (rows, use) => {
         const mine = rows.filter((row) => row.use === use)
-        // One successor at a time: rolled twice, the first stays the next.
-        if (mine.some(({ activeFrom }) => activeFrom.getTime() > now)) continue
-        await make(scope, use, new Date(now + keyLife.overlapMs), mine)
-      }
+        return mine.some(isComing) ? null : new Date(mine.length === 0 ? now : now + keyLife.overlapMs)
+      })
       known.delete(scope.tenantId)
     },
   }

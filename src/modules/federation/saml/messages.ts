@@ -62,6 +62,8 @@ function own(addresses: Addresses, keys: OwnKeys, options: OwnOptions = {}) {
     wantAssertionsSigned: true,
     wantLogoutRequestSigned: true,
     wantLogoutResponseSigned: true,
+    // A provider that makes a person's NameID when it first names her to us refuses newcomers without (SAML core §3.4.1.1).
+    allowCreate: true,
     requestSignatureAlgorithm: rsaSha256,
     privateKey: keys.signing.privateKeyPem,
     signingCert: [...keys.signingCertificates],

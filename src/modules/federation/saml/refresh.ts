@@ -5,6 +5,8 @@
 import { Fault } from '../../../kernel/fault.ts'
 import type { Locale } from '../../../kernel/locale.ts'
 import type { Scope } from '../../../kernel/scope.ts'
+import type { Unit } from '../../../platform/db/unit.ts'
+import type { EgressAnswer } from '../../../platform/http/egress.ts'
 import type { Connections } from './connections.ts'
 import { certificateExpiring } from './contract.ts'
 import type { Parts } from './parts.ts'
@@ -12,8 +14,8 @@ import type { Connection } from './repo.ts'
 import { dueWarning, metadataBounds } from './rules.ts'
 import { inForce, type Standing } from './standing.ts'
 
-/** Below the time for which a transaction may stand idle. */
-const fetchBounds = { ...metadataBounds, timeoutMs: 8_000 }
+/** Connections in hand at a time: a hundred whose addresses hang still end within a run. */
+const atOnce = 8
 const dayMs = 86_400_000
 
 const letters: Readonly<Record<Locale, (name: string, days: number) => { subject: string; text: string }>> = {
@@ -37,21 +39,30 @@ export function createRefresh(parts: Parts, connections: Connections, standing: 
   const { repo, egress, identity, mail, clock } = parts
   const now = () => new Date(clock.nowMs())
 
-  /** Reads one connection's metadata anew. Never throws for what the address answers. */
-  const reread = async (scope: Scope, connection: Connection, url: string): Promise<void> => {
-    const { id, metadataVouched: vouched, metadataEtag } = connection
+  /** What a connection's address answers now; null where it has none. Outside of every command: an address may take its time. */
+  const fetched = async ({ metadataUrl, metadataVouched: vouched, metadataEtag: etag }: Connection): Promise<EgressAnswer | Fault | null> => {
+    if (metadataUrl === null) return null
+    return egress.get(metadataUrl, { ...metadataBounds, vouched, etag }).catch((error: unknown) => {
+      if (error instanceof Fault) return error
+      throw error
+    })
+  }
+
+  /** Takes what the address answered. Never throws for what that is. */
+  const take = async (scope: Scope, connection: Connection, answer: EgressAnswer | Fault): Promise<void> => {
+    const { id, metadataVouched: vouched } = connection
     const problem = async (text: string) => {
       await repo.note(scope, id, { metadataProblem: text.slice(0, 300) })
       connections.note(scope, 'metadata_kept', id, { problem: text.slice(0, 60) })
     }
     try {
-      const answer = await egress.get(url, { ...fetchBounds, vouched, etag: metadataEtag })
+      if (answer instanceof Fault) throw answer
       if (answer.status === 304) return await repo.note(scope, id, { metadataReadAt: now(), metadataProblem: null })
       if (answer.status !== 200) return await problem(`its address answered ${answer.status}`)
       const metadata = connections.read(answer.body, vouched)
       // The same address describes another provider: somebody must look.
       if (metadata.entityId !== connection.entityId) return await problem(`it describes ${metadata.entityId.slice(0, 200)} now`)
-      await connections.apply(scope, connection, metadata, null, { metadataEtag: answer.etag })
+      await connections.apply(scope, connection, metadata, null, { metadataEtag: connections.tagOf(metadata, answer.etag) })
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       await problem(error.message)
@@ -71,16 +82,33 @@ export function createRefresh(parts: Parts, connections: Connections, standing: 
     scope.unit.publish(certificateExpiring, connectionId, { connectionId, days })
   }
 
+  /** One connection, in a command of its own: what is wrong with it is nobody else's trouble. */
+  const refresh = async (open: () => Unit, asked: Connection): Promise<void> => {
+    const answer = await fetched(asked)
+    const unit = open()
+    await unit.command(async (scope) => {
+      unit.record({ action: 'job.ran', resource: 'Job', outcome: 'done', detail: { job: 'saml.refresh' } })
+      const connection = await repo.find(scope, asked.id)
+      if (!connection || !isRefreshed(connection)) return
+      if (answer !== null && connection.metadataUrl === asked.metadataUrl) await take(scope, connection, answer)
+      await standing.rotate(scope, asked.id)
+      await warn(scope, asked.id)
+    })
+  }
+
   return {
-    /** One tenant, in the worker's command. */
-    async run(scope: Scope): Promise<void> {
-      for (const { id } of await repo.all(scope)) {
-        const connection = await repo.find(scope, id)
-        if (!connection || connection.state === 'DISABLED' || connection.entityId === null) continue
-        if (connection.metadataUrl !== null) await reread(scope, connection, connection.metadataUrl)
-        await standing.rotate(scope, id)
-        await warn(scope, id)
+    /** One tenant. Tries every connection, then fails if one of them did: the run is tried again. */
+    async run(open: () => Unit): Promise<void> {
+      const reading = open()
+      const waiting = (await reading.read(() => repo.all(reading.scope))).filter(isRefreshed)
+      const failures: unknown[] = []
+      const work = async () => {
+        for (let next = waiting.shift(); next; next = waiting.shift()) await refresh(open, next).catch((error: unknown) => failures.push(error))
       }
+      await Promise.all(Array.from({ length: atOnce }, work))
+      if (failures.length > 0) throw failures[0]
     },
   }
 }
+
+const isRefreshed = ({ state, entityId }: Connection): boolean => state !== 'DISABLED' && entityId !== null

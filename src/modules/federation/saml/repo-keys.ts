@@ -1,19 +1,26 @@
 /** Our own SAML keys of one tenant. The private part is sealed. */
 import type { Scope } from '../../../kernel/scope.ts'
 import type { Prisma, SamlKey } from '../../../platform/db/generated/client.ts'
-import type { ModuleDb } from '../../../platform/module.ts'
+import type { ModuleDb, ModuleSql } from '../../../platform/module.ts'
 
 export type { SamlKey }
 
-export function createKeyRepo(db: ModuleDb<'SamlKey'>) {
+export function createKeyRepo(db: ModuleDb<'SamlKey'>, sql: ModuleSql) {
+  const published = (scope: Scope, now: Date): Promise<SamlKey[]> =>
+    db(scope).samlKey.findMany({
+      where: { tenantId: scope.tenantId, retireAt: { gt: now } },
+      orderBy: [{ activeFrom: 'desc' }, { id: 'desc' }],
+      take: 20,
+    })
   return {
     /** Those still published, the newest first. */
-    published: (scope: Scope, now: Date): Promise<SamlKey[]> =>
-      db(scope).samlKey.findMany({
-        where: { tenantId: scope.tenantId, retireAt: { gt: now } },
-        orderBy: [{ activeFrom: 'desc' }, { id: 'desc' }],
-        take: 20,
-      }),
+    published,
+
+    /** The same, and nobody else makes one of this tenant's until the command ends. */
+    async hold(scope: Scope, now: Date): Promise<SamlKey[]> {
+      await sql(scope).$executeRaw`select pg_advisory_xact_lock(hashtextextended('saml.key/' || ${scope.tenantId}::text, 0))`
+      return published(scope, now)
+    },
 
     add: (scope: Scope, data: Omit<Prisma.SamlKeyUncheckedCreateInput, 'tenantId'>) =>
       db(scope).samlKey.create({ data: { ...data, tenantId: scope.tenantId }, select: { id: true } }),

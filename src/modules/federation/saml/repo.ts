@@ -15,6 +15,9 @@ export type Connection = SsoConnection & {
 export type ConnectionChange = Omit<Prisma.SsoConnectionUncheckedUpdateManyInput, 'tenantId' | 'id' | 'version'>
 export type NewCertificate = Omit<Prisma.SsoCertificateCreateManyInput, 'tenantId' | 'connectionId'>
 
+/** In one tenant: all of them are asked whose a domain is and whose message came. */
+export const mostConnections = 100
+
 const whole = {
   certificates: { orderBy: [{ notAfter: 'desc' }, { fingerprint: 'asc' }] },
   domains: { orderBy: { domain: 'asc' } },
@@ -36,9 +39,9 @@ export function createRepo(db: ModuleDb<ConnectionModels>) {
     findByEntity: (scope: Scope, entityId: string): Promise<Connection | null> =>
       db(scope).ssoConnection.findUnique({ where: { tenantId_entityId: { tenantId: scope.tenantId, entityId } }, include: whole }),
 
-    /** All of the tenant, the oldest first, at most 100. */
+    /** All of the tenant, the oldest first, at most {@link mostConnections}. */
     all: (scope: Scope): Promise<Connection[]> =>
-      db(scope).ssoConnection.findMany({ where: { tenantId: scope.tenantId }, include: whole, orderBy: { id: 'asc' }, take: 100 }),
+      db(scope).ssoConnection.findMany({ where: { tenantId: scope.tenantId }, include: whole, orderBy: { id: 'asc' }, take: mostConnections }),
 
     add: (scope: Scope, data: Omit<Prisma.SsoConnectionUncheckedCreateInput, 'tenantId'>): Promise<SsoConnection> =>
       db(scope).ssoConnection.create({ data: { ...data, tenantId: scope.tenantId } }),

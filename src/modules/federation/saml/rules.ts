@@ -42,6 +42,15 @@ export interface MappingRule {
   readonly role: MappableRole
 }
 
+/**
+ * Whether people sign in through a connection, or a rule would make administrators of some. Whoever names the provider then, or the attribute
+ * by which people are known, is all of them: more than a setup link is for.
+ */
+export function isSettled(connection: { activatedAt: Date | null; entityId: string | null; rules: readonly { role: string }[] }): boolean {
+  const { activatedAt, entityId, rules } = connection
+  return activatedAt !== null || (entityId !== null && rules.some(({ role }) => privilegedRoles.includes(role)))
+}
+
 export type Attributes = ReadonlyMap<string, readonly string[]>
 
 /** The role of the first rule, in order, one of whose attribute's values is its value exactly; null when none is. */

@@ -87,7 +87,7 @@ export function createAdministrationService(parts: Parts, connections: Connectio
       return shownConnection(await connections.create(scope, given))
     },
     change: on((scope, { connectionId, version, ...settings }) => connections.change(scope, connectionId, version, given(settings), authorityOf(scope))),
-    configure: on((scope, { connectionId, xml, url }) => connections.configure(scope, connectionId, { xml, url })),
+    configure: on((scope, { connectionId, xml, url }) => connections.configure(scope, connectionId, { xml, url }, authorityOf(scope))),
     setRules: on((scope, { connectionId, rules }) => connections.setRules(scope, connectionId, rules, authorityOf(scope))),
     addDomain: on((scope, { connectionId, domain }) => connections.addDomain(scope, connectionId, domain)),
     removeDomain: on((scope, { connectionId, domain }) => connections.removeDomain(scope, connectionId, domain)),
@@ -136,6 +136,7 @@ export function createAdministrationService(parts: Parts, connections: Connectio
       await manage(scope)
       await connections.existing(scope, connectionId)
       const { value, hash } = newSecret('setup-link')
+      await traffic.revokeSetups(scope, connectionId, now())
       const createdBy = scope.actor.kind === 'member' ? scope.actor.membershipId : null
       await traffic.addSetup(scope, { id: newId(), connectionId, linkHash: hash, expiresAt: new Date(clock.nowMs() + hours * hourMs), createdBy })
       connections.note(scope, 'setup_link_made', connectionId, { hours })

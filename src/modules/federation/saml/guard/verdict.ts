@@ -133,12 +133,8 @@ export interface IdpMetadata {
   /** At least one. */
   readonly singleSignOn: readonly MetadataEndpoint[]
   readonly singleLogout: readonly MetadataEndpoint[]
-  readonly nameIdFormats: readonly string[]
-  readonly wantAuthnRequestsSigned: boolean
   /** The earliest validUntil of what was read. */
   readonly validUntil: Date | null
-  /** Seconds; null when the document names none. */
-  readonly cacheDurationSeconds: number | null
 }
 
 export interface MetadataInput {

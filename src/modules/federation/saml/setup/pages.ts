@@ -78,7 +78,7 @@ export function createSetupPages(parts: Parts, connections: Connections): SetupP
       case 'metadata': {
         const file = text('file')
         const given = parseInput(shapes.configure.input, { connectionId, ...(file ? { xml: file } : { url: text('url') ?? '' }) })
-        return void (await connections.configure(scope, connectionId, given))
+        return void (await connections.configure(scope, connectionId, given, 'SETUP'))
       }
       case 'mapping': {
         const given = parseInput(shapes.change.input, {

@@ -8,7 +8,7 @@ import { asRefused, Refusal, shown, type Laws } from '../laws.ts'
 import { ds, md, postBinding, redirectBinding, samlp } from '../names.ts'
 import { demandShape } from '../shape/shape.ts'
 import { entitiesDescriptor, entityDescriptor } from '../shape/metadata-shapes.ts'
-import { readDurationSeconds, readInstant } from '../shape/values.ts'
+import { readInstant } from '../shape/values.ts'
 import { signingKeyOf } from '../signature/certificates.ts'
 import type { IdpMetadata, MetadataCertificate, MetadataEndpoint, MetadataInput, MetadataVerdict, PlainHttp } from '../verdict.ts'
 import { decodeText, fromBase64 } from '../xml/decode.ts'
@@ -53,7 +53,6 @@ function metadataIn({ xml, now, plainHttp = 'nowhere' }: MetadataInput, laws: La
   const levels = [...around, entity, provider]
   const validUntil = earliest(levels.flatMap((one) => readInstant(attributeOf(one, 'validUntil') ?? '') ?? []))
   laws.demand(validUntil === null || !isOver(validUntil, now), 'METADATA_EXPIRED', () => `valid until ${validUntil?.toISOString()}`)
-  const durations = levels.flatMap((one) => readDurationSeconds(attributeOf(one, 'cacheDuration') ?? '') ?? [])
   const certificates = certificatesOf(provider)
   laws.demand(certificates.length > 0, 'METADATA_CERTIFICATE', () => 'no RSA or EC certificate for signing')
   const singleSignOn = endpointsOf(provider, 'SingleSignOnService', plainHttp)
@@ -63,10 +62,7 @@ function metadataIn({ xml, now, plainHttp = 'nowhere' }: MetadataInput, laws: La
     certificates,
     singleSignOn,
     singleLogout: endpointsOf(provider, 'SingleLogoutService', plainHttp),
-    nameIdFormats: childrenOf(provider, md, 'NameIDFormat').map((format) => textOf(format).trim()),
-    wantAuthnRequestsSigned: /^(true|1)$/.test(attributeOf(provider, 'WantAuthnRequestsSigned')?.trim() ?? ''),
     validUntil,
-    cacheDurationSeconds: durations.length === 0 ? null : Math.min(...durations),
   }
 }
 

@@ -8,8 +8,10 @@ export const base64Text: Value = (value) => /^[A-Za-z0-9+/=\s]+$/.test(value)
 export const boolean: Value = (value) => /^(true|false|1|0)$/.test(value.trim())
 export const number: Value = (value) => /^\d{1,9}$/.test(value.trim())
 export const instant: Value = (value) => readInstant(value) !== null
-export const duration: Value = (value) => readDurationSeconds(value) !== null
+/** xs:duration: neither negative nor empty. */
+export const duration: Value = (value) => durationForm.test(value.trim()) && /\d/.test(value)
 
+const durationForm = /^P(?:\d{1,4}Y)?(?:\d{1,4}M)?(?:\d{1,5}D)?(?:T(?:\d{1,6}H)?(?:\d{1,7}M)?(?:\d{1,9}(?:\.\d+)?S)?)?$/
 const dateTime = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/
 
 /** xs:dateTime with a time zone, of a day and a second that exist; null otherwise. Below a millisecond it is cut off. */
@@ -27,21 +29,4 @@ export function readInstant(value: string): Date | null {
   if (hours > 14 || minutes > 59) return null
   const offsetMs = (hours * 60 + minutes) * 60_000
   return new Date(local.getTime() + (zone.startsWith('-') ? offsetMs : -offsetMs))
-}
-
-const days = /^P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?$/
-
-/** xs:duration, a year taken as 365 days and a month as 30; null when it is none, negative or empty. */
-export function readDurationSeconds(value: string): number | null {
-  const found = days.exec(value.trim())
-  if (found === null || !/\d/.test(value)) return null
-  const [years, months, daysOnly, hours, minutes, seconds] = found.slice(1, 7).map((part) => Number(part ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  return ((years * 365 + months * 30 + daysOnly) * 24 + hours) * 3600 + minutes * 60 + seconds
 }
