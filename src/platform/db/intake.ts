@@ -32,6 +32,10 @@ const addEach = `insert into audit.event (${ofTheUnit}, id, resource_id, subject
   select ${unitValues}, r.* from unnest($6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::text[],
     $14::uuid[], $15::text[], $16::jsonb[]) as r`
 
+/** What most commands leave. Plain values: a function scan over lists of one costs Postgres a tenth of a small command. */
+const addOne = `insert into audit.event (${ofTheUnit}, id, resource_id, subject_id, ${ofTheAct})
+  values (${unitValues}, $6::uuid, $7::uuid, $8::uuid, $9::text, $10::uuid, $11::text, $12::text, $13::text, $14::uuid, $15::text, $16::jsonb)`
+
 /** One act on many records: a page of protected ones that was read. */
 const addAlike = `insert into audit.event (${ofTheUnit}, id, resource_id, subject_id, ${ofTheAct})
   select ${unitValues}, r.*, $9::text, $10::uuid, $11::text, $12::text, $13::text, $14::uuid, $15::text, $16::jsonb
@@ -49,6 +53,7 @@ export function auditStatement(caller: Caller, entries: readonly AuditEntry[]): 
     entries.map(({ subjectId }) => subjectId ?? null),
   ]
   const [first, ...others] = entries.map((entry) => actOf(caller, entry))
+  if (others.length === 0) return { text: addOne, values: [...unit, ...rows.map(([one]) => one), ...first!] }
   if (others.every((act) => act.every((value, at) => value === first![at]))) return { text: addAlike, values: [...unit, ...rows, ...first!] }
   const acts = [first!, ...others]
   return { text: addEach, values: [...unit, ...rows, ...first!.map((_, at) => acts.map((act) => act[at]!))] }

@@ -72,6 +72,18 @@ export function countOf(where: Fragment | null, from: Prisma.Sql): Prisma.Sql {
   return Prisma.sql`select count(*)::int as total ${from}${where ? Prisma.sql` and (${rawSql(where)})` : Prisma.empty}`
 }
 
+/** So many indexed values of a user are written as they are, each number of them a statement of its own; more go as lists. */
+const mostPlainValues = 4
+
+/** The indexed values as rows `v(path, key)`. Few are cheaper as plain values than as a function over lists. */
+function valueRows(values: UserColumns['values']): Prisma.Sql {
+  if (values.length === 0 || values.length > mostPlainValues) {
+    return Prisma.sql`unnest(${values.map(({ path }) => path)}::text[], ${values.map(({ key }) => key)}::text[]) as v(path, key)`
+  }
+  const rows = values.map(({ path, key }) => Prisma.sql`(${path}::text, ${key}::text)`)
+  return Prisma.sql`(values ${Prisma.join(rows)}) as v(path, key)`
+}
+
 const shown = Prisma.sql`r.id, r.attributes, r.created_at as "createdAt", r.updated_at as "updatedAt", r.version`
 
 export function createUsersRepo(sql: ModuleSql) {
@@ -92,7 +104,7 @@ export function createUsersRepo(sql: ModuleSql) {
       ), indexed as (
         insert into scim.user_value (tenant_id, connection_id, user_id, path, key)
         select a.tenant_id, a.connection_id, a.id, v.path, v.key
-        from added a, unnest(${columns.values.map(({ path }) => path)}::text[], ${columns.values.map(({ key }) => key)}::text[]) as v(path, key)
+        from added a, ${valueRows(columns.values)}
       )
       select created_at as "createdAt", updated_at as "updatedAt" from added`,
 

@@ -60,7 +60,7 @@ interface Seen {
   readonly method: string
   readonly path: string
   readonly requestId: string
-  readonly startedMs: number
+  readonly durationMs: number
 }
 
 function bearerOf(request: IncomingMessage): string {
@@ -183,9 +183,10 @@ export function scimRoute(parts: ScimRouteParts): Route {
           answer = refusal(500, 'Something went wrong on our side. Quote the request id when you report it.')
         }
       }
-      // A token that turned out not to hold was not used.
-      if (known && answer.status !== 401) record(known, asked, answer, { method, path, requestId: http.requestId, startedMs })
+      const durationMs = performance.now() - startedMs
       send(request, response, answer)
+      // Nobody waits for what the recorder keeps. A token that turned out not to hold was not used.
+      if (known && answer.status !== 401) record(known, asked, answer, { method, path, requestId: http.requestId, durationMs })
     },
   }
 
@@ -203,7 +204,7 @@ export function scimRoute(parts: ScimRouteParts): Route {
       query: asked ? redactQuery(asked.query, kind) : '',
       status: answer.status,
       scimType: scimType ?? null,
-      durationMs: Math.round((performance.now() - seen.startedMs) * 100) / 100,
+      durationMs: Math.round(seen.durationMs * 100) / 100,
       body: redactBody(asked?.body, kind),
       detail: detail ?? null,
       at: new Date(clock.nowMs()),
