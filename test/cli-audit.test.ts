@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { done, run } from './kit/command-line.ts'
+import { done, environmentOver, run } from './kit/command-line.ts'
 import { periodOf } from '../src/operator/commands-report.ts'
 import { bend } from './kit/ledger.ts'
-import { freshDatabase, loginSecret, type TestDatabase } from './kit/postgres.ts'
+import { freshDatabase, type TestDatabase } from './kit/postgres.ts'
 import type { Environment } from './kit/server.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'maristan-cli-audit-'))
@@ -17,14 +17,7 @@ mkdirSync(join(directory, 'data'))
 
 beforeAll(async () => {
   at = await freshDatabase()
-  environment = {
-    DATA_DIR: join(directory, 'data'),
-    DATABASE_URL: at.ownerUrl,
-    DATABASE_OWNER_URL: at.ownerUrl,
-    DATABASE_LOGIN_SECRET: loginSecret(),
-    KMS_PROVIDER: 'local',
-    MARISTAN_DEMO: '0',
-  }
+  environment = environmentOver(at, join(directory, 'data'))
   tenantId = (await done(environment, ['tenant', 'create', '--slug', 'cedar', '--name', 'Cedar']))['id'] as string
 }, 60_000)
 afterAll(async () => {

@@ -11,8 +11,8 @@ import { contextOf } from '../src/modules/vault/key-ring.ts'
 import { unwrapKey, wrapKey } from '../src/modules/vault/wrap.ts'
 import { openLocalKms } from '../src/platform/crypto/kms-local.ts'
 import { withClient } from '../src/platform/db/provision.ts'
-import { done, run } from './kit/command-line.ts'
-import { freshDatabase, loginSecret, type TestDatabase } from './kit/postgres.ts'
+import { done, environmentOver, run } from './kit/command-line.ts'
+import { freshDatabase, type TestDatabase } from './kit/postgres.ts'
 import { root, type Environment } from './kit/server.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'maristan-cli-keys-'))
@@ -24,10 +24,7 @@ mkdirSync(join(directory, 'data'))
 
 beforeAll(async () => {
   at = await freshDatabase()
-  environment = {
-    DATA_DIR: join(directory, 'data'), DATABASE_URL: at.ownerUrl, DATABASE_OWNER_URL: at.ownerUrl, DATABASE_LOGIN_SECRET: loginSecret(),
-    KMS_PROVIDER: 'local', MARISTAN_DEMO: '0',
-  }
+  environment = environmentOver(at, join(directory, 'data'))
   tenantId = (await done(environment, ['tenant', 'create', '--slug', 'cedar', '--name', 'Cedar']))['id'] as string
 }, 60_000)
 afterAll(async () => {

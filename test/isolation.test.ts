@@ -8,9 +8,9 @@ import type { Route } from '../src/platform/http/router.ts'
 import { planes } from '../src/kernel/scope.ts'
 import { proveFields, proveRoutes, proveTables, type IsolationReport } from '../src/proof/isolation.ts'
 import { rootFields } from '../src/proof/graph-shape.ts'
-import { done, run } from './kit/command-line.ts'
+import { done, environmentOver, run } from './kit/command-line.ts'
 import { freshHouse, type TestHouse } from './kit/house.ts'
-import { freshDatabase, loginSecret, type TestDatabase } from './kit/postgres.ts'
+import { freshDatabase, type TestDatabase } from './kit/postgres.ts'
 
 let house: TestHouse
 beforeAll(async () => {
@@ -19,14 +19,7 @@ beforeAll(async () => {
 afterAll(() => house.close())
 
 /** For the command line beside the running house. */
-const environmentOf = ({ at, dataDir }: TestHouse) => ({
-  DATA_DIR: dataDir,
-  DATABASE_URL: at.ownerUrl,
-  DATABASE_OWNER_URL: at.ownerUrl,
-  DATABASE_LOGIN_SECRET: loginSecret(),
-  KMS_PROVIDER: 'local',
-  MARISTAN_DEMO: '0',
-})
+const environmentOf = ({ at, dataDir }: TestHouse) => environmentOver(at, dataDir)
 
 const rowsOf = (at: TestDatabase) =>
   at.owner<{ name: string; rows: string }>(`select n.nspname || '.' || c.relname as name,

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Asked, Said } from './command-process.ts'
+import { loginSecret, type TestDatabase } from './postgres.ts'
 import { environmentOf, maristan, root, type Environment } from './server.ts'
 
 export interface Answer {
@@ -19,6 +20,16 @@ export interface Manner {
   readonly input?: string
   readonly alone?: boolean
 }
+
+/** For commands over a test's own database, with the operator's rights. */
+export const environmentOver = ({ ownerUrl }: Pick<TestDatabase, 'ownerUrl'>, dataDir: string): Environment => ({
+  DATA_DIR: dataDir,
+  DATABASE_URL: ownerUrl,
+  DATABASE_OWNER_URL: ownerUrl,
+  DATABASE_LOGIN_SECRET: loginSecret(),
+  KMS_PROVIDER: 'local',
+  MARISTAN_DEMO: '0',
+})
 
 const idle: ChildProcess[] = []
 

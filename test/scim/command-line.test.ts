@@ -3,10 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Scope } from '../../src/kernel/scope.ts'
 import type { Identity } from '../../src/modules/identity/contract.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
-import { done } from '../kit/command-line.ts'
+import { done, environmentOver } from '../kit/command-line.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
 import { codeOf } from '../kit/administration.ts'
-import { loginSecret } from '../kit/postgres.ts'
 import { patchBody, scimRig, userBody, type ScimRig } from '../kit/scim.ts'
 import type { Environment } from '../kit/server.ts'
 import type { TestTenant } from '../kit/house.ts'
@@ -18,8 +17,7 @@ beforeAll(async () => {
   rig = await scimRig()
   tenant = await rig.house.tenant()
   const { at, dataDir } = rig.house
-  const database = { DATABASE_URL: at.ownerUrl, DATABASE_OWNER_URL: at.ownerUrl, DATABASE_LOGIN_SECRET: loginSecret() }
-  environment = { ...database, KMS_PROVIDER: 'local', DATA_DIR: dataDir, PORT: '4000' } as Environment
+  environment = { ...environmentOver(at, dataDir), PORT: '4000' }
 })
 afterAll(() => rig.close())
 
