@@ -81,8 +81,8 @@ describe('a statement', () => {
       }
     }
     expect([await after(14, false), await after(59, true)]).toEqual([[{ one: 1 }], [{ one: 1 }]])
-    await expect(after(16, false)).rejects.toThrow('after the end of its transaction')
-    await expect(after(61, true)).rejects.toThrow('after the end of its transaction')
+    await expect(after(16, false)).rejects.toMatchObject({ code: 'TIMED_OUT' })
+    await expect(after(61, true)).rejects.toMatchObject({ code: 'TIMED_OUT' })
   })
 
   test('whose client has gone is cancelled, rolled back, and its place is free for the next', async () => {

@@ -107,7 +107,7 @@ export class WriteTransaction implements TransactionConnection {
       return nothing
     }
     if (text === 'COMMIT' || text === 'ROLLBACK') return this.#end(text)
-    if (this.#ended !== null) throw new Error('A statement was sent after the end of its transaction.')
+    if (this.#ended !== null) throw timedOut.is(this.#broken) ? timedOut() : new Error('A statement was sent after the end of its transaction.')
     return this.#led((preludes) => this.#send(preludes, statement))
   }
 
