@@ -1,8 +1,15 @@
-/** What a person sees who follows the link in a letter of ours, in a real browser: an invitation, and a forgotten password. */
+/**
+ * What a person sees in a real browser: who follows the link in a letter of ours, an invitation or a forgotten password; and the officer's
+ * report of the trail.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newId } from '../src/kernel/id.ts'
+import type { AuditReport } from '../src/modules/audit/report/collect.ts'
+import { reportPage } from '../src/modules/audit/report/page.ts'
+import { lineColumns } from '../src/platform/ledger/chain.ts'
 import { freshHouse, type TestHouse, type TestTenant } from './kit/house.ts'
 
 const chosen = 'a quiet harbour at noon'
@@ -170,4 +177,46 @@ test('a form of another site is refused, an unknown organisation has no pages, a
   expect(text).toContain('value="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"')
   expect(hostile.headers.get('content-security-policy')).toMatch(/default-src 'none'.*script-src 'sha256-/)
   expect(hostile.headers.get('cache-control')).toBe('no-store')
+})
+
+test.each(['en', 'ar'] as const)('the officer’s report (%s) stands in the order of its language, fits its page on screen and on paper, and runs and loads nothing', async (locale) => {
+  const { page, complaints } = await open(locale)
+  const asked: string[] = []
+  page.on('request', (request) => void asked.push(request.url()))
+  const blank = Object.fromEntries(lineColumns.map((name) => [name, null])) as AuditReport['lines'][number]['event']
+  const line = {
+    ...blank, at: '2026-11-21T08:30:00.123456Z', actor_kind: 'member', actor_id: newId(), action: 'phi.read', resource: 'CareRecipient', resource_id: newId(),
+    outcome: 'denied', purpose: 'TREATMENT', source_address: '2001:db8::7334', detail: `{"fields":["${'givenName '.repeat(3)}"],"x":"<img src=http://x/ onerror=alert(1)>"}`,
+  }
+  const report: AuditReport = {
+    scope: { tenant: 'مستشفى-cedar', recipient: newId() as never, actor: null, from: null, to: null },
+    madeAt: '2026-11-22T00:00:00.000Z', head: { seq: 40, hash: 'ab'.repeat(32) },
+    lines: Array.from({ length: 3 }, (_, at) => ({ seq: at + 1, hash: 'x', event: line })),
+  } as never
+  await page.setContent(reportPage(report, locale))
+  expect(await page.getAttribute('html', 'dir')).toBe(locale === 'ar' ? 'rtl' : 'ltr')
+  expect(await page.locator('tbody tr').count()).toBe(3)
+  const leftOf = async (selector: string) => (await page.locator(selector).first().boundingBox())!.x
+  const [first, last] = [await leftOf('tbody td:first-child'), await leftOf('tbody td:last-child')]
+  expect(locale === 'ar' ? first > last : first < last).toBe(true)
+  // An id reads from the left in both: its first letter stands left of its last.
+  const isLeftToRight = await page.evaluate(() => {
+    const text = document.querySelector('dd code')!.firstChild!
+    const x = (at: number) => {
+      const range = document.createRange()
+      range.setStart(text, at)
+      range.setEnd(text, at + 1)
+      return range.getBoundingClientRect().left
+    }
+    return x(0) < x(5)
+  })
+  expect(isLeftToRight).toBe(true)
+  await picture(page, `report-${locale}`)
+  for (const media of ['screen', 'print'] as const) {
+    await page.emulateMedia({ media })
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), media).toBe(true)
+  }
+  // Every printed page has the heads of the columns.
+  expect(await page.evaluate(() => getComputedStyle(document.querySelector('thead')!).display)).toBe('table-header-group')
+  expect([asked, complaints]).toEqual([[], []])
 })

@@ -10,7 +10,7 @@ import { systemCaller } from '../jobs/system.ts'
 import { freshDatabase, loginSecret, type TestDatabase } from '../../../test/kit/postgres.ts'
 import { genesis, linkHash } from '../../../verifier/maristan-audit-verify.mjs'
 import { monthsJob } from './months.ts'
-import { createSealer, type Sealer } from './sealer.ts'
+import { createSealer, sealerPaceMs, type Sealer } from './sealer.ts'
 
 let at: TestDatabase
 let database: Database
@@ -142,6 +142,22 @@ test('two that seal at once make one chain, while eight write', async () => {
     total += links.length
   }
   expect(total).toBe(200)
+})
+
+test('a ring has what was written sealed within thirty milliseconds and a pass, however long it is to the next look', async () => {
+  expect(sealerPaceMs).toEqual({ gather: 30, look: 1_000 })
+  const tenantId = newId()
+  const sealer = createSealer({ databaseUrl: at.ownerUrl, loginSecret: loginSecret(), log, paceMs: { ...sealerPaceMs, look: 3_600_000 } })
+  running.push(sealer)
+  await leave(tenantId)
+  sealer.start()
+  await vi.waitUntil(async () => (await unlinked()) === 0, { timeout: 8_000, interval: 5 })
+  for (const many of [2, 3]) {
+    await leave(tenantId)
+    sealer.ring()
+    await vi.waitUntil(async () => (await unlinked()) === 0, { timeout: 8_000, interval: 5 })
+    expect(await linksOf(tenantId)).toHaveLength(many)
+  }
 })
 
 test('no login numbers or dates a line itself; the worker’s own line stands', async () => {

@@ -16,6 +16,8 @@ export interface SealerOptions {
   readonly log: Log
   /** Told how many lines a pass sealed. */
   readonly sealed?: (count: number) => void
+  /** Default: {@link sealerPaceMs}. */
+  readonly paceMs?: typeof sealerPaceMs
 }
 
 export interface Sealer {
@@ -29,16 +31,17 @@ export interface Sealer {
   stop(): Promise<void>
 }
 
-/** From a ring to the pass: lines of many transactions are sealed together, none waits longer than this and a pass. */
-const gatherMs = 30
-/** Lines of other processes are found by looking. */
-const lookMs = 1_000
+/**
+ * `gather`: from a ring to the pass; lines of many transactions are sealed together, none waits longer than this and a pass. `look`: from one
+ * look to the next without a ring, which finds lines of other processes.
+ */
+export const sealerPaceMs: { readonly gather: number; readonly look: number } = { gather: 30, look: 1_000 }
 const mostOfAPass = 4_096
 const drainMs = 10_000
 const reconnectMs = { least: 200, most: 10_000 }
 
 export function createSealer(options: SealerOptions): Sealer {
-  const { log, sealed = () => {} } = options
+  const { log, sealed = () => {}, paceMs = sealerPaceMs } = options
   let client: pg.Client | null = null
   let running: Promise<void> | null = null
   let stopping = false
@@ -83,11 +86,11 @@ export function createSealer(options: SealerOptions): Sealer {
     }
   }
 
-  /** Sleeps; a ring ends it after `gatherMs` more. */
+  /** Sleeps; a ring ends it after `gather` more. */
   async function rest(): Promise<void> {
     if (!ringing && !stopping) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, lookMs)
+        const timer = setTimeout(resolve, paceMs.look)
         wake = () => {
           clearTimeout(timer)
           resolve()
@@ -95,7 +98,7 @@ export function createSealer(options: SealerOptions): Sealer {
       })
       wake = null
     }
-    if (ringing && !stopping) await pause(gatherMs)
+    if (ringing && !stopping) await pause(paceMs.gather)
     ringing = false
   }
 
@@ -108,7 +111,7 @@ export function createSealer(options: SealerOptions): Sealer {
         const count = await pass()
         failures = 0
         // Somebody else seals: what this process wrote may have come after their look, so it looks again soon.
-        if (count === null) await pause(gatherMs)
+        if (count === null) await pause(paceMs.gather)
         else if (count < mostOfAPass) await rest()
       } catch (error) {
         log.error('audit.seal_failed', { error })
@@ -134,7 +137,7 @@ export function createSealer(options: SealerOptions): Sealer {
         if (count === 0) break
         if (count === null) {
           patience--
-          await pause(gatherMs)
+          await pause(paceMs.gather)
         } else total += count
       }
       if (!running) await disconnect()

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { streamCommands } from '../../../operator/commands-audit-stream.ts'
+import { reportCommand } from '../../../operator/commands-report.ts'
 import { operatorCaller } from '../../../operator/operator-scope.ts'
 import type { Terminal } from '../../../operator/terminal.ts'
+import { newId } from '../../../kernel/id.ts'
 import { createLog } from '../../../platform/http/log.ts'
 import { systemCaller } from '../../../platform/jobs/system.ts'
 import { createStreams as createLoop, type Streams, type StreamSender } from '../../../platform/ledger/streams.ts'
@@ -14,6 +16,7 @@ import { openLedger, type Ledger } from '../../../../test/kit/ledger.ts'
 import { loginSecret } from '../../../../test/kit/postgres.ts'
 import { startSiem, type Siem } from '../../../../test/kit/siem.ts'
 import type { createStreamNotice } from '../../governance/custody/stream-notice.ts'
+import type { AuditReport } from '../report/collect.ts'
 import type { AuditStreams, StreamState } from './contract.ts'
 import { alarmAfter, signatureOf, standingOf, waitMs } from './rules.ts'
 
@@ -64,6 +67,10 @@ async function drain(): Promise<void> {
     if ((await loop.sendDue()) === 0) return
   }
 }
+/** Of an operator who works beside this house. */
+const environment = () => ({
+  DATA_DIR: house.dataDir, DATABASE_URL: house.at.ownerUrl, DATABASE_OWNER_URL: house.at.ownerUrl, DATABASE_LOGIN_SECRET: loginSecret(), KMS_PROVIDER: 'local',
+})
 const bodies = () => siem.taken.map(({ body }) => body)
 
 test('a private receiver gets nothing until the operator vouches; then everything, signed, in batches that verify offline', async () => {
@@ -148,10 +155,7 @@ test('refusals, redirects and an unknown certificate are shown; after five the a
 })
 
 test('on the command line: how it goes, what is due sent at once, and a private address vouched for; the operator names none', async () => {
-  const environment = {
-    DATA_DIR: house.dataDir, DATABASE_URL: house.at.ownerUrl, DATABASE_OWNER_URL: house.at.ownerUrl, DATABASE_LOGIN_SECRET: loginSecret(), KMS_PROVIDER: 'local',
-  }
-  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+  for (const [name, value] of Object.entries(environment())) vi.stubEnv(name, value)
   const said: Record<string, unknown>[] = []
   const terminal = { progress() {}, done: (document: object, text: string) => void said.push({ ...document, text }) } as unknown as Terminal
   const audit = new Command('audit')
@@ -168,6 +172,31 @@ test('on the command line: how it goes, what is due sent at once, and a private 
   const [taken, { lines }] = [siem.taken.length, await run('send')]
   expect(lines).toBeGreaterThan(0)
   expect(siem.taken.length).toBeGreaterThan(taken)
+  vi.unstubAllEnvs()
+})
+
+test('on the command line: the report is of one recipient, or of one person, as JSON and as CSV, and of nobody else', async () => {
+  const [patient, carer, other] = [newId(), newId(), newId()]
+  for (const [subject, actor, action] of [[patient, carer, 'test.both'], [patient, other, 'test.patient'], [other, carer, 'test.carer'], [other, other, 'test.neither']]) {
+    await house.at.owner(
+      `insert into audit.event (tenant_id, id, actor_kind, actor_id, action, resource, subject_id, outcome, request_id)
+       values ($1, $2, 'member', $3, $4, 'CareRecipient', $5, 'done', 'report')`, [tenant.id, newId(), actor, action, subject],
+    )
+  }
+  for (const [name, value] of Object.entries(environment())) vi.stubEnv(name, value)
+  const said: { document: { lines: number; report?: AuditReport }; text: string }[] = []
+  const audit = new Command('audit')
+  reportCommand(audit, { progress() {}, done: (document: never, text: string) => void said.push({ document, text }) } as never)
+  const report = async (...args: string[]) => {
+    await audit.parseAsync(['report', '--tenant', tenant.slug, ...args], { from: 'user' })
+    return said.at(-1)!
+  }
+  const byRecipient = await report('--recipient', patient, '--format', 'json')
+  expect(byRecipient.document.report!.lines.map(({ event }) => event.action)).toEqual(['test.both', 'test.patient'])
+  const byActor = await report('--actor', carer, '--format', 'csv')
+  expect(byActor.document.lines).toBe(2)
+  const rows = byActor.text.split('\r\n')
+  expect([rows.length, rows[1]!.includes('"test.both"'), rows[2]!.includes('"test.carer"')]).toEqual([3, true, true])
   vi.unstubAllEnvs()
 })
 
