@@ -240,7 +240,13 @@ describe('members of a group', () => {
       const answer = await patchMembers(entra, id, 'add', [mine, stranger])
       expect(answer.status).toBe(404)
       expect((await entra.ask('GET', `/Groups/${id}`)).body['members'] ?? []).toEqual([])
+      const named = groupBody(`Ward of ${stranger}`, [mine, stranger])
+      expect((await entra.ask('POST', '/Groups', named)).status).toBe(404)
+      expect((await entra.ask('PUT', `/Groups/${id}`, named)).status).toBe(404)
+      const found = await entra.ask('GET', `/Groups?filter=${encodeURIComponent(`displayName eq "${named.displayName}"`)}`)
+      expect(found.body['totalResults']).toBe(0)
     }
+    expect((await entra.ask('PUT', `/Groups/${id}`, groupBody('Ward', []))).body['members']).toEqual([])
     expect((await patchMembers(entra, id, 'add', [mine])).status).toBe(204)
     expect((await entra.ask('GET', `/Groups/${id}`)).body['members']).toMatchObject([{ value: mine }])
   })
