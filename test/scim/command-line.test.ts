@@ -41,9 +41,11 @@ test('a token from the command line opens the directory\'s door, and a trace sho
   const [shown, hidden] = ['userName eq "traced@example.org"', 'name.familyName co "Secretive" or emails[value eq "secretive@example.org"]']
   const asked = new URLSearchParams({ filter: `${shown} and (${hidden})`, attributes: 'userName', 'x-secret': 'y'.repeat(600) })
   expect((await fetch(`${rig.house.url}/scim/v2/Users?${asked}`, { headers })).status).toBe(200)
+  expect((await fetch(`${rig.house.url}/scim/v2/Groups`, { headers })).status).toBe(200)
   await rig.house.composed.settle()
 
-  const { exchanges } = await done(environment, ['scim', 'trace', '--tenant', tenant.slug])
+  // What is asked for: the last of one directory that went to Users, and not what went elsewhere.
+  const { exchanges } = await done(environment, ['scim', 'trace', '--tenant', tenant.slug, '--path', '/Users', '--limit', '9'])
   expect(exchanges).toMatchObject([
     { method: 'GET', path: '/Users', status: 200 },
     { method: 'PATCH', path: `/Users/${id}`, status: 400, scimType: 'invalidPath' },

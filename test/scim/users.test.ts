@@ -162,19 +162,30 @@ describe('a version that is old by now (RFC 7644 §3.14)', () => {
 })
 
 describe('another tenant or another connection', () => {
-  it("knows none of this one's users, by whatever method", async () => {
+  it("knows none of this one's users and groups, by whatever method", async () => {
     const { body } = await create()
     const path = `/Users/${body['id']}`
+    const ward = groupBody('Ward', [body['id']])
+    const group = `/Groups/${(await entra.ask('POST', '/Groups', ward)).body['id']}`
+    const stolen = patchBody({ op: 'replace', path: 'externalId', value: 'stolen' })
+    const whole = async () => [(await entra.ask('GET', path)).text, (await entra.ask('GET', group)).text]
+    const before = await whole()
     const abroad = await rig.directory(await rig.house.tenant())
     const neighbour = await rig.directory(entra.tenant, 'Second')
     for (const stranger of [abroad, neighbour]) {
       expect((await stranger.ask('GET', path)).status).toBe(404)
       expect((await stranger.ask('PUT', path, userBody(body['userName']))).status).toBe(404)
       expect((await stranger.ask('DELETE', path)).status).toBe(404)
+      expect((await stranger.ask('PATCH', path, stolen)).status).toBe(404)
+      for (const [method, sent] of [['GET'], ['PUT', groupBody('Ward')], ['PATCH', stolen], ['DELETE']] as const) {
+        expect([method, (await stranger.ask(method, group, sent)).status]).toEqual([method, 404])
+      }
+      expect((await stranger.ask('GET', '/Groups')).body['totalResults']).toBe(0)
       expect((await stranger.ask('GET', `/Users?filter=userName eq "${body['userName']}"`)).body['totalResults']).toBe(0)
       expect((await stranger.ask('POST', '/Users', userBody(body['userName']))).status).toBe(201)
     }
-    expect((await entra.ask('GET', path)).status).toBe(200)
+    expect(await whole()).toEqual(before)
+    expect((await entra.ask('PATCH', group, stolen)).status).toBe(204)
   })
 })
 
