@@ -91,6 +91,24 @@ describe('a search of the root', () => {
   })
 })
 
+describe('a search of one kind (RFC 7644 §3.4.3)', () => {
+  it.each([
+    ['/Users', ['amal', 'karim']],
+    ['/Groups', ['Everybody']],
+  ])('of %s answers what GET of the same question does, and of that kind alone', async (kind, names) => {
+    const asked = { filter: 'displayName co "m" or displayName co "y"', sortBy: 'displayName' }
+    const answer = await directory.ask('POST', `${kind}/.search`, { schemas: [searchUrn], ...asked, attributes: ['displayName'], startIndex: 1, count: 9 })
+    expect([answer.status, answer.body['totalResults'], namesIn(answer)]).toEqual([200, names.length, names])
+    const got = await directory.ask('GET', `${kind}?${new URLSearchParams({ ...asked, attributes: 'displayName', startIndex: '1', count: '9' })}`)
+    expect(answer.text).toBe(got.text)
+    expect((await directory.ask('POST', `${kind}/.search`, { schemas: [searchUrn], count: 1, startIndex: 2, excludedAttributes: ['displayName'] })).body).toMatchObject({
+      itemsPerPage: 1,
+      startIndex: 2,
+      Resources: [expect.not.objectContaining({ displayName: expect.any(String) as string })],
+    })
+  })
+})
+
 describe('active taken away', () => {
   it('is not assigned (RFC 7644 §3.5.2.2), and whoever is not said to be active is not', async () => {
     const made = await directory.ask('POST', '/Users', userBody('unsaid@root.test'))

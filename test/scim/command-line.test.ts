@@ -36,14 +36,29 @@ test('a token from the command line opens the directory\'s door, and a trace sho
   const { id } = (await created.json()) as { id: string }
   const wrong = JSON.stringify(patchBody({ op: 'replace', path: 'nonsense', value: 'x' }))
   await fetch(`${rig.house.url}/scim/v2/Users/${id}`, { method: 'PATCH', headers, body: wrong })
+  const [shown, hidden] = ['userName eq "traced@example.org"', 'name.familyName co "Secretive" or emails[value eq "secretive@example.org"]']
+  const asked = new URLSearchParams({ filter: `${shown} and (${hidden})`, attributes: 'userName', 'x-secret': 'y'.repeat(600) })
+  expect((await fetch(`${rig.house.url}/scim/v2/Users?${asked}`, { headers })).status).toBe(200)
+  expect((await fetch(`${rig.house.url}/scim/v2/Groups`, { headers })).status).toBe(200)
   await rig.house.composed.settle()
 
-  const { exchanges } = await done(environment, ['scim', 'trace', '--tenant', tenant.slug])
+  // What is asked for: the last of one directory that went to Users, and not what went elsewhere.
+  const { exchanges } = await done(environment, ['scim', 'trace', '--tenant', tenant.slug, '--path', '/Users', '--limit', '9'])
   expect(exchanges).toMatchObject([
+    { method: 'GET', path: '/Users', status: 200 },
     { method: 'PATCH', path: `/Users/${id}`, status: 400, scimType: 'invalidPath' },
     { method: 'POST', path: '/Users', status: 201, scimType: null, body: { userName: 'traced@example.org', name: { familyName: '[redacted]' } } },
   ])
-  expect(JSON.stringify(exchanges)).not.toMatch(/hunter2|Secretive|scm_/)
+  expect(JSON.stringify(exchanges)).not.toMatch(/hunter2|secretive|scm_/i)
+  const kept = new URLSearchParams(exchanges[0].query)
+  expect([kept.get('filter'), kept.get('attributes'), kept.get('x-secret')!.length]).toEqual([
+    `${shown} and (name.familyName co "[redacted]" or emails[value eq "[redacted]"])`,
+    'userName',
+    512,
+  ])
+  // The end that the command was given, ninety days from now.
+  const [token] = await rig.house.at.owner('select expires_at, name from scim.token where id = $1', [made['id']])
+  expect([token!['name'], Math.round(((token!['expires_at'] as Date).getTime() - Date.now()) / 86_400_000)]).toEqual(['Entra', 90])
 
   const operator = rig.house.database.unit(operatorCaller(tenant.id))
   const ask = <Result>(work: (scope: Scope) => Promise<Result>) => operator.read(() => work(operator.scope))
@@ -51,14 +66,14 @@ test('a token from the command line opens the directory\'s door, and a trace sho
 
   const count = async () => (await rig.house.at.owner('select count(*)::int as n from scim."user"'))[0]!['n'] as number
   const before = await count()
-  const again = () => ask((scope) => rig.scim.replay(scope, { id: exchanges[1].id }))
+  const again = () => ask((scope) => rig.scim.replay(scope, { id: exchanges[2].id }))
   expect(await again()).toMatchObject({ status: 409, scimType: 'uniqueness' })
   await rig.house.at.owner('delete from scim."user"')
   const free = await again()
   expect([free.status, JSON.parse(free.answer)]).toMatchObject([201, { userName: 'traced@example.org' }])
   expect([before, await count()]).toEqual([1, 0])
 
-  const replayed = await done(environment, ['scim', 'trace', '--tenant', tenant.slug, '--replay', exchanges[1].id])
+  const replayed = await done(environment, ['scim', 'trace', '--tenant', tenant.slug, '--replay', exchanges[2].id])
   expect(replayed).toMatchObject({ status: 201, answer: { userName: 'traced@example.org' } })
   expect(await count()).toBe(0)
 })

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Identity } from '../../src/modules/identity/contract.ts'
 import { operatorCaller } from '../../src/operator/operator-scope.ts'
 import { encodeGlobalId } from '../../src/platform/graphql/global-id.ts'
+import { withClient } from '../../src/platform/db/provision.ts'
 import { authLogin } from '../../src/platform/module.ts'
 import { password, type Asking, type TestMember, type TestTenant } from '../kit/house.ts'
-import { groupBody, patchBody, scimRig, userBody, type Directory, type ScimRig } from '../kit/scim.ts'
+import { groupBody, patchBody, scimRig, userBody, type Directory, type ScimAnswer, type ScimRig } from '../kit/scim.ts'
 import { subscribe } from '../kit/stream.ts'
 
 let rig: ScimRig
@@ -186,6 +187,53 @@ test('two groups of the same people, changed at once from both ends, wait for ea
     if (first === null) expect(status).toBe('SUSPENDED')
     else expect([status, role]).toEqual(['ACTIVE', means[String(first)]])
   }
+})
+
+describe('changes that meet', () => {
+  /** Holds a row, as a command that is not over, until every request waits for it; then lets go and answers what they came to. */
+  const whileHeld = (table: 'user' | 'group', id: string, send: () => readonly Promise<ScimAnswer>[]): Promise<number[]> =>
+    withClient(rig.house.at.ownerUrl, async (client) => {
+      const waiting = `select from pg_stat_activity where datname = current_database() and usename = 'maristan_directory' and wait_event_type = 'Lock'`
+      await client.query('begin')
+      await client.query(`select from scim."${table}" where id = $1 for no key update`, [id])
+      const answers = send()
+      let answered = 0
+      for (const one of answers) void one.then(() => answered++)
+      while (answered === 0 && (await owner(waiting)).length < answers.length);
+      expect(answered).toBe(0)
+      await client.query('commit')
+      return (await Promise.all(answers)).map(({ status }) => status)
+    })
+
+  test('over one person wait for each other, and the last one sees what the first has left', async () => {
+    const entra = await rig.directory(await rig.house.tenant())
+    await rig.rules(entra, [
+      { match: 'DISPLAY_NAME', value: 'A', role: 'clinician' },
+      { match: 'DISPLAY_NAME', value: 'B', role: 'caregiver' },
+    ])
+    const person = (await entra.ask('POST', '/Users', userBody('met@example.org'))).body['id'] as string
+    const groups: string[] = []
+    for (const name of ['A', 'B']) groups.push((await entra.ask('POST', '/Groups', groupBody(name, [person]))).body['id'] as string)
+    const status = async () => (await owner('select m.status::text as status from identity.membership m join scim."user" u on u.membership_id = m.id where u.id = $1', [person]))[0]
+    expect(await status()).toEqual({ status: 'ACTIVE' })
+    const leave = patchBody({ op: 'remove', path: 'members', value: [{ value: person }] })
+    expect(await whileHeld('user', person, () => groups.map((id) => entra.ask('PATCH', `/Groups/${id}`, leave)))).toEqual([204, 204])
+    // Each took one of two groups. Whoever had looked before waiting would have given the role of the other.
+    expect(await status()).toEqual({ status: 'SUSPENDED' })
+  })
+
+  test.each([
+    ['group', '/Groups', groupBody('Ward'), 204],
+    ['user', '/Users', userBody('twice@example.org'), 200],
+  ] as const)('over one %s wait for each other, and neither takes back what the other has done', async (table, at, made, status) => {
+    const entra = await rig.directory(await rig.house.tenant())
+    const path = `${at}/${(await entra.ask('POST', at, made)).body['id']}`
+    const replace = (name: string, value: string) => entra.ask('PATCH', path, patchBody({ op: 'replace', path: name, value }))
+    const both = () => [replace('displayName', 'Seven'), replace('externalId', 'w-7')]
+    expect(await whileHeld(table, path.split('/').at(-1)!, both)).toEqual([status, status])
+    const { body } = await entra.ask('GET', path)
+    expect([body['displayName'], body['externalId'], body['meta'].version]).toEqual(['Seven', 'w-7', 'W/"3"'])
+  })
 })
 
 test('a rule by external id holds whatever the group is called', async () => {

@@ -31,10 +31,14 @@ async function walk(scenario: Scenario, directory: Directory): Promise<void> {
   }
   const read = (name: string) => directory.ask('GET', `${collectionOf(name)}/${known(name)}`)
 
-  const ask = async ({ law, name, filter, finds }: Question) => {
-    const answer = await directory.ask('GET', `${collectionOf(name)}?filter=${encodeURIComponent(filter(known))}`)
-    const found = (answer.body['Resources'] as { id: string }[]).map(({ id }) => id)
-    expect(found, law).toEqual(finds ? [known(name)] : [])
+  const ask = async ({ law, name, filter, finds, excludedAttributes }: Question) => {
+    const asked = new URLSearchParams({ filter: filter(known), ...(excludedAttributes === undefined ? {} : { excludedAttributes }) })
+    const found = (await directory.ask('GET', `${collectionOf(name)}?${asked}`)).body['Resources'] as Record<string, unknown>[]
+    expect(found.map(({ id }) => id), law).toEqual(finds ? [known(name)] : [])
+    if (excludedAttributes === undefined) return
+    for (const one of found) expect(Object.keys(one), law).not.toContain(excludedAttributes)
+    // A group that is asked for whole shows its members, none of them as an empty list.
+    if (finds) expect(Object.keys((await read(name)).body), law).toContain(excludedAttributes)
   }
 
   const write = async ({ law, name, method, body, stored, members, refused }: Write) => {

@@ -1,6 +1,9 @@
 /** The edge of SCIM: who is let in, how often, and with what; every refusal in SCIM's own shape (RFC 7644 §3.12). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mostTokens } from '../../src/modules/federation/scim/contract.ts'
+import { sha256Hex } from '../../src/platform/crypto/hash.ts'
 import { authLogin } from '../../src/platform/module.ts'
+import { codeOf } from '../kit/administration.ts'
 import { groupBody, patchBody, scimRig, userBody, type Directory, type ScimAnswer, type ScimRig } from '../kit/scim.ts'
 
 let rig: ScimRig
@@ -56,6 +59,29 @@ describe('a token', () => {
     expect(await status(mine.token)).toBe(200)
     await rig.house.at.owner("update scim.token set expires_at = now() - interval '1 second' where id = $1", [mine.tokenId])
     expect(await status(mine.token)).toBe(401)
+  })
+
+  it('has the name and the end that it was given, is kept as a hash alone, and is one of ten that live', async () => {
+    const { connectionId, token: first } = await rig.directory(entra.tenant, 'Named')
+    const admin = rig.house.database.unit(entra.tenant.member.tenant_admin.caller)
+    const give = (name: string, at?: number) => {
+      const wanted = { connectionId, name, ...(at === undefined ? {} : { expiresAt: new Date(at).toISOString() }) }
+      return admin.command((scope) => rig.scim.createToken(scope, wanted), authLogin)
+    }
+    const end = Date.now() + 86_400_000
+    const made = await give('Entra 2026', end)
+    const shown = (await admin.read(() => rig.scim.connections(admin.scope, {}))).find(({ id }) => id === connectionId)!
+    expect(shown.tokens.find(({ id }) => id === made.id)).toMatchObject({ name: 'Entra 2026', expiresAt: new Date(end), lastUsedAt: null, revokedAt: null })
+    expect(await codeOf(give('Over already', Date.now() - 1_000))).toBe('INVALID_INPUT')
+    while (shown.tokens.length < mostTokens) shown.tokens.push({ ...shown.tokens[0]!, id: (await give('Another')).id })
+    expect(await codeOf(give('One too many'))).toBe('SCIM_TOKEN_LIMIT')
+    await admin.command((scope) => rig.scim.revokeToken(scope, { id: made.id }), authLogin)
+    expect(await codeOf(give('In its place'))).toBe('done')
+    const rows = await rig.house.at.owner('select t::text as whole, hash from scim.token t where connection_id = $1', [connectionId])
+    for (const token of [first, made.token]) {
+      expect(rows.filter(({ hash }) => hash === sha256Hex(token))).toHaveLength(1)
+      expect(rows.filter(({ whole }) => String(whole).includes(token.slice(-43)))).toEqual([])
+    }
   })
 
   it('is asked for in the very transaction of a create: revoked or over a moment ago, it leaves neither a user nor a line of the trail', async () => {
@@ -121,9 +147,13 @@ describe('an address', () => {
     expect(await answer.json()).toMatchObject(refusedWith(status))
   })
 
-  it('takes its own methods and says which', async () => {
-    const answer = await entra.ask('DELETE', '/Users')
-    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, POST'])
+  it.each([
+    ['DELETE', '/Users', 'GET, POST'], ['PUT', '/Groups', 'GET, POST'], ['POST', '/Users/x', 'GET, PUT, PATCH, DELETE'],
+    ['POST', '/Schemas', 'GET'], ['PATCH', '/ServiceProviderConfig', 'GET'], ['GET', '/Bulk', 'POST'], ['GET', '/Users/.search', 'POST'],
+  ])('takes its own methods and says which: no %s of %s', async (method, path, allow) => {
+    const answer = await entra.ask(method, path, method === 'GET' || method === 'DELETE' ? undefined : {})
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, allow])
+    expect(answer.body).toMatchObject(refusedWith(405))
   })
 
   it('tells what the server can (RFC 7643 §5 to §7)', async () => {
@@ -175,6 +205,31 @@ describe('a body', () => {
   })
 })
 
+describe('a PATCH that is refused (RFC 7644 §3.12)', () => {
+  it.each<[scimType: string, operation: object]>([
+    ['mutability', { op: 'remove', path: 'userName' }],
+    ['noTarget', { op: 'remove' }],
+    ['noTarget', { op: 'replace', path: 'emails[type eq "other"].value', value: 'x@example.org' }],
+    ['invalidPath', { op: 'add', path: 'favouriteColour', value: 'blue' }],
+    ['invalidFilter', { op: 'remove', path: 'emails[type like "x"]' }],
+    ['invalidValue', { op: 'replace', path: 'active', value: 'maybe' }],
+    ['invalidSyntax', { op: 'move', path: 'title', value: 'x' }],
+    ['uniqueness', { op: 'replace', path: 'userName', value: 'HOLDER@refused.test' }],
+  ])('says %s, and nothing of it has happened', async (scimType, operation) => {
+    await entra.ask('POST', '/Users', userBody('holder@refused.test'))
+    const found = await entra.ask('GET', `/Users?filter=${encodeURIComponent('userName eq "refused@refused.test"')}`)
+    const id = found.body['Resources'][0]?.id ?? (await entra.ask('POST', '/Users', userBody('refused@refused.test'))).body['id']
+    const before = await entra.ask('GET', `/Users/${id}`)
+    const title = { op: 'replace', path: 'title', value: before.body['meta'].version }
+    const answer = await entra.ask('PATCH', `/Users/${id}`, patchBody(title, operation))
+    const status = scimType === 'uniqueness' ? 409 : 400
+    expect(answer.status).toBe(status)
+    expect(answer.body).toMatchObject({ ...refusedWith(status), scimType })
+    expect((await entra.ask('GET', `/Users/${id}`)).text).toBe(before.text)
+    expect((await entra.ask('PATCH', `/Users/${id}`, patchBody(title))).body['title']).toBe(title.value)
+  })
+})
+
 describe('Bulk (RFC 7644 §3.7)', () => {
   const bulkUrn = 'urn:ietf:params:scim:api:messages:2.0:BulkRequest'
   it('resolves bulkIds whatever the order, and stops after as many errors as it is told', async () => {
@@ -190,12 +245,14 @@ describe('Bulk (RFC 7644 §3.7)', () => {
     expect(done[3]!.response!.scimType).toBe('uniqueness')
     const made = await entra.ask('GET', `/Groups/${done[0]!.location.split('/').at(-1)}`)
     expect(made.body['members']).toMatchObject([{ value: done[1]!.location.split('/').at(-1) }])
-    const stopped = await entra.ask('POST', '/Bulk', {
-      schemas: [bulkUrn],
-      failOnErrors: 1,
-      Operations: [Operations[3], { method: 'POST', path: '/Users', bulkId: 'never', data: userBody('never@example.org') }],
-    })
-    expect(stopped.body['Operations']).toHaveLength(1)
+    const after = async (failOnErrors: number) => {
+      const last = { method: 'POST', path: '/Users', bulkId: 'last', data: userBody('last@example.org') }
+      const sent = await entra.ask('POST', '/Bulk', { schemas: [bulkUrn], failOnErrors, Operations: [Operations[3], last] })
+      const found = await entra.ask('GET', `/Users?filter=${encodeURIComponent('userName eq "last@example.org"')}`)
+      return [(sent.body['Operations'] as { status: string }[]).map(({ status }) => status), found.body['totalResults']]
+    }
+    expect(await after(1)).toEqual([['409'], 0])
+    expect(await after(2)).toEqual([['409', '201'], 1])
     const circle = await entra.ask('POST', '/Bulk', {
       schemas: [bulkUrn],
       Operations: ['a', 'b'].map((bulkId) => ({
@@ -226,13 +283,17 @@ describe('Bulk (RFC 7644 §3.7)', () => {
   })
 })
 
-it('says 429 and when to come back, for this tenant alone', async () => {
+it('says 429 and when to come back, to every directory of this tenant and to no other', async () => {
   const other = await rig.directory(await rig.house.tenant())
+  const beside = await rig.directory(entra.tenant, 'Beside')
+  expect((await beside.ask('GET', '/ResourceTypes/User')).status).toBe(200)
   const burst = () => Promise.all(Array.from({ length: 40 }, () => entra.ask('GET', '/ResourceTypes/User')))
   let answer: ScimAnswer | undefined
-  for (let k = 0; k < 11 && !answer; k++) answer = (await burst()).find(({ status }) => status === 429)
-  if (!answer) throw new Error('440 requests in a minute were answered.')
+  // Twice what is allowed: a minute may end in the middle of it.
+  for (let k = 0; k < 21 && !answer; k++) answer = (await burst()).find(({ status }) => status === 429)
+  if (!answer) throw new Error('840 requests in less than two minutes were answered.')
   expect(answer.body).toMatchObject(refusedWith(429))
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect((await beside.ask('GET', '/ResourceTypes/User')).status).toBe(429)
   expect((await other.ask('GET', '/ResourceTypes/User')).status).toBe(200)
 })

@@ -169,3 +169,22 @@ describe('as many again', () => {
     expect(await shownUnsettled()).toBe(0)
   })
 })
+
+describe('members by the thousand', () => {
+  it('are added and removed by one PATCH each: those that are named, and no other', async () => {
+    const ids = (await owner<{ id: string }>('select id from scim."user" order by id limit 4000')).map(({ id }) => id)
+    const path = `/Groups/${(await entra.ask('POST', '/Groups', groupBody('Choir'))).body['id']}`
+    const held = async () =>
+      (await owner<{ id: string }>('select user_id as id from scim.group_member where group_id = $1 order by 1', [path.slice(8)])).map(({ id }) => id)
+    const change = async (...operations: object[]) => (await entra.ask('PATCH', path, patchBody(...operations))).status
+    const members = (op: 'add' | 'remove', some: readonly string[]) => ({ op, path: 'members', value: some.map((value) => ({ value })) })
+    expect([await change(members('add', ids)), await held()]).toEqual([204, ids])
+    // Who is in it already is no hindrance, and nobody is in it twice.
+    expect([await change(members('add', ids.slice(500))), await held()]).toEqual([204, ids])
+    expect([await change(members('remove', ids.slice(0, 2_500))), await held()]).toEqual([204, ids.slice(2_500)])
+    const oneByOne = ids.slice(2_500, 3_300).map((id) => ({ op: 'remove', path: `members[value eq "${id}"]` }))
+    expect([await change(...oneByOne), await held()]).toEqual([204, ids.slice(3_300)])
+    // One stranger among thousands, and none of them is added.
+    expect([await change(members('add', [...ids.slice(0, 2_000), crypto.randomUUID()])), await held()]).toEqual([404, ids.slice(3_300)])
+  })
+})

@@ -240,7 +240,19 @@ describe('members of a group', () => {
       const answer = await patchMembers(entra, id, 'add', [mine, stranger])
       expect(answer.status).toBe(404)
       expect((await entra.ask('GET', `/Groups/${id}`)).body['members'] ?? []).toEqual([])
+      const named = groupBody(`Ward of ${stranger}`, [mine, stranger])
+      expect((await entra.ask('POST', '/Groups', named)).status).toBe(404)
+      expect((await entra.ask('PUT', `/Groups/${id}`, named)).status).toBe(404)
+      const found = await entra.ask('GET', `/Groups?filter=${encodeURIComponent(`displayName eq "${named.displayName}"`)}`)
+      expect(found.body['totalResults']).toBe(0)
+      // What the same message says of the group itself has not happened either.
+      const rename = { op: 'replace', path: 'displayName', value: named.displayName }
+      const before = (await entra.ask('GET', `/Groups/${id}`)).text
+      const mixed = patchBody(rename, { op: 'add', path: 'members', value: [{ value: stranger }] })
+      expect((await entra.ask('PATCH', `/Groups/${id}`, mixed)).status).toBe(404)
+      expect((await entra.ask('GET', `/Groups/${id}`)).text).toBe(before)
     }
+    expect((await entra.ask('PUT', `/Groups/${id}`, groupBody('Ward', []))).body['members']).toEqual([])
     expect((await patchMembers(entra, id, 'add', [mine])).status).toBe(204)
     expect((await entra.ask('GET', `/Groups/${id}`)).body['members']).toMatchObject([{ value: mine }])
   })

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Attribute } from '../../src/modules/federation/scim/schema/attribute.ts'
 import { enterpriseAttributes, enterpriseUrn, userAttributes } from '../../src/modules/federation/scim/schema/user-schema.ts'
-import { groupUrn, scimRig, userBody, userUrn, type Directory, type ScimAnswer, type ScimRig } from '../kit/scim.ts'
+import { groupBody, groupUrn, patchBody, scimRig, userBody, userUrn, type Directory, type ScimAnswer, type ScimRig } from '../kit/scim.ts'
 
 let rig: ScimRig
 let entra: Directory
@@ -36,6 +36,22 @@ describe('creating a user', () => {
     const read = await entra.ask('GET', `/Users/${made.body['id']}`)
     expect(read.status).toBe(200)
     expect(read.text).toBe(made.text)
+  })
+
+  it.each([0, 1, 4, 5])('is found by each of %i e-mails and telephones, and by none that is not among them', async (many) => {
+    const mine = (kind: string, k: number) => ({ value: `${kind}${k}.of${many}@values.test`, type: 'work' })
+    const kinds = ['emails', 'phoneNumbers'] as const
+    const lists = kinds.map((kind, nth) => [kind, Array.from({ length: Math.ceil((many - nth) / 2) }, (_, k) => mine(kind, k))] as const)
+    const made = await create(entra, name(), Object.fromEntries(lists))
+    const ids = async (kind: string, value: string) => {
+      const found = await entra.ask('GET', `/Users?filter=${encodeURIComponent(`${kind}.value eq "${value.toUpperCase()}"`)}`)
+      return (found.body['Resources'] as { id: string }[]).map(({ id }) => id)
+    }
+    expect(lists.flatMap(([, list]) => list)).toHaveLength(many)
+    for (const [kind, list] of lists) {
+      for (const { value } of list) expect(await ids(kind, value)).toEqual([made.body['id']])
+      expect(await ids(kind, mine(kind, list.length).value)).toEqual([])
+    }
   })
 
   it('answers exactly one 201 to twenty at once, whatever the case of the letters (RFC 7643 §2.2)', async () => {
@@ -100,12 +116,23 @@ describe('every attribute of the core and of the enterprise (RFC 7643 §4.1, §4
 })
 
 describe('conditions (RFC 7644 §3.14)', () => {
-  it('answers 304 to a reader who has the version, and 412 to a writer who has an older one', async () => {
+  it.each(['Users', 'Groups'])('answers 304 to a reader of %s who has the version, and the resource to one who has another', async (kind) => {
+    const path = `/${kind}/${(await entra.ask('POST', `/${kind}`, kind === 'Users' ? userBody(name()) : groupBody(name()))).body['id']}`
+    const whole = await entra.ask('GET', path)
+    const read = (tag: string) => entra.ask('GET', path, undefined, { 'if-none-match': tag })
+    for (const tag of ['W/"1"', '"1"', 'W/"4", W/"1"', '*']) {
+      const known = await read(tag)
+      expect([known.status, known.text, known.headers.get('etag')], tag).toEqual([304, '', 'W/"1"'])
+    }
+    for (const tag of ['W/"2"', '"11"']) expect([(await read(tag)).status, (await read(tag)).text], tag).toEqual([200, whole.text])
+    // Once it has changed, the version of before is another.
+    await entra.ask('PATCH', path, patchBody({ op: 'replace', path: 'externalId', value: path }))
+    expect([(await read('W/"1"')).status, (await read('W/"2"')).status]).toEqual([200, 304])
+  })
+
+  it('answers 412 to a writer who has an older version', async () => {
     const { body } = await create()
     const path = `/Users/${body['id']}`
-    const known = await entra.ask('GET', path, undefined, { 'if-none-match': 'W/"1"' })
-    expect(known.status).toBe(304)
-    expect(known.text).toBe('')
     const put = (ifMatch: string) => entra.ask('PUT', path, userBody(body['userName'], { title: ifMatch }), { 'if-match': ifMatch })
     expect((await put('W/"7"')).status).toBe(412)
     const changed = await put('W/"1"')
@@ -135,19 +162,30 @@ describe('a version that is old by now (RFC 7644 §3.14)', () => {
 })
 
 describe('another tenant or another connection', () => {
-  it("knows none of this one's users, by whatever method", async () => {
+  it("knows none of this one's users and groups, by whatever method", async () => {
     const { body } = await create()
     const path = `/Users/${body['id']}`
+    const ward = groupBody('Ward', [body['id']])
+    const group = `/Groups/${(await entra.ask('POST', '/Groups', ward)).body['id']}`
+    const stolen = patchBody({ op: 'replace', path: 'externalId', value: 'stolen' })
+    const whole = async () => [(await entra.ask('GET', path)).text, (await entra.ask('GET', group)).text]
+    const before = await whole()
     const abroad = await rig.directory(await rig.house.tenant())
     const neighbour = await rig.directory(entra.tenant, 'Second')
     for (const stranger of [abroad, neighbour]) {
       expect((await stranger.ask('GET', path)).status).toBe(404)
       expect((await stranger.ask('PUT', path, userBody(body['userName']))).status).toBe(404)
       expect((await stranger.ask('DELETE', path)).status).toBe(404)
+      expect((await stranger.ask('PATCH', path, stolen)).status).toBe(404)
+      for (const [method, sent] of [['GET'], ['PUT', groupBody('Ward')], ['PATCH', stolen], ['DELETE']] as const) {
+        expect([method, (await stranger.ask(method, group, sent)).status]).toEqual([method, 404])
+      }
+      expect((await stranger.ask('GET', '/Groups')).body['totalResults']).toBe(0)
       expect((await stranger.ask('GET', `/Users?filter=userName eq "${body['userName']}"`)).body['totalResults']).toBe(0)
       expect((await stranger.ask('POST', '/Users', userBody(body['userName']))).status).toBe(201)
     }
-    expect((await entra.ask('GET', path)).status).toBe(200)
+    expect(await whole()).toEqual(before)
+    expect((await entra.ask('PATCH', group, stolen)).status).toBe(204)
   })
 })
 
