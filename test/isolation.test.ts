@@ -8,6 +8,7 @@ import type { Route } from '../src/platform/http/router.ts'
 import { planes } from '../src/kernel/scope.ts'
 import { proveFields, proveRoutes, proveTables, type IsolationReport } from '../src/proof/isolation.ts'
 import { rootFields } from '../src/proof/graph-shape.ts'
+import { ProofBroken, RolledBackGround } from '../src/proof/ground.ts'
 import { done, environmentOver, run } from './kit/command-line.ts'
 import { freshHouse, type TestHouse } from './kit/house.ts'
 import { freshDatabase, type TestDatabase } from './kit/postgres.ts'
@@ -142,6 +143,16 @@ describe('a planted leak in a table is found', () => {
       await at.drop()
     }
   })
+})
+
+test('a ground that gives way fails the proof: nothing that is refused on it counts as a wall', async () => {
+  const ground = await RolledBackGround.open(house.at.ownerUrl)
+  const nobody = { tenantId: '', membershipId: null, role: null, providerOrgId: null }
+  const ask = (text: string) => ground.run('owner', nobody, text, [], false)
+  expect([await ask('select 1 as one'), (await ask('select 1 / 0')).ok, (await ask('select 1')).ok]).toMatchObject([{ ok: true, rows: [{ one: 1 }] }, false, true])
+  await ground.alone(async () => ground.later('release nothing_of_that_name'))
+  for (const text of ['select 1', 'select 2']) await expect(ask(text)).rejects.toThrow(ProofBroken)
+  await expect(ground.close()).rejects.toThrow(ProofBroken)
 })
 
 describe('a planted leak in a field is found', () => {

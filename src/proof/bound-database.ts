@@ -36,9 +36,9 @@ class BoundLane extends ReadLane {
 
   override run(preludes: readonly Prelude[], statement: Statement): Promise<QueryResult> {
     return this.#ground.alone(async () => {
-      const before = ['savepoint statement', this.#ground.become(this.#as)].map((text) => ({ text, values: [] }))
+      const own = ['savepoint statement', this.#ground.become(this.#as)].map((text) => ({ text, values: [] }))
       try {
-        return await this.#ground.send([...before, ...preludes], statement)
+        return await this.#ground.send(own, preludes, statement)
       } catch (error) {
         this.#ground.later('rollback to statement')
         throw error

@@ -33,6 +33,7 @@ export class RolledBackGround implements Ground {
   /** Keeps the plans of what is asked again and again. */
   readonly #statements = new StatementCache({ named: true, limit: 500 })
   #before: string[] = []
+  #broken: ProofBroken | null = null
   #last: Promise<unknown> = Promise.resolve()
 
   private constructor(client: pg.Client, superuser: boolean) {
@@ -77,15 +78,18 @@ export class RolledBackGround implements Ground {
   }
 
   /**
-   * Runs one statement, and before it what was left for later and the preludes, in one round trip. To be called by who has the turn.
-   * @throws ProofBroken when anything but the statement itself failed
+   * Runs one statement, and before it what was left for later, the ground's own statements and the preludes, in one round trip. To be called
+   * by who has the turn.
+   * @throws ProofBroken when the ground's own failed, now or before: whatever is refused from then on is refused for no wall's sake
    */
-  send(preludes: readonly Prelude[], statement: Statement): Promise<pg.QueryResult> {
-    const before = this.#before.splice(0).map((text) => ({ text, values: [] }))
+  async send(own: readonly Prelude[], preludes: readonly Prelude[], statement: Statement): Promise<pg.QueryResult> {
+    if (this.#broken) throw this.#broken
+    const ours = [...this.#before.splice(0).map((text) => ({ text, values: [] })), ...own]
     return new Promise((resolve, reject) => {
-      const group = new GroupQuery([...before, ...preludes], statement, this.#statements, (error, result) => {
-        if (!error) resolve(result!)
-        else reject(group.hasBegun ? error : new ProofBroken(error.message))
+      const group = new GroupQuery([...ours, ...preludes], statement, this.#statements, (error, result) => {
+        if (error && group.preludesDone < ours.length) this.#broken = new ProofBroken(error.message)
+        if (error) reject(this.#broken ?? error)
+        else resolve(result!)
       })
       this.client.query(group as never)
     })
@@ -93,15 +97,15 @@ export class RolledBackGround implements Ground {
 
   run(as: Login | 'owner', settings: Settings, text: string, values: readonly unknown[], keep: boolean): Promise<Outcome> {
     return this.alone(async () => {
-      const preludes = ['savepoint attempt', this.become(as)].map((one) => ({ text: one, values: [] }))
-      const outcome = await this.send([...preludes, settingsPrelude(settings)], { text, values }).then(successOf, outcomeOf)
+      const own = ['savepoint attempt', this.become(as)].map((one) => ({ text: one, values: [] }))
+      const outcome = await this.send([...own, settingsPrelude(settings)], [], { text, values }).then(successOf, outcomeOf)
       if (!keep || !outcome.ok) this.later('rollback to attempt')
       this.later('release attempt')
       return outcome
     })
   }
 
-  /** Undoes everything. */
+  /** Undoes everything. @throws ProofBroken when it gave way on the way: what was proven on it is worth nothing */
   async close(): Promise<void> {
     await this.#last
     try {
@@ -109,5 +113,6 @@ export class RolledBackGround implements Ground {
     } finally {
       await this.client.end()
     }
+    if (this.#broken) throw this.#broken
   }
 }

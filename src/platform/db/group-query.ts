@@ -128,9 +128,9 @@ export class GroupQuery extends Query {
     this.#cache = cache
   }
 
-  /** Whether every prelude is over: an error that came then is the statement's own. */
-  get hasBegun(): boolean {
-    return this.#preludesLeft === 0
+  /** How many preludes are over: an error that comes then is the next one's, or the statement's own. */
+  get preludesDone(): number {
+    return this.#preludes.length - this.#preludesLeft
   }
 
   submit(wire: Wire): null {
