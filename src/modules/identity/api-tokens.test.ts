@@ -32,7 +32,7 @@ describe('a token', () => {
     expect(readApiToken(token)!.tenantId).toBe(cedar.id)
     const [row] = await rig.owner('select * from identity.api_token where id = $1', [id])
     expect(row).toMatchObject({ permissions: ['user:read', 'tenant:read'], created_by: cedar.of.tenant_admin.membershipId })
-    expect(JSON.stringify(row)).not.toContain(token.split('_').at(-1))
+    expect(JSON.stringify(row)).not.toContain(token.slice(-43))
     expect(await identify(token)).toMatchObject({ kind: 'integration', tokenId: id, permissions: ['user:read', 'tenant:read'] })
     expect(JSON.stringify(await rig.audited(cedar.id, 'api_token.created'))).not.toContain(token)
   })
