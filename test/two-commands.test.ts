@@ -21,6 +21,8 @@ interface FirstStart {
   /** What the demo file was at the moment the server first said ready. */
   readonly demo: Demo
   readonly demoMode: number
+  /** What the metrics said first: bytes of the heap that hold something, and all of them. */
+  readonly heap: { readonly used: number; readonly total: number }
   readonly signIns: readonly { role: string; plane: string; answer: string }[]
   readonly viewers: readonly { asked: string; email: string; role: string; plane: string }[]
   readonly integrators: readonly string[]
@@ -72,6 +74,9 @@ async function startFirst(): Promise<FirstStart> {
     if (answer) answers.push(answer)
     return answer?.status === 200
   })
+  const metrics = await (await fetch(`${server.url}/metrics`)).text()
+  const bytes = (name: string) => Number(new RegExp(`^nodejs_heap_size_${name}_bytes (\\S+)$`, 'm').exec(metrics)?.[1])
+  const heap = { used: bytes('used'), total: bytes('total') }
   const demoMode = statSync(join(place.dataDir, 'demo.json')).mode & 0o777
   const demo = server.demo()
   const signIns: FirstStart['signIns'][number][] = []
@@ -102,7 +107,7 @@ async function startFirst(): Promise<FirstStart> {
   const postmaster = postmasterOf(place.dataDir)!
   const parties = (await owner<{ people: number }>(place.dataDir, 'select count(*)::int as people from care.party group by tenant_id')).map(({ people }) => people)
   const found = { signIns, viewers, integrators, officers, sellers, directories, names, parties }
-  return { answers, demo, demoMode, ...found, postmaster, ended: await server.end('SIGTERM') }
+  return { answers, demo, demoMode, heap, ...found, postmaster, ended: await server.end('SIGTERM') }
 }
 
 beforeAll(async () => {
@@ -195,6 +200,11 @@ describe('the first start', () => {
     expect(first.names['zaytuna']).toHaveLength(2 * demoRecipients)
     for (const name of first.names['zaytuna']!) expect(name).toMatch(/^[\p{Script=Arabic}\p{Mn}]+$/u)
     for (const name of first.names['cedar']!) expect(name).toMatch(/^\p{Script=Latin}+$/u)
+  })
+
+  test('has given back the memory that only starting took', () => {
+    expect(first.heap.used).toBeGreaterThan(20e6)
+    expect(first.heap.total / first.heap.used).toBeLessThan(1.5)
   })
 
   test('stops on SIGTERM with 0, and takes its Postgres along', () => {

@@ -17,6 +17,8 @@ const wanted = (name: string, otherwise: readonly string[]): string[] => process
 const connectionCounts = wanted('BENCH_CONNECTIONS', ['16', '1', '64']).map(Number)
 /** The one whose ratios are the report's. */
 const shownConnections = 16
+/** Warm already, from the first number of connections. */
+const warmAgainMs = 1_000
 /** For pages of a hundred: sixteen of them at once is more than two cores answer in time. */
 const ownConnections = 4
 
@@ -44,8 +46,8 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
         if (process) standing.push({ name, process, words })
       }
       await compare(one, standing, ground.tenants, tokens)
-      for (const connections of connectionCounts) {
-        const figures = await time(standing, { ground, tenants: ground.tenants, tokens, connections })
+      for (const [at, connections] of connectionCounts.entries()) {
+        const figures = await time(standing, { ground, tenants: ground.tenants, tokens, connections, ...(at > 0 ? { warmMs: warmAgainMs } : {}) })
         note(one.name, connections, figures)
         for (const [name, figure] of Object.entries(figures)) {
           const of = name === 'ours' ? ours : (peers[name] ??= {})

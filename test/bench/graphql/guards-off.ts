@@ -15,9 +15,6 @@ const words: Readonly<Record<string, Words>> = { byId: byId.ours, list: list.our
 const connections = 16
 /** Sixteen pages of a hundred at once are more than two cores answer in time; sixteen changes, in ten servers, more connections than Postgres has. */
 const few = { connections: 4, cases: ['page', 'mutation'] }
-const roundMs = 250
-/** Every process has to be as warm as every other. */
-const warmMs = 1_300
 const schemas = ['care', 'identity', 'audit', 'outbox', 'vault']
 
 /** What the columns of the table leave in, in words. */
@@ -92,7 +89,7 @@ export async function oneGuardOff(ground: BenchGround, server: SideProcess, say:
         else if (name === 'page') standing.push({ name: guard, process, words: one, tenants: [plain!] })
       }
       standing.push({ name: 'policies', process: all, words: one, begin: policies('disable'), end: policies('enable') })
-      const timing = { ground, tenants, tokens, connections: few.cases.includes(name) ? few.connections : connections, roundMs, warmMs }
+      const timing = { ground, tenants, tokens, connections: few.cases.includes(name) ? few.connections : connections }
       const { all: whole, ...others } = await time(standing, timing)
       const total = ({ cpuMicroseconds, postgresMicroseconds }: Figures) => cpuMicroseconds + postgresMicroseconds
       costs.all[name] = whole!
