@@ -1,5 +1,6 @@
 /** The database as the building sees it: units of work for a caller, and the few questions asked before a tenant is known. */
 import { PrismaPg } from '@prisma/adapter-pg'
+import { Bag } from '../../kernel/bag.ts'
 import type { Caller } from '../../kernel/scope.ts'
 import { readConfirmed, type ConfirmedRead } from './confirm.ts'
 import { addConfirmed, sendOver, type ConfirmedAdd } from './confirmed-add.ts'
@@ -51,7 +52,7 @@ export class Database {
   readonly #pools = new Map<Login, WritePool>()
   readonly gate: Gate
   /** Every unit of work that has begun and not ended. */
-  readonly #open = new Set<Promise<unknown>>()
+  readonly #open = new Bag<Promise<unknown>>()
   #written: () => void = () => {}
   #unheard: ReadonlySet<string> = new Set()
 
@@ -135,13 +136,13 @@ export class Database {
 
   async #begun<T>(begin: () => Promise<T>): Promise<T> {
     const work = begin()
-    this.#open.add(work)
+    const leave = this.#open.add(work)
     try {
       return await work
     } catch (error) {
       throw faultOf(error)
     } finally {
-      this.#open.delete(work)
+      leave()
     }
   }
 

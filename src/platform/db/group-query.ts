@@ -3,6 +3,7 @@
  * exactly that statement (outside a transaction the group is a transaction of its own) in one round trip.
  */
 import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { FieldDef, QueryResult } from 'pg'
 import pgUtils from 'pg/lib/utils.js'
@@ -58,8 +59,7 @@ const Query = pg.Query as unknown as new (config: object, values: undefined, cal
  * is closed. With `named` off (a transaction-mode pooler without prepared-statement support) nothing is remembered.
  */
 export class StatementCache {
-  readonly #statements = new Map<string, Prepared>()
-  readonly #limit: number
+  readonly #statements: LRUCache<string, Prepared>
   readonly named: boolean
   #sequence = 0
   /** Drawn for each connection: behind a pooler another client's name must be unknown here, never another statement. */
@@ -69,31 +69,22 @@ export class StatementCache {
 
   constructor(options: { named: boolean; limit: number }) {
     this.named = options.named
-    this.#limit = options.limit
+    this.#statements = new LRUCache({ max: options.limit, dispose: ({ name }) => void this.#doomed.push(name) })
   }
 
   find(text: string): Prepared | undefined {
-    const found = this.#statements.get(text)
-    if (found) {
-      this.#statements.delete(text)
-      this.#statements.set(text, found)
-    }
-    return found
+    return this.#statements.get(text)
   }
 
   make(text: string): Prepared {
     if (!this.named) return { name: '' }
     const made = { name: `m${++this.#sequence}_${this.#own}` }
     this.#statements.set(text, made)
-    if (this.#statements.size > this.#limit) this.evict(this.#statements.keys().next().value!)
     return made
   }
 
   evict(text: string): void {
-    const old = this.#statements.get(text)
-    if (!old) return
     this.#statements.delete(text)
-    this.#doomed.push(old.name)
   }
 
   takeDoomed(): string[] {

@@ -15,6 +15,8 @@ export interface Context {
   readonly db: Tx
   /** Headers for the answer; a sign-in sets its cookie here. */
   readonly answer: { setCookie(value: string): void }
+  /** What gathers for the length of this operation, by who gathers. Here and not in a WeakMap by contexts, for the reason that `Bag` gives. */
+  readonly gathering: Map<object, unknown>
   /** The source of a subscription: ticks now, and whenever one of these ids may have changed. */
   watch(ids: readonly string[]): AsyncIterable<Tick>
 }
@@ -25,7 +27,7 @@ export interface ContextOptions extends Pick<Context, 'unit' | 'plane' | 'locale
 }
 
 export function createContext({ unit, plane, locale, answer, watch = nobodyListens }: ContextOptions): Context {
-  return { caller: unit.caller, plane, locale, unit, scope: unit.scope, db: unit.db, answer, watch }
+  return { caller: unit.caller, plane, locale, unit, scope: unit.scope, db: unit.db, answer, gathering: new Map(), watch }
 }
 
 const nobodyListens = (): never => {

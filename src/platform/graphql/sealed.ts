@@ -43,8 +43,6 @@ interface Read {
 const batchSize = 500
 
 export function sealedReader<Row extends SealedRow>(column: SealedColumn<Row>): SealedReader<Row> {
-  const loaders = new WeakMap<Context, DataLoader<Row, Read, string>>()
-
   const load = async (scope: Scope, rows: readonly Row[]): Promise<Read[]> => {
     const allowed = await column.mayOpen(scope, rows)
     const opened = await column.open(scope, rows.filter((_, at) => allowed[at]))
@@ -69,13 +67,13 @@ export function sealedReader<Row extends SealedRow>(column: SealedColumn<Row>): 
   }
 
   return async (context, row, fields) => {
-    let loader = loaders.get(context)
+    let loader = context.gathering.get(column) as DataLoader<Row, Read, string> | undefined
     if (!loader) {
       // By the sealed value too: a mutation later in the same operation seals the row anew. And by the id: a value that somebody moved here
       // from another row must not be answered as that row's was.
       const cacheKeyFn = ({ id, phi }: Row) => `${id} ${phi}`
       loader = new DataLoader((rows) => load(context.scope, rows), { cacheKeyFn, maxBatchSize: batchSize })
-      loaders.set(context, loader)
+      context.gathering.set(column, loader)
     }
     const read = await loader.load(row)
     for (const field of fields) if (!read.fields.includes(field)) read.fields.push(field)

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { Bag } from '../../kernel/bag.ts'
 import { Fault, overloaded } from '../../kernel/fault.ts'
 import { newId } from '../../kernel/id.ts'
 import { createClientReader, type Client } from './address.ts'
@@ -80,7 +81,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const readClient = createClientReader(options.trustedProxies)
   const pressure = createPressure(limits.maxInFlight, limits.maxEventLoopDelayMs)
   const stopping = new AbortController()
-  const open = new Map<ServerResponse, { readonly gone: AbortController; readonly route: Route | null }>()
+  const open = new Bag<{ readonly response: ServerResponse; readonly gone: AbortController; readonly route: Route | null }>()
   let inFlight = 0
   let streams = 0
   let idle: (() => void) | null = null
@@ -119,14 +120,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const path = mark < 0 ? target : target.slice(0, mark)
     const found = match(method, path)
     const route = found && 'route' in found ? found.route : null
-    open.set(response, { gone, route })
+    const leave = open.add({ response, gone, route })
     let routeName = 'unmatched'
     let essential = false
     let release = () => {}
     harden(response, requestId)
     if (stopping.signal.aborted) response.setHeader('connection', 'close')
     response.on('close', () => {
-      open.delete(response)
+      leave()
       release()
       const durationMs = Math.round(performance.now() - startedAt)
       const finished = response.writableFinished
@@ -193,9 +194,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     onRequest,
   )
   server.on('clientError', (error: ClientError, socket: Socket) => {
-    const [answering, waiting] = [...open].find(([response]) => response.socket === socket) ?? [null, null]
+    const waiting = [...open].find(({ response }) => response.socket === socket)
     const path = pathOf(error.rawPacket)
-    answerClientError(error, socket, answering, waiting ? waiting.route : path === null ? null : routeAt('GET', path))
+    answerClientError(error, socket, waiting?.response ?? null, waiting ? waiting.route : path === null ? null : routeAt('GET', path))
   })
   // One more than allowed: node:http drops the surplus silently, and a dropped header could be the one that matters.
   server.maxHeadersCount = limits.maxHeaders + 1
@@ -205,7 +206,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   const stop = async () => {
     stopping.abort()
-    for (const response of open.keys()) if (!response.headersSent) response.setHeader('connection', 'close')
+    for (const { response } of open) if (!response.headersSent) response.setHeader('connection', 'close')
     if (limits.stopNoticeMs > 0) await new Promise((resolve) => setTimeout(resolve, limits.stopNoticeMs))
     if (!server.listening) return pressure.stop()
     const shut = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -217,7 +218,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     })
     clearTimeout(timer)
     if (open.size > 0) log.warn('http.cut-off', { count: open.size })
-    for (const { gone } of open.values()) gone.abort()
+    for (const { gone } of open) gone.abort()
     server.closeAllConnections()
     await shut
     pressure.stop()
