@@ -4,7 +4,7 @@
  * An array, and not a Set or a Map: each time one of those is full of what was deleted from it, its former table keeps a pointer to the new one
  * and to what was in it. Once such a table has grown old, the collections of the young find all later tables by it, and with them every request
  * that ever stood there. A WeakMap that lives long is no better: until a whole collection, what it holds of a request keeps that alive.
- * Decision 36 has what both took.
+ * Decision 36 has what that took.
  */
 export class Bag<Item> implements Iterable<Item> {
   readonly #places: { readonly item: Item; at: number }[] = []

@@ -20,13 +20,18 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * One unmeasured round of each side, then `rounds` measured ones. The order turns by one each time: no side is always first.
+ * Unmeasured rounds of each side, one at least, then `rounds` measured ones. The order turns by one each time: no side is always first.
  * @param rounds at least 5.
+ * @param warmMs how long each side's unmeasured rounds go on: until its machine code is what it stays.
  */
-export async function interleave(sides: readonly Side[], rounds = 5): Promise<Record<string, Sample>> {
+export async function interleave(sides: readonly Side[], rounds = 5, warmMs = 0): Promise<Record<string, Sample>> {
   if (rounds < 5) throw new RangeError('At least 5 rounds.')
   const perSecond = new Map<string, number[]>(sides.map(({ name }) => [name, []]))
-  for (const side of sides) await side.round()
+  for (const side of sides) {
+    const until = performance.now() + warmMs
+    do await side.round()
+    while (performance.now() < until)
+  }
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < sides.length; turn++) {
       const side = sides[(turn + round) % sides.length]!
