@@ -111,6 +111,26 @@ describe('under load', () => {
     kept[0]!.socket.destroy()
     await expect.poll(async () => (await rig.send(`${request('/quick').trimEnd()}\r\nConnection: close\r\n\r\n`))[0]?.status).toBe(200)
   })
+
+  test('a connection has a last request: its answer says so, and the connection is closed', async () => {
+    let handled = 0
+    const counted: Route = { ...quick, handle: (incoming, response, context) => (handled++, quick.handle(incoming, response, context)) }
+    rig = await startRig([counted], { maxRequestsPerSocket: 3 })
+    const { socket, closed } = rig.open()
+    for (let k = 0; k < 3; k++) {
+      socket.write(request('/quick'))
+      await once(socket, 'data')
+    }
+    const answers = answersIn(await closed)
+    expect(answers.map(({ status, headers }) => [status, headers.get('connection')])).toEqual([
+      [200, 'keep-alive'],
+      [200, 'keep-alive'],
+      [200, 'close'],
+    ])
+    // Sent at once, without waiting: what follows the last is not begun.
+    const pipelined = await rig.send(request('/quick').repeat(9))
+    expect([pipelined.map(({ status }) => status), handled]).toEqual([[200, 200, 200], 6])
+  })
 })
 
 describe('slow clients', () => {

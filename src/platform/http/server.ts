@@ -59,6 +59,10 @@ export interface HttpServer {
 
 const nothingHere = 'There is nothing at this address.'
 
+/** On a connection's socket: the requests that came over it. */
+const asked = Symbol('asked')
+type Counted = Socket & { [asked]?: number }
+
 function harden(response: ServerResponse, requestId: string): void {
   response.setHeader('x-request-id', requestId)
   response.setHeader('x-content-type-options', 'nosniff')
@@ -125,7 +129,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     let essential = false
     let release = () => {}
     harden(response, requestId)
-    if (stopping.signal.aborted) response.setHeader('connection', 'close')
+    const socket = request.socket as Counted
+    socket[asked] = (socket[asked] ?? 0) + 1
+    // Said by us, not left to node:http: that announces the end of a connection and keeps it open (RFC 9112 §9.6 has it closed).
+    if (stopping.signal.aborted || socket[asked] >= limits.maxRequestsPerSocket) response.setHeader('connection', 'close')
     response.on('close', () => {
       leave()
       release()
@@ -200,6 +207,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
   // One more than allowed: node:http drops the surplus silently, and a dropped header could be the one that matters.
   server.maxHeadersCount = limits.maxHeaders + 1
+  // What was sent behind a connection's last request is refused unseen.
   server.maxRequestsPerSocket = limits.maxRequestsPerSocket
   server.maxConnections = limits.maxConnections
   server.setTimeout(limits.stalledTimeoutMs)
