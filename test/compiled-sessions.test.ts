@@ -1,6 +1,9 @@
 /** Compiled reads over HTTP: the same bytes as the ordinary path's, and a session that has ended, or a role that was taken, ends them at once. */
 import { afterAll, beforeAll, beforeEach, expect, test, vi, type MockInstance } from 'vitest'
 import { freshHouse, type TestHouse, type TestTenant } from './kit/house.ts'
+import { newId } from '../src/kernel/id.ts'
+import type { Caller } from '../src/kernel/scope.ts'
+import { confirmationOf } from '../src/modules/identity/repo-sessions.ts'
 import { encodeGlobalId } from '../src/platform/graphql/global-id.ts'
 
 let house: TestHouse
@@ -67,6 +70,46 @@ test.each([
   expect(pages()).toBe(2)
   expect(reply.status).toBe(401)
   expect(await codeOf(reply)).toBe('SESSION_ENDED')
+})
+
+test('whoever is otherwise in any respect than was remembered is not confirmed', async () => {
+  const { membershipId } = cedar.member.care_coordinator
+  const identityOf = async (membership: string) =>
+    (await house.at.owner<{ id: string }>('select identity_id as id from identity.membership where tenant_id = $1 and id = $2', [cedar.id, membership]))[0]!.id
+  const identityId = await identityOf(membershipId)
+  const nowMs = Date.now()
+  const member = { sessionId: sessionId(), membershipId, identityId, role: 'care_coordinator', plane: 'console', via: 'password', providerOrgId: null } as const
+  const remembered = { tenantId: cedar.id, nowMs, idleSinceMs: nowMs - 60_000 }
+  const caller: Caller = {
+    tenantId: cedar.id,
+    plane: 'console',
+    actor: { kind: 'member', ...member },
+    permissions: new Set(),
+    purpose: 'OPERATIONS',
+    requestId: 'remembered',
+    sourceAddress: null,
+    userAgent: null,
+  }
+  const answer = (of: Partial<typeof remembered>, to: object) => {
+    const confirmedBy = confirmationOf({ ...remembered, ...of, member: { ...member, ...to } })
+    return house.database.readConfirmed({ caller, confirmedBy, text: "select current_setting('app.tenant_id')", values: [], signal: null })
+  }
+  expect(await answer({}, {})).toBe(cedar.id)
+  for (const [of, to] of [
+    [{ tenantId: other.id }, {}],
+    [{ nowMs: nowMs + 365 * 86_400_000 }, {}],
+    [{ idleSinceMs: nowMs + 60_000 }, {}],
+    [{}, { sessionId: newId() }],
+    [{}, { membershipId: cedar.member.tenant_admin.membershipId }],
+    [{}, { identityId: await identityOf(cedar.member.tenant_admin.membershipId) }],
+    [{}, { role: 'tenant_admin' }],
+    [{}, { plane: 'clinician' }],
+    [{}, { via: 'saml' }],
+    [{}, { providerOrgId: newId() }],
+  ] as const) {
+    expect(await answer(of, to), JSON.stringify([of, to])).toBeNull()
+  }
+  expect(await answer({}, {})).toBe(cedar.id)
 })
 
 test('a role that was taken away is gone at the next call, and so is a suspended member', async () => {

@@ -152,7 +152,7 @@ export class BoundDatabase extends Database {
   }
 
   override readConfirmed(read: ConfirmedRead): Promise<string | null> {
-    return readConfirmed(this.#bound(loginsFor(read.caller).readLogin), read)
+    return readConfirmed(this.#bound(loginsFor(read.caller).readLogin), settingsOf(read.caller), read)
   }
 
   override addConfirmed<Row extends object>(add: ConfirmedAdd): Promise<readonly Row[] | null> {

@@ -45,24 +45,19 @@ export type SessionsOf =
   | { readonly membershipId: string }
   | { readonly identityId: string }
 
-/** What `live` asks, on the login of the session's plane: the tenant's own settings stay only if the session and its member do. */
+/** What `live` asks and what it answered, on the login of the session's plane: whoever it no longer holds of has no tenant from here on. */
 const confirming = `
-  select set_config('app.tenant_id', coalesce(f.tenant, ''), true), set_config('app.membership_id', coalesce(f.membership, ''), true),
-    set_config('app.role', coalesce(f.role, ''), true), set_config('app.provider_org_id', coalesce(f.org, ''), true),
-    set_config('app.confirmed', coalesce(f.proof, ''), true)
-  from (select 1) as one
-  left join (
-    select s.tenant_id::text as tenant, m.id::text as membership, m.role, m.provider_org_id::text as org,
-      concat_ws('|', s.id, m.id, m.identity_id, m.role, m.plane, s.via, coalesce(m.provider_org_id::text, '-')) as proof
-    from identity.session s
+  select case when exists (
+    select from identity.session s
     join identity.membership m on m.tenant_id = s.tenant_id and m.id = s.membership_id
     join identity.identity i on i.tenant_id = m.tenant_id and i.id = m.identity_id
-    where s.tenant_id = $1::uuid and s.id = $2::uuid and s.plane = $3 and m.plane = s.plane
-      and s.revoked_at is null and s.expires_at > $4::timestamptz and s.rotated_at > $5::timestamptz
-      and m.status = 'ACTIVE' and i.status = 'ACTIVE'
-  ) f on true`
+    where s.tenant_id = $1::uuid and s.id = $2::uuid and s.plane = $3 and s.via = $4
+      and s.revoked_at is null and s.expires_at > $5::timestamptz and s.rotated_at > $6::timestamptz
+      and m.id = $7::uuid and m.plane = s.plane and m.role = $8 and m.provider_org_id is not distinct from $9::uuid and m.status = 'ACTIVE'
+      and i.id = $10::uuid and i.status = 'ACTIVE'
+  ) then $2::uuid::text else set_config('app.tenant_id', '', true) end`
 
-/** How the database confirms that a session's member is still who it was. */
+/** How the database confirms that a session's member is still who it was: it answers the session's id, which is nobody else's. */
 export function confirmationOf(of: {
   readonly tenantId: string
   readonly member: Omit<LiveSession, 'id' | 'hash' | 'rotatedAt'> & { readonly sessionId: string }
@@ -70,11 +65,9 @@ export function confirmationOf(of: {
   readonly idleSinceMs: number
 }): ConfirmedBy {
   const { sessionId, membershipId, identityId, role, plane, via, providerOrgId } = of.member
-  const moment = (ms: number) => new Date(ms).toISOString()
-  return {
-    statement: { text: confirming, values: [of.tenantId, sessionId, plane, moment(of.nowMs), moment(of.idleSinceMs)] },
-    proof: [sessionId, membershipId, identityId, role, plane, via, providerOrgId ?? '-'].join('|'),
-  }
+  const [now, idleSince] = [new Date(of.nowMs), new Date(of.idleSinceMs)].map((moment) => moment.toISOString())
+  const values = [of.tenantId, sessionId, plane, via, now, idleSince, membershipId, role, providerOrgId, identityId]
+  return { text: confirming, values, proof: sessionId }
 }
 
 export function createSessionRepo({ db, sql }: { db: IdentityDb; sql: ModuleSql }) {

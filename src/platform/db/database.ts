@@ -102,7 +102,7 @@ export class Database {
 
   /** One read on the caller's read login, its asker confirmed in the same round trip; null when that failed. */
   readConfirmed(read: ConfirmedRead): Promise<string | null> {
-    return readConfirmed(this.#lane(loginsFor(read.caller).readLogin), read)
+    return readConfirmed(this.#lane(loginsFor(read.caller).readLogin), settingsOf(read.caller), read)
   }
 
   /** One statement of a directory's on its write login, confirmed in the same round trip; null when that failed, and nothing changed. */

@@ -92,8 +92,12 @@ export class StatementCache {
   }
 }
 
+/** Values as the protocol takes them: text, bytes or null. */
+const prepared = (values: readonly unknown[]) => values.map((value) => (typeof value === 'string' ? value : pgUtils.prepareValue(value)))
+
 export class GroupQuery extends Query {
   readonly #preludes: readonly Prelude[]
+  readonly #preludeValues: readonly (readonly unknown[])[]
   readonly #statement: Statement
   /** Mapped before anything is sent: a value that cannot be mapped must not leave half a group on a shared wire. */
   readonly #values: readonly unknown[]
@@ -111,11 +115,12 @@ export class GroupQuery extends Query {
       // Whose asker was not confirmed sees no rows, and a statement may fail for that alone.
       this.#proofsLeft > 0 && (!error || this.#preludesLeft === 0) ? done(new NotConfirmed()) : done(error, result),
     )
-    this.#preludes = preludes.map((prelude) => ({ ...prelude, values: prelude.values.map((value) => pgUtils.prepareValue(value)) }))
+    this.#preludes = preludes
+    this.#preludeValues = preludes.map(({ values }) => prepared(values))
     this.#preludesLeft = preludes.length
     for (const { proof } of preludes) if (proof !== undefined) this.#proofsLeft++
     this.#statement = statement
-    this.#values = statement.values.map((value) => pgUtils.prepareValue(value))
+    this.#values = prepared(statement.values)
     this.#cache = cache
   }
 
@@ -131,8 +136,8 @@ export class GroupQuery extends Query {
     wire.stream = { writable: true, write: (message) => messages.push(message) > 0 }
     try {
       for (const name of this.#cache.takeDoomed()) wire.close({ type: 'S', name })
-      for (const prelude of this.#preludes) {
-        wire.bind({ portal: '', statement: this.#prepare(wire, prelude.text).name, values: prelude.values })
+      for (const [at, { text }] of this.#preludes.entries()) {
+        wire.bind({ portal: '', statement: this.#prepare(wire, text).name, values: this.#preludeValues[at]! })
         wire.execute({ portal: '' })
       }
       this.#prepared = this.#prepare(wire, this.#statement.text)

@@ -47,8 +47,7 @@ describe('a statement', () => {
   test('over its time limit is cancelled and typed, on either kind of connection, which serves on', async () => {
     const writing = database.unit(caller)
     // In force for the group alone, as every setting of a read is.
-    const text = "select set_config('statement_timeout', '30ms', true), set_config('app.confirmed', 'yes', true)"
-    const confirmedBy = { statement: { text, values: [] }, proof: 'yes' }
+    const confirmedBy = { text: "select set_config('statement_timeout', '30ms', true), 'yes'", values: [], proof: 'yes' }
     const read = { caller, confirmedBy, text: "select 'done' from pg_sleep(8)", values: [], signal: null }
     await expect(database.readConfirmed(read)).rejects.toMatchObject({ kind: 'unavailable', code: 'TIMED_OUT' })
     expect(await database.readConfirmed({ ...read, text: "select 'done'" })).toBe('done')
@@ -107,13 +106,13 @@ describe('a statement', () => {
     gone.abort()
     const unit = database.unit(caller, gone.signal)
     await expect(unit.read(() => unit.db.careRecipient.count())).rejects.toMatchObject({ code: 'TIMED_OUT' })
-    const read = { caller, confirmedBy: { statement: { text: 'select 1', values: [] }, proof: '' }, text: "select 'x'", values: [], signal: gone.signal }
+    const read = { caller, confirmedBy: { text: 'select 1', values: [], proof: '' }, text: "select 'x'", values: [], signal: gone.signal }
     await expect(database.readConfirmed(read)).rejects.toMatchObject({ code: 'TIMED_OUT' })
   })
 })
 
 test('a lane with as many statements in hand as its queue allows answers OVERLOADED, and serves again when they are done', async () => {
-  const confirmedBy = { statement: { text: "select set_config('app.confirmed', 'yes', true)", values: [] }, proof: 'yes' }
+  const confirmedBy = { text: "select 'yes'", values: [], proof: 'yes' }
   const ask = () => database.readConfirmed({ caller, confirmedBy, text: "select 'done'", values: [], signal: null })
   const answers = await Promise.allSettled(Array.from({ length: 1_100 }, ask))
   const refused = answers.filter((one) => one.status === 'rejected')

@@ -5,12 +5,8 @@
 import type { Prelude } from './group-query.ts'
 import { settingsPrelude, type Settings } from './settings.ts'
 
-/** The statement that looks the asker up on the login that asks, and what it must come to. */
-export interface ConfirmedBy {
-  /** Leaves its proof in the setting `app.confirmed`, which nothing else writes, and answers it last. */
-  readonly statement: Prelude
-  readonly proof: string
-}
+/** The statement that looks the asker up on the login that asks: it answers its proof, or takes the tenant away from what follows. */
+export type ConfirmedBy = Prelude & { readonly proof: string }
 
 /** The asker is not, or no longer, who was expected: nothing was answered, and nothing of it may be kept. */
 export class NotConfirmed extends Error {
@@ -28,9 +24,7 @@ export class Standing {
 
   constructor(settings: Settings, confirmedBy: ConfirmedBy | null = null) {
     this.#settings = [settingsPrelude(settings)]
-    // The role and the organisation are the confirmation's to set.
-    const claimed = { ...settings, role: null, providerOrgId: null }
-    this.#confirming = confirmedBy && [settingsPrelude(claimed), { ...confirmedBy.statement, proof: confirmedBy.proof }]
+    this.#confirming = confirmedBy && [...this.#settings, confirmedBy]
   }
 
   get isConfirmed(): boolean {

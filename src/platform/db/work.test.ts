@@ -103,13 +103,7 @@ test('SQL and the generated client see one transaction, and a statement left for
 
 test('who is not confirmed sees nothing, changes nothing, and is asked for nothing more', async () => {
   const { id } = await planting(house, caller.tenantId).recipient()
-  const confirmedBy = (proof: string) => ({
-    statement: {
-      text: `select set_config('app.role', 'care_coordinator', true), set_config('app.confirmed', $1, true)`,
-      values: ['held'],
-    },
-    proof,
-  })
+  const confirmedBy = (proof: string) => ({ text: 'select $1', values: ['held'], proof })
   const lines = async () => (await house.at.owner<{ n: number }>('select count(*)::int as n from audit.event where tenant_id = $1', [caller.tenantId]))[0]!.n
   const attempt = async (proof: string, late: boolean, first: boolean) => {
     const unit = house.database.unit(caller, null, confirmedBy(proof))
