@@ -9,11 +9,9 @@ import type { Column } from './tables.ts'
 export const isDoubtful = (answer: string): boolean => answer.includes('\u0001')
 export const doubt = "E'\\x01'"
 
-const mostOperands = 50
-
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
-/** One text of several: neighbouring literals are joined here, and Postgres is given no more operands than a function takes. */
+/** One text of several; a doubt where a value is null that none expected. Neighbouring literals are joined here. */
 export function join(parts: readonly Part[]): string {
   const operands: string[] = []
   let held = ''
@@ -26,25 +24,35 @@ export function join(parts: readonly Part[]): string {
     }
   }
   if (held !== '') operands.push(literal(held))
-  if (operands.length === 0) return "''"
-  return concat(operands)
+  const [only = "''"] = operands
+  return operands.length > 1 ? `coalesce(${concatenated(operands)}, ${doubt})` : only
 }
 
-function concat(operands: readonly string[]): string {
+/** Operators, for `concat` takes three times as long; by halves, so that what is long is copied, and what is many nests, as seldom as can be. */
+function concatenated(operands: readonly string[]): string {
   if (operands.length === 1) return operands[0]!
-  if (operands.length <= mostOperands) return `concat(${operands.join(', ')})`
-  const groups: string[] = []
-  for (let at = 0; at < operands.length; at += mostOperands) groups.push(concat(operands.slice(at, at + mostOperands)))
-  return concat(groups)
+  const half = operands.length >> 1
+  return `(${concatenated(operands.slice(0, half))} || ${concatenated(operands.slice(half))})`
 }
 
 /** A piece of the answer: its own text, or SQL of type text that is never null. */
 export type Part = { readonly text: string } | { readonly sql: string }
 
-/** A global id, as `encodeGlobalId` makes it: base64url has its own two characters and no padding (RFC 4648 §5). */
+/** Characters of a UUID's text. */
+const uuidLength = 36
+/** So many bytes are a line of base64 to Postgres, which ends it. */
+const bytesInLine = 57
+
+/**
+ * A global id, as `encodeGlobalId` makes it: base64url, without padding (RFC 4648 §5). Letters, digits, colons and hyphens never
+ * come to the two characters in which base64 is another.
+ */
 export function globalId(typename: string, id: string): Part[] {
-  const encoded = `encode(convert_to(${literal(`${typename}:`)} || ${id}, 'UTF8'), 'base64')`
-  return [{ text: '"' }, { sql: `translate(${encoded}, E'+/=\\n', '-_')` }, { text: '"' }]
+  const length = typename.length + 1 + uuidLength
+  let encoded = `encode((${literal(`${typename}:`)} || ${id})::bytea, 'base64')`
+  if (length >= bytesInLine) encoded = `replace(${encoded}, E'\\n', '')`
+  if (length % 3 > 0) encoded = `rtrim(${encoded}, '=')`
+  return [{ text: '"' }, { sql: encoded }, { text: '"' }]
 }
 
 /** A cursor, as `outwardCursor` makes it of a row's id; null of none. */
@@ -59,25 +67,26 @@ export function columnValue(type: GraphQLOutputType, column: Column, value: stri
   if (column.isList) return null
   const written = scalarValue(bare, column, value)
   if (written === null) return null
-  return column.isRequired ? written : `coalesce(${written}, 'null')`
+  return column.isRequired ? written : `case when ${value} is null then 'null' else ${written} end`
 }
 
+/** Of a value that is there. */
 function scalarValue(type: GraphQLOutputType, column: Column, value: string): string | null {
   if (isEnumType(type)) {
     const names = type.getValues().map(({ name }) => name)
     if (!column.isEnum || type.getValues().some((one) => one.name !== one.value)) return null
     // Names of GraphQL need no escaping.
-    const known = `${value}::text in (${names.map(literal).join(', ')})`
-    return `case when ${value} is null then null when ${known} then '"' || ${value}::text || '"' else ${doubt} end`
+    return `case ${value}::text ${names.map((name) => `when '${name}' then '"${name}"'`).join(' ')} else ${doubt} end`
   }
   if (column.isEnum) return null
   if ((type === GraphQLString || type === GraphQLID) && column.type === 'String') return `to_json(${value})::text`
   if (type === GraphQLInt && column.type === 'Int') return `${value}::text`
   if (type === GraphQLBoolean && column.type === 'Boolean') return `case ${value} when true then 'true' when false then 'false' end`
   if ('name' in type && type.name === 'DateTime' && column.type === 'DateTime') {
-    // Moments that four digits do not write have another form, or none. The session is in UTC.
+    // Moments that four digits do not write have another form, or none. The session is in UTC; a microsecond more is written to the last digit.
     const usual = `${value} >= '0001-01-01' and ${value} < '10000-01-01'`
-    return `case when ${value} is null then null when ${usual} then to_char(${value}, '"\\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\\""') else ${doubt} end`
+    const written = `to_json(date_bin('1 millisecond', ${value}, '0001-01-01') + interval '1 microsecond')::text`
+    return `case when ${usual} then left(${written}, ${'"YYYY-MM-DDTHH:MM:SS.mmm'.length}) || 'Z"' else ${doubt} end`
   }
   return null
 }

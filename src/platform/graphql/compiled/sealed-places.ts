@@ -12,7 +12,7 @@ import type { SealedRead } from './marks.ts'
  * @param envelope null where another place before this one holds the same row's.
  */
 export const sealedPlace = (read: number, table: string, id: string, envelope: string | null): string =>
-  `concat(E'\\x02', ${literal(`${read}|${table}|`)}, ${id}, '|', ${envelope === null ? '' : `${envelope}, `}E'\\x03')`
+  `(E'\\x02${read}|' || ${literal(`${table}|`)} || ${id} || '|' || ${envelope === null ? '' : `${envelope} || `}E'\\x03')`
 
 /** The answer with its sealed texts opened. @throws what the first field that fails would: nothing may be answered then. */
 export async function fillPlaces(answer: string, sealed: readonly SealedRead[], context: Context): Promise<string> {
