@@ -25,6 +25,8 @@ export const lookupPlace = (tenantId: string, generation: number, version: numbe
 export interface KeyRing {
   useTenantKey<Result>(row: DataKeyRow, fn: (key: Buffer) => Result): Promise<Result>
   useSubjectKey<Result>(row: SubjectKeyRow, fn: (key: Buffer) => Result): Promise<Result>
+  /** A subject's key that is unwrapped already, for use before anything is awaited; null where `useSubjectKey` has to unwrap it. */
+  keptSubjectKey(row: SubjectKeyRow): Buffer | null
   useLookupKey<Result>(row: LookupKeyRow, fn: (key: Buffer) => Result): Promise<Result>
   /** Wrapped keys that move from one data key to another, in order. None of them is kept. @throws KEYS_UNAVAILABLE */
   moveKeys(from: TenantKey, to: TenantKey, keys: readonly { readonly wrapped: string; readonly subjectId: string }[]): Promise<string[]>
@@ -46,6 +48,9 @@ export function createKeyRing({ kms, cache }: { kms: Kms; cache: KeyCache }): Ke
     return cache.use(dataKeyId(row), () => kms.unwrap(wrapped, kekId, contextOf(tenantId)), fn)
   }
 
+  const wrappedKeyId = (tenantId: string, subjectId: string, version: number, wrapped: string): string =>
+    `tenant/${tenantId}/key/${subjectId}/${version}/${wrapped}`
+
   const useWrapped = async <Result>(
     row: { readonly tenantId: string; readonly wrapped: string | null; readonly tenantKey: DataKeyRow | null },
     subjectId: string,
@@ -60,12 +65,14 @@ export function createKeyRing({ kms, cache }: { kms: Kms; cache: KeyCache }): Ke
         cache.evict(dataKeyId(tenantKey))
         throw error
       })
-    return cache.use(`tenant/${tenantId}/key/${subjectId}/${tenantKey.version}/${wrapped}`, load, fn, dataKeyId(tenantKey))
+    return cache.use(wrappedKeyId(tenantId, subjectId, tenantKey.version, wrapped), load, fn, dataKeyId(tenantKey))
   }
 
   return {
     useTenantKey,
     useSubjectKey: (row, fn) => useWrapped(row, row.subjectId, fn),
+    keptSubjectKey: ({ tenantId, subjectId, wrapped, tenantKey }) =>
+      wrapped === null || tenantKey === null ? null : cache.kept(wrappedKeyId(tenantId, subjectId, tenantKey.version, wrapped)),
     useLookupKey: (row, fn) => useWrapped(row, lookupPlace(row.tenantId, row.generation, 0).subjectId, fn),
 
     async moveKeys(from, to, keys) {

@@ -122,9 +122,9 @@ export function createVault({ repo, kms, ring, platform, rotation, ownKeys, enve
       for (const { subjectId, sealed, ...place } of items) {
         const row = keyOf(subjectId)
         const isErased = row.state === 'DESTROYED'
-        const record = isErased
-          ? null
-          : await ring.useSubjectKey(row, (key) => readable(() => openRecord(key, { tenantId: scope.tenantId, ...place }, sealed)))
+        const openWith = (key: Buffer) => readable(() => openRecord(key, { tenantId: scope.tenantId, ...place }, sealed))
+        const kept = isErased ? null : ring.keptSubjectKey(row)
+        const record = isErased ? null : kept ? openWith(kept) : await ring.useSubjectKey(row, openWith)
         opened.records.push(record)
         opened.refusals.push(record ? null : isErased ? 'KEY_DESTROYED' : 'UNREADABLE')
       }

@@ -23,6 +23,8 @@ export interface KeyCache {
    * @throws as {@link KeyCache.get}.
    */
   use<Result>(id: string, load: () => Promise<Buffer>, fn: (key: Buffer) => Result, under?: string): Promise<Result>
+  /** The key if it is kept, for use in this very tick, before anything is awaited; null where it has to be loaded. */
+  kept(id: string): Buffer | null
   /**
    * The key, for use synchronously right after the `await`: it may be overwritten with zeros once the current tick is over.
    * Prefer {@link KeyCache.use}. Concurrent misses of one id share one `load`; its failures are not kept.
@@ -133,6 +135,7 @@ export function createKeyCache({ ttlMs = maxTtlMs, maxKeys = 10_000, clock = mon
   return {
     get,
     evict,
+    kept: (id) => live(id)?.key ?? null,
     async use(id, load, fn, under) {
       const result = fn(await get(id, load, under))
       if (result instanceof Promise) throw new Error('A key is used synchronously: the function must not return a promise.')

@@ -109,7 +109,7 @@ export function freshNonce(): Buffer {
 }
 
 /** The key used last in this tick. Node prepares a raw key anew for every call, which takes four times as long as the cipher itself. */
-let prepared: { readonly bytes: Buffer; readonly key: KeyObject } | null = null
+let prepared: { readonly given: Uint8Array; readonly bytes: Buffer; readonly key: KeyObject } | null = null
 
 function forgetPrepared(): void {
   prepared?.bytes.fill(0)
@@ -118,13 +118,13 @@ function forgetPrepared(): void {
 
 function prepare(key: Uint8Array): KeyObject {
   if (key.length !== keyBytes) throw new RangeError('A sealing key has 32 bytes.')
-  // By content, not by identity: a Buffer may have been wiped or filled with another key meanwhile.
-  if (prepared !== null && timingSafeEqual(prepared.bytes, key)) return prepared.key
+  // By content too, not by identity alone: a Buffer may have been wiped or filled with another key meanwhile.
+  if (prepared?.given === key && timingSafeEqual(prepared.bytes, key)) return prepared.key
   // An all-zero key is a key that its cache has wiped: sealing with it would protect nothing.
   if (key.every((byte) => byte === 0)) throw new RangeError('A sealing key was used after it was wiped.')
   if (prepared === null) setImmediate(forgetPrepared)
   else forgetPrepared()
-  prepared = { bytes: Buffer.from(key), key: createSecretKey(key) }
+  prepared = { given: key, bytes: Buffer.from(key), key: createSecretKey(key) }
   return prepared.key
 }
 

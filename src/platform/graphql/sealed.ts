@@ -2,7 +2,7 @@
  * The one way a sealed column reaches an answer: the rows of a page are gathered, those the caller may open are opened together,
  * and each record read leaves an audit row with the names of the fields that were asked for. Refuses the rest field by field.
  */
-import DataLoader from 'dataloader'
+import DataLoader, { type CacheMap } from 'dataloader'
 import { Fault, fault } from '../../kernel/fault.ts'
 import type { Scope } from '../../kernel/scope.ts'
 import type { JsonValue } from '../crypto/seal.ts'
@@ -39,6 +39,33 @@ interface Read {
   readonly fields: string[]
 }
 
+/**
+ * Reads under way by row, and by what is sealed in it: a mutation later in the same operation seals the row anew, and a value that somebody
+ * moved here from another row must not be answered as that row's was.
+ */
+class ReadsByRow<Row extends SealedRow> implements CacheMap<Row, Promise<Read>> {
+  readonly #of = new Map<string, { readonly phi: string; readonly read: Promise<Read> }[]>()
+
+  get({ id, phi }: Row): Promise<Read> | undefined {
+    for (const one of this.#of.get(id) ?? []) if (one.phi === phi) return one.read
+    return undefined
+  }
+
+  set({ id, phi }: Row, read: Promise<Read>): void {
+    const others = this.#of.get(id)
+    if (others) others.push({ phi, read })
+    else this.#of.set(id, [{ phi, read }])
+  }
+
+  delete({ id }: Row): void {
+    this.#of.delete(id)
+  }
+
+  clear(): void {
+    this.#of.clear()
+  }
+}
+
 /** Rows opened in one go: a page, and the pages beside it. */
 const batchSize = 500
 
@@ -67,12 +94,9 @@ export function sealedReader<Row extends SealedRow>(column: SealedColumn<Row>): 
   }
 
   return async (context, row, fields) => {
-    let loader = context.gathering.get(column) as DataLoader<Row, Read, string> | undefined
+    let loader = context.gathering.get(column) as DataLoader<Row, Read> | undefined
     if (!loader) {
-      // By the sealed value too: a mutation later in the same operation seals the row anew. And by the id: a value that somebody moved here
-      // from another row must not be answered as that row's was.
-      const cacheKeyFn = ({ id, phi }: Row) => `${id} ${phi}`
-      loader = new DataLoader((rows) => load(context.scope, rows), { cacheKeyFn, maxBatchSize: batchSize })
+      loader = new DataLoader((rows) => load(context.scope, rows), { cacheMap: new ReadsByRow<Row>(), maxBatchSize: batchSize })
       context.gathering.set(column, loader)
     }
     const read = await loader.load(row)

@@ -19,10 +19,10 @@ import type { Access } from '../access.ts'
 import { connectionSql, edgesShape, type PageParts } from './connection.ts'
 import { collect, type Selected } from './collect.ts'
 import { columnValue, doubt, globalId, join, literal, type Part } from './json-text.ts'
-import { markOf, type SealedRead } from './marks.ts'
+import { markOf } from './marks.ts'
 import { isPageInOrderOfIds, isWholeRelation, onlyOf } from './prisma-queries.ts'
 import { exposedBy, extensionOf, hasDecisiveOptions, modelOf, relationBy } from './schema-facts.ts'
-import { sealedPlace } from './sealed-places.ts'
+import { sealedPlace, type SealedPlace } from './sealed-places.ts'
 import type { Slot } from './slots.ts'
 import { quoted, type Relation, type Table, type Tables } from './tables.ts'
 
@@ -34,7 +34,7 @@ export interface Plan {
   readonly permissions: ReadonlySet<string>
   readonly operation: OperationDefinitionNode
   /** How the sealed texts are opened whose places the answer holds. */
-  readonly sealed: readonly SealedRead[]
+  readonly sealed: readonly SealedPlace[]
 }
 
 const pageArguments = ['first', 'after', 'last', 'before'] as const
@@ -67,9 +67,7 @@ class Planner {
   readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>
   readonly #slots: Slot[] = []
   readonly #permissions = new Set<string>()
-  readonly #sealed: SealedRead[] = []
-  /** Columns whose envelopes a place holds already: they travel once for each row. */
-  readonly #envelopes = new Set<string>()
+  readonly #sealed: SealedPlace[] = []
   #aliases = 0
 
   constructor(tables: Tables, fragments: ReadonlyMap<string, FragmentDefinitionNode>) {
@@ -161,9 +159,8 @@ class Planner {
       const column = table.columns.get(mark.column) ?? unplanned()
       if (field.type !== GraphQLString || table.key.at(-1) !== 'id' || !column.isRequired || column.type !== 'String') return unplanned()
       const envelope = `${row}.${quoted(column.name)}`
-      const isSent = this.#envelopes.has(envelope)
-      this.#envelopes.add(envelope)
-      return [{ sql: sealedPlace(this.#sealed.push(mark.read) - 1, table.name, `${row}.id`, isSent ? null : envelope) }]
+      const isSent = this.#sealed.some((other) => other.envelope === envelope)
+      return [{ sql: sealedPlace(this.#sealed.push({ read: mark.read, envelope }) - 1, `${row}.id`, isSent ? null : envelope) }]
     }
     const name = relationBy(field) ?? (mark?.kind === 'only' ? mark.relation : unplanned())
     const relation = table.relations.get(name) ?? unplanned()
