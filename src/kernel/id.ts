@@ -21,18 +21,19 @@ export function newId(nowMs: number = Date.now()): string {
     randomFillSync(pool)
     drawnAt = 0
   }
-  const bytes = pool.subarray(drawnAt, (drawnAt += 16))
+  const at = drawnAt
+  drawnAt += 16
   if (nowMs > lastMs) {
     lastMs = nowMs
-    counter = bytes.readUInt16BE(6) & 0x07ff
+    counter = pool.readUInt16BE(at + 6) & 0x07ff
   } else if (++counter > 0x0fff) {
     // The counter is spent: borrow the next millisecond rather than run backwards.
     lastMs++
     counter = 0
   }
-  bytes.writeUIntBE(lastMs, 0, 6)
-  bytes.writeUInt16BE(0x7000 | counter, 6)
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  const hex = bytes.toString('hex')
+  pool.writeUIntBE(lastMs, at, 6)
+  pool.writeUInt16BE(0x7000 | counter, at + 6)
+  pool[at + 8] = (pool[at + 8]! & 0x3f) | 0x80
+  const hex = pool.toString('hex', at, at + 16)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }

@@ -6,12 +6,11 @@ import { reads } from '../../platform/graphql/compiled/marks.ts'
 import type { Context } from '../../platform/graphql/context.ts'
 import { idArgument } from '../../platform/graphql/id-argument.ts'
 import { withoutNulls } from '../../platform/graphql/input.ts'
-import type { SealedRow } from '../../platform/graphql/sealed.ts'
+import { textOf, type SealedRow } from '../../platform/graphql/sealed.ts'
 import { planesOf } from '../access/contract.ts'
 import { circleGraph, type CareGraphParts } from './circle/graph.ts'
 import { disclosureGraph, type DisclosureGraphParts } from './disclosure/graph.ts'
 import { sexes, type PhiField } from './contract.ts'
-import { textOf } from './sealed.ts'
 
 export function careGraph(builder: Builder, made: CareGraphParts & DisclosureGraphParts) {
   const { contract: care, repo, seals } = made
@@ -20,14 +19,13 @@ export function careGraph(builder: Builder, made: CareGraphParts & DisclosureGra
   const Sex = builder.enumType('Sex', { values: sexes, subGraphs })
 
   const phi = (name: PhiField, description?: string) => {
-    const read = async (context: Context, row: SealedRow) => textOf((await seals.readRecipient(context, row, [name]))[name])
     return {
       nullable: true as const,
       access: { permission: 'phi:read' },
       select: { id: true, phi: true } as const,
-      extensions: reads({ kind: 'sealed', column: 'phi', read }),
+      extensions: reads({ kind: 'sealed', column: 'phi', read: seals.readRecipient, name }),
       ...(description ? { description } : {}),
-      resolve: (row: SealedRow, _: object, context: Context) => read(context, row),
+      resolve: async (row: SealedRow, _: object, context: Context) => textOf((await seals.readRecipient(context, row, [name]))[name]),
     }
   }
 

@@ -20,9 +20,6 @@ interface Owned extends SealedRow {
  */
 const mostSubjects = 8
 
-/** A protected field's value as text. */
-export const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
-
 export interface CareSeals {
   /** @throws KEYS_UNAVAILABLE, SUBJECT_ERASED */
   seal(scope: Scope, model: 'CareRecipient' | 'CareParty', row: Omit<Owned, 'phi'>, record: Record<string, JsonValue>): Promise<string>

@@ -212,8 +212,8 @@ function isPlainJson(value: unknown, depthLeft: number): value is JsonValue {
   }
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return false
-  for (const [name, item] of Object.entries(value)) {
-    if (name === '__proto__' || !isPlainJson(item, depthLeft - 1)) return false
+  for (const name of Object.keys(value)) {
+    if (name === '__proto__' || !isPlainJson((value as Record<string, unknown>)[name], depthLeft - 1)) return false
   }
   return true
 }

@@ -18,6 +18,9 @@ export interface SealedRow {
 
 export type OpenedRecord = Readonly<Record<string, JsonValue>>
 
+/** A protected field's value as text. */
+export const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
+
 /** What the owner of a sealed column decides and does for a page of its rows. Answers are in the order of the rows. */
 export interface SealedColumn<Row extends SealedRow> {
   /** Kind of record in the audit trail, for example `CareRecipient`. */

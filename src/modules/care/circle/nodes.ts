@@ -3,11 +3,11 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { Builder } from '../../../platform/graphql/builder.ts'
 import { reads } from '../../../platform/graphql/compiled/marks.ts'
 import type { Context } from '../../../platform/graphql/context.ts'
-import { phiNotGranted } from '../../../platform/graphql/sealed.ts'
+import { phiNotGranted, textOf } from '../../../platform/graphql/sealed.ts'
 import { planesOf } from '../../access/contract.ts'
 import { partyKinds, phiFields } from '../contract.ts'
 import { capabilities, consentStateAt, isLive } from '../rules.ts'
-import { textOf, type CareSeals } from '../sealed.ts'
+import type { CareSeals } from '../sealed.ts'
 
 const readPermission = 'network:read'
 

@@ -3,8 +3,7 @@
  * Without a mark such a field takes the ordinary path. Each mark is held against its resolver by the differential test.
  */
 import type { ModelName } from '../../db/unit.ts'
-import type { Context } from '../context.ts'
-import type { SealedRow } from '../sealed.ts'
+import type { SealedReader, SealedRow } from '../sealed.ts'
 import { extensionOf } from './schema-facts.ts'
 
 export type ReadMark =
@@ -14,11 +13,8 @@ export type ReadMark =
   | { readonly kind: 'page'; readonly model: ModelName; readonly equals: Readonly<Record<string, string>> }
   /** The only row of a list relation, or null. */
   | { readonly kind: 'only'; readonly relation: string }
-  /** A text inside the row's sealed column, or null; asked for as the resolver asks, so that who may open it is decided in one place. */
-  | { readonly kind: 'sealed'; readonly column: 'phi'; readonly read: SealedRead }
-
-/** Opens one field of a sealed row for the caller of the context, and records that. @throws whatever the field's error would be. */
-export type SealedRead = (context: Context, row: SealedRow) => Promise<string | null>
+  /** The text of this name inside the row's sealed column, or null; read as the resolver reads, so that who may open it is decided in one place. */
+  | { readonly kind: 'sealed'; readonly column: 'phi'; readonly read: SealedReader<SealedRow>; readonly name: string }
 
 const name = 'compiledRead'
 

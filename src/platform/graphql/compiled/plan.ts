@@ -159,8 +159,9 @@ class Planner {
       const column = table.columns.get(mark.column) ?? unplanned()
       if (field.type !== GraphQLString || table.key.at(-1) !== 'id' || !column.isRequired || column.type !== 'String') return unplanned()
       const envelope = `${row}.${quoted(column.name)}`
-      const isSent = this.#sealed.some((other) => other.envelope === envelope)
-      return [{ sql: sealedPlace(this.#sealed.push({ read: mark.read, envelope }) - 1, `${row}.id`, isSent ? null : envelope) }]
+      const sent = this.#sealed.find(({ source }) => source.envelope === envelope && source.read === mark.read)?.source
+      const place = this.#sealed.push({ source: sent ?? { envelope, read: mark.read }, name: mark.name }) - 1
+      return [{ sql: sealedPlace(place, `${row}.id`, sent ? null : envelope) }]
     }
     const name = relationBy(field) ?? (mark?.kind === 'only' ? mark.relation : unplanned())
     const relation = table.relations.get(name) ?? unplanned()
