@@ -51,6 +51,23 @@ describe('the key cache', () => {
     expect(await cache.get('t2/1', load)).toBe(loaded[1])
   })
 
+  it('says at once whether a key is kept: not before it was loaded, not after its time, and not when it was forgotten', async () => {
+    const { cache, clock, load, loaded } = make()
+    expect(cache.kept('t1/1')).toBeNull()
+    await cache.get('t1/1', load)
+    clock.ms = 299_999
+    expect(cache.kept('t1/1')).toBe(loaded[0])
+    expect(cache.kept('t1/10')).toBeNull()
+    clock.ms = 300_000
+    expect(cache.kept('t1/1')).toBeNull()
+    for (const forget of [() => cache.evict('t1/'), () => cache.close()]) {
+      await cache.get('t1/1', load)
+      expect(cache.kept('t1/1')).toBe(loaded.at(-1))
+      forget()
+      expect(cache.kept('t1/1')).toBeNull()
+    }
+  })
+
   it('hands out a key until its time is over, never after, and wipes it then', async () => {
     const { cache, clock, load, loaded } = make()
     await cache.get('t1/1', load)
