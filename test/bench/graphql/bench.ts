@@ -9,7 +9,7 @@ import { cases, pages, ways } from './cases.ts'
 import { layGround, type BenchGround } from './ground.ts'
 import { guards } from './guards.ts'
 import { guardsOff, oneGuardOff } from './guards-off.ts'
-import { compare, time, tokensOf, twoDigits, type Figures, type Standing } from './measure.ts'
+import { compare, time, tokensOf, twoDigits, usualWarmMs, type Figures, type Standing } from './measure.ts'
 import { peerNames, startOurs, startPeer, type PeerName, type SideProcess } from './sides.ts'
 
 const wanted = (name: string, otherwise: readonly string[]): string[] => process.env[name]?.split(',') ?? [...otherwise]
@@ -17,6 +17,8 @@ const wanted = (name: string, otherwise: readonly string[]): string[] => process
 const connectionCounts = wanted('BENCH_CONNECTIONS', ['16', '1', '64']).map(Number)
 /** The one whose ratios are the report's. */
 const shownConnections = 16
+/** Before the first case: what every request runs through takes a server half a minute to be compiled as well as it will be. */
+const firstWarmMs = Math.max(usualWarmMs, 30_000)
 /** Warm already, from the first number of connections. */
 const warmAgainMs = 1_000
 /** For pages of a hundred: sixteen of them at once is more than two cores answer in time. */
@@ -38,7 +40,8 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
           .map(([side, { perSecond, cpuMicroseconds, p99Ms }]) => `${side} ${perSecond}/s ${cpuMicroseconds} us p99 ${p99Ms} ms`)
           .join(', ')}`,
       )
-    for (const one of cases.filter(({ name }) => wanted('BENCH_CASES', cases.map((each) => each.name)).includes(name))) {
+    const wantedCases = cases.filter(({ name }) => wanted('BENCH_CASES', cases.map((each) => each.name)).includes(name))
+    for (const one of wantedCases) {
       const tokens = await tokensOf(server.port, ground.tenants)
       const standing: Standing[] = [{ name: 'ours', process: server, words: one.ours }]
       for (const [name, words] of Object.entries(one.peers)) {
@@ -47,7 +50,8 @@ export async function bench(say: (sentence: string) => void): Promise<Measured> 
       }
       await compare(one, standing, ground.tenants, tokens)
       for (const [at, connections] of connectionCounts.entries()) {
-        const figures = await time(standing, { ground, tenants: ground.tenants, tokens, connections, ...(at > 0 ? { warmMs: warmAgainMs } : {}) })
+        const warmMs = at > 0 ? warmAgainMs : one === wantedCases[0] ? firstWarmMs : usualWarmMs
+        const figures = await time(standing, { ground, tenants: ground.tenants, tokens, connections, warmMs })
         note(one.name, connections, figures)
         for (const [name, figure] of Object.entries(figures)) {
           const of = name === 'ours' ? ours : (peers[name] ??= {})

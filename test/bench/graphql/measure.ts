@@ -12,7 +12,7 @@ const roundMs = Number(process.env['BENCH_ROUND_MS'] ?? 500)
  * Until the machine code of a side is what it stays: an answer of ours takes half as long again in the first seconds, and a server runs for
  * weeks. Every side of a case has as long.
  */
-const usualWarmMs = Number(process.env['BENCH_WARM_MS'] ?? 8_000)
+export const usualWarmMs = Number(process.env['BENCH_WARM_MS'] ?? 8_000)
 const variants = 64
 
 export interface Figures {
