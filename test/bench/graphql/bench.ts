@@ -18,7 +18,7 @@ const connectionCounts = wanted('BENCH_CONNECTIONS', ['16', '1', '64']).map(Numb
 /** The one whose ratios are the report's. */
 const shownConnections = 16
 /** Before the first case: what every request runs through takes a server half a minute to be compiled as well as it will be. */
-const firstWarmMs = Math.max(usualWarmMs, 30_000)
+const firstWarmMs = 4 * usualWarmMs
 /** Warm already, from the first number of connections. */
 const warmAgainMs = 1_000
 /** For pages of a hundred: sixteen of them at once is more than two cores answer in time. */
