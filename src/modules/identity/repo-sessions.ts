@@ -65,8 +65,8 @@ export function confirmationOf(of: {
   readonly idleSinceMs: number
 }): ConfirmedBy {
   const { sessionId, membershipId, identityId, role, plane, via, providerOrgId } = of.member
-  const [now, idleSince] = [new Date(of.nowMs), new Date(of.idleSinceMs)].map((moment) => moment.toISOString())
-  const values = [of.tenantId, sessionId, plane, via, now, idleSince, membershipId, role, providerOrgId, identityId]
+  const moment = (ms: number) => new Date(ms).toISOString()
+  const values = [of.tenantId, sessionId, plane, via, moment(of.nowMs), moment(of.idleSinceMs), membershipId, role, providerOrgId, identityId]
   return { text: confirming, values, proof: sessionId }
 }
 

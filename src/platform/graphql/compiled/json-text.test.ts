@@ -58,7 +58,7 @@ test('a name that the graph does not know is a doubt, and so is a null that was 
   expect([whole, isDoubtful(hollow!)]).toEqual(['{"a":1}', true])
 })
 
-test('more pieces than a function takes, in their order', async () => {
+test('a thousand and a half pieces, in their order', async () => {
   const pieces = Array.from({ length: 1_500 }, (_, k) => [{ text: `${k}:` }, { sql: 'v' }])
   expect(await written(join(pieces.flat()), 'text', ['x'])).toEqual([pieces.map((_, k) => `${k}:x`).join('')])
 })

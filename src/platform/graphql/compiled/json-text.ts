@@ -28,7 +28,7 @@ export function join(parts: readonly Part[]): string {
   return operands.length > 1 ? `coalesce(${concatenated(operands)}, ${doubt})` : only
 }
 
-/** Operators, for `concat` takes three times as long; by halves, so that what is long is copied, and what is many nests, as seldom as can be. */
+/** Operators, for `concat` takes several times as long; by halves, so that what is long is copied, and what is many nests, as seldom as can be. */
 function concatenated(operands: readonly string[]): string {
   if (operands.length === 1) return operands[0]!
   const half = operands.length >> 1
